@@ -1,1 +1,45 @@
-//! (being written)
+//! The API types of group `migration.qianyun.dev`, version `v1alpha1`: nouns only.
+//!
+//! | kind | who writes the spec | who writes the status |
+//! |---|---|---|
+//! | [`PolicyProfile`] [`CloudPlatform`] [`Department`] [`InformationSystem`] [`HostEnrollment`] [`SystemMigration`] | operator | controller |
+//! | [`MigrationPlan`] | operator; issued by both offices through [`Approval`]s | controller |
+//! | [`PhysicalHost`] | gateway, once, at enrolment | gateway |
+//! | [`HostMigration`] | controller | controller |
+//! | [`Approval`] | the person who decides; never changed afterwards | controller |
+//!
+//! This crate holds no decision: what a phase follows from is in `qianyun-planning`.
+#![deny(missing_docs)]
+// Printer columns repeat `type_ = "string"`; the lint takes them for one attribute given twice.
+#![allow(clippy::duplicated_attributes)]
+
+pub mod approval;
+pub mod cloud_platform;
+pub mod department;
+pub mod digest;
+pub mod host_enrollment;
+pub mod host_migration;
+pub mod information_system;
+pub mod migration_plan;
+pub mod physical_host;
+pub mod policy_profile;
+pub mod system_migration;
+pub mod waiting;
+
+pub use approval::*;
+pub use cloud_platform::*;
+pub use department::*;
+pub use digest::*;
+pub use host_enrollment::*;
+pub use host_migration::*;
+pub use information_system::*;
+pub use migration_plan::*;
+pub use physical_host::*;
+pub use policy_profile::*;
+pub use system_migration::*;
+pub use waiting::*;
+
+/// The API group.
+pub const GROUP: &str = "migration.qianyun.dev";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,57 @@
+//! `HostEnrollment`: permission for some hosts to join until a time. The token lives in a Secret, never here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Permission for a number of hosts to join a system until a time.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "migration.qianyun.dev",
+    version = "v1alpha1",
+    kind = "HostEnrollment",
+    namespaced,
+    shortname = "henr",
+    category = "qianyun",
+    status = "HostEnrollmentStatus",
+    derive = "PartialEq",
+    doc = "Permission for a number of hosts to join a system until a time.",
+    printcolumn(name = "SYSTEM", type_ = "string", json_path = ".spec.systemRef"),
+    printcolumn(name = "USED", type_ = "string", json_path = ".status.used"),
+    printcolumn(name = "EXPIRES", type_ = "string", json_path = ".spec.expiresAt"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "SECRET", type_ = "string", json_path = ".status.tokenSecret", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct HostEnrollmentSpec {
+    /// Name of the `InformationSystem` that the hosts belong to.
+    pub system_ref: String,
+    /// How many hosts may join.
+    #[schemars(range(min = 1, max = 200))]
+    pub max_hosts: i32,
+    /// Nobody joins after this instant.
+    pub expires_at: Time,
+}
+
+/// What the controller says about an enrolment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostEnrollmentStatus {
+    /// Generation of the spec that the status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Secret in the same namespace with `token`, `server`, `caHash` and `command`, the line to type on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<String>,
+    /// Places taken, as `1/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// Names of the `PhysicalHost`s that joined with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// `Ready`: a host can join now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
