@@ -12,6 +12,8 @@
 #![deny(missing_docs)]
 // Printer columns repeat `type_ = "string"`; the lint takes them for one attribute given twice.
 #![allow(clippy::duplicated_attributes)]
+// `KubeSchema` derives a copy of each struct inside a function body, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
 
 pub mod approval;
 pub mod cloud_platform;
