@@ -13,3 +13,6 @@ pub mod digest;
 pub mod frame;
 pub mod geometry;
 pub mod identity;
+pub mod message;
+pub mod progress;
+pub mod record;
