@@ -8,11 +8,17 @@
 //! Never in this crate: async, threads, clocks (time is an argument), randomness, files, sockets.
 #![deny(missing_docs)]
 
+mod ages;
 pub mod block_set;
+pub mod budget;
 pub mod digest;
 pub mod frame;
 pub mod geometry;
 pub mod identity;
+pub mod ledger;
 pub mod message;
+pub mod pass;
 pub mod progress;
+pub mod receiver;
 pub mod record;
+pub mod sender;
