@@ -1,0 +1,190 @@
+//! The site of one run: a network namespace with a bridge, in which the control plane, the controller, the receivers, the
+//! machines and the witness all live. Nothing of a run is reachable from outside it, and two runs can stand side by side.
+//!
+//! The namespace is removed when the `Site` is dropped. A run that was killed could not do that: the next one clears away
+//! what belongs to a runner that no longer lives. It never touches a namespace whose name it did not make.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::wait::{self, Look};
+
+/// The site's own address on its bridge: the gateway, the file shelf and the witness are here.
+pub const SITE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The office server's address, before and after it has moved.
+pub const OFFICE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 15);
+/// The bridge that every machine's tap is attached to.
+pub const BRIDGE: &str = "br0";
+
+/// Namespaces of this framework are called `qy-<pid of the runner>-<number in it>`.
+const PREFIX: &str = "qy-";
+/// Where iproute2 keeps named namespaces.
+const NAMESPACES: &str = "/run/netns";
+/// A process that was sent SIGKILL goes as soon as its I/O is done; machines have gigabytes to let go of.
+const KILLED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A network namespace of this run's own.
+pub struct Site {
+    name: String,
+}
+
+impl Site {
+    /// Makes the namespace, with its loopback and its bridge up.
+    pub fn create() -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "a run needs root, because it makes a network namespace: run as root, found uid {}",
+            rustix::process::geteuid().as_raw()
+        );
+        clear_dead_runs()?;
+        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        run(Command::new("ip").args(["netns", "add", &name]))?;
+        let site = Self { name };
+        site.ip(&["link", "set", "lo", "up"])?;
+        site.ip(&["link", "add", BRIDGE, "type", "bridge"])?;
+        site.ip(&["address", "add", &format!("{SITE_ADDRESS}/24"), "dev", BRIDGE])?;
+        site.ip(&["link", "set", BRIDGE, "up"])?;
+        Ok(site)
+    }
+
+    /// The namespace's name, for `ip -n`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace's file, for `nsenter --net=`.
+    pub fn path(&self) -> PathBuf {
+        Path::new(NAMESPACES).join(&self.name)
+    }
+
+    /// A program that will run inside. `nsenter` becomes the program, so the child's id is the program's own. Not
+    /// `ip netns exec`, which mounts another `/sys` and so hides the control groups.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        let mut net = std::ffi::OsString::from("--net=");
+        net.push(self.path());
+        command.arg(net).arg("--").arg(program);
+        command
+    }
+
+    /// Moves the calling thread inside: sockets it opens, threads and programs it starts from here on are inside too.
+    pub fn enter_thread(&self) -> Result<()> {
+        enter_thread(&self.path())
+    }
+
+    /// A tap on the bridge, for a machine.
+    pub fn add_tap(&self, tap: &str) -> Result<()> {
+        self.ip(&["tuntap", "add", "dev", tap, "mode", "tap"])?;
+        self.ip(&["link", "set", tap, "master", BRIDGE, "up"])
+    }
+
+    /// Takes the link away (`false`) or gives it back (`true`), as a pulled cable would.
+    pub fn set_link(&self, device: &str, up: bool) -> Result<()> {
+        self.ip(&["link", "set", device, if up { "up" } else { "down" }])
+    }
+
+    fn ip(&self, arguments: &[&str]) -> Result<()> {
+        run(Command::new("ip").args(["-n", &self.name]).args(arguments))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.name) {
+            eprintln!("{}: not removed: {error:#}", self.name);
+        }
+    }
+}
+
+/// Moves the calling thread into the namespace at `path`.
+pub(crate) fn enter_thread(path: &Path) -> Result<()> {
+    let namespace = File::open(path).with_context(|| format!("{}: cannot be opened", path.display()))?;
+    move_into_link_name_space(rustix::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))
+        .with_context(|| format!("{}: cannot be entered", path.display()))
+}
+
+/// Runs a program to its end; what it said on its error output is the error.
+pub fn run(command: &mut Command) -> Result<()> {
+    output(command).map(drop)
+}
+
+/// Runs a program to its end and returns what it wrote.
+pub fn output(command: &mut Command) -> Result<String> {
+    let done = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} cannot be started"))?;
+    if !done.status.success() {
+        bail!("{command:?}: {}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim_end());
+    }
+    String::from_utf8(done.stdout).with_context(|| format!("{command:?} wrote something that is not UTF-8"))
+}
+
+/// Ends what still runs inside (all of it was started by the run that owns the namespace) and removes the namespace.
+fn remove(name: &str) -> Result<()> {
+    wait::until("nothing runs in the namespace any more", KILLED_WITHIN, || {
+        let inside = output(Command::new("ip").args(["netns", "pids", name]))?;
+        let mut left = 0;
+        for pid in inside.split_whitespace().filter_map(|word| word.parse().ok()).filter_map(Pid::from_raw) {
+            if pid != rustix::process::getpid() {
+                left += 1;
+                // It may have ended by itself since it was listed.
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        Ok(if left == 0 { Look::Holds(()) } else { Look::NotYet(format!("{left} processes in {name}")) })
+    })?;
+    run(Command::new("ip").args(["netns", "delete", name]))
+}
+
+/// Removes the namespaces of runs whose runner no longer lives.
+fn clear_dead_runs() -> Result<()> {
+    let entries = match std::fs::read_dir(NAMESPACES) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("{NAMESPACES}: cannot be read")),
+    };
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let runner = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
+        let Some(runner) = runner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if !Path::new("/proc").join(runner.to_string()).exists() {
+            remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_inside_sees_the_bridge_and_nothing_of_the_host() {
+        let site = Site::create().expect("namespace");
+        let links = output(site.command("ip").args(["-brief", "address"])).expect("ip");
+        assert!(links.contains("10.77.0.1/24"), "{links}");
+        assert_eq!(links.lines().count(), 2, "only lo and the bridge: {links}");
+    }
+
+    #[test]
+    fn dropping_the_site_ends_what_runs_inside_and_removes_it() {
+        let site = Site::create().expect("namespace");
+        let path = site.path();
+        let mut inside = site.command("sleep").arg("600").spawn().expect("sleep");
+        wait::until("sleep is inside", Duration::from_secs(5), || {
+            let pids = output(Command::new("ip").args(["netns", "pids", site.name()]))?;
+            Ok(if pids.trim().is_empty() { Look::NotYet("nothing inside".into()) } else { Look::Holds(()) })
+        })
+        .expect("inside");
+        drop(site);
+        assert!(!path.exists());
+        assert!(!inside.wait().expect("ended").success());
+    }
+}

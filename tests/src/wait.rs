@@ -1,0 +1,31 @@
+//! Waiting for a level: a state that is looked at again and again until it holds or its deadline has passed. This is the only
+//! place of the framework that lets time pass; it never waits for a time instead of a state.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Between two looks. Short beside everything that is waited for (seconds to minutes), long beside what a look costs.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// What a look at the state found.
+pub enum Look<T> {
+    /// It holds, with what was wanted from it.
+    Holds(T),
+    /// Not yet; the words say how things stand and are the evidence if the deadline passes.
+    NotYet(String),
+}
+
+/// Looks until the state holds. An error from a look ends the waiting: it means the state can no longer come about.
+pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<Look<T>>) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        match look().with_context(|| format!("while waiting until {what}"))? {
+            Look::Holds(found) => return Ok(found),
+            Look::NotYet(stands) if start.elapsed() >= within => {
+                bail!("{what}: not so after {} s; last seen: {stands}", within.as_secs())
+            }
+            Look::NotYet(_) => std::thread::sleep(BETWEEN_LOOKS),
+        }
+    }
+}
