@@ -1,0 +1,155 @@
+//! The office server as a machine: a whole computer in QEMU that looks to its software like a rack server with a SATA disk
+//! and an Intel network card. It is switched on, cut from power, and looked at from outside or through its serial console.
+//!
+//! It never offers the guest anything that a physical server would not have: no virtio device, no guest agent channel, no
+//! hypervisor bit.
+
+mod console;
+mod hardware;
+mod power;
+
+pub use console::{Console, Output};
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::site::{OFFICE_ADDRESS, Site};
+use crate::wait::{self, Look};
+
+/// Where PostgreSQL listens on the office server.
+pub const DATABASE_PORT: u16 = 5432;
+
+/// Emulation on a busy machine takes a minute from power-on to a listening database; this is what a slow one may take.
+const READY_WITHIN: Duration = Duration::from_secs(300);
+/// How long a look may wait for an answer on the network.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// The office server. Dropping it cuts its power.
+pub struct OfficeServer {
+    folder: PathBuf,
+    namespace: PathBuf,
+    tap: String,
+    running: Option<Child>,
+    starts: u32,
+}
+
+impl OfficeServer {
+    /// Puts a server with this disk image at the site: its own copy of the disk, its console logs and its sockets are in
+    /// `folder`. It is switched off.
+    pub fn install(site: &Site, image: &Path, folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        let server = Self {
+            folder: folder.to_owned(),
+            namespace: site.path(),
+            tap: "office0".to_owned(),
+            running: None,
+            starts: 0,
+        };
+        crate::office_image::copy_to(image, &server.disk())?;
+        std::fs::write(server.folder.join("bios.smbios"), hardware::bios_table())?;
+        site.add_tap(&server.tap)?;
+        Ok(server)
+    }
+
+    /// The disk: a plain raw file that only this server writes.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join("disk.raw")
+    }
+
+    /// The cable to the site's bridge.
+    pub fn tap(&self) -> &str {
+        &self.tap
+    }
+
+    /// What the console showed since the last power-on; evidence for every failure.
+    pub fn console_log(&self) -> PathBuf {
+        self.folder.join(format!("console-{}.log", self.starts))
+    }
+
+    /// Switches it on.
+    pub fn power_on(&mut self) -> Result<()> {
+        ensure!(!self.is_on()?, "the office server is already on");
+        self.starts += 1;
+        let command = hardware::command(&hardware::Wiring {
+            namespace: &self.namespace,
+            folder: &self.folder,
+            disk: &self.disk(),
+            console_log: &self.console_log(),
+            tap: &self.tap,
+            acceleration: power::acceleration(&self.disk())?,
+        });
+        self.running = Some(power::start(command, &self.folder.join("qemu.log"))?);
+        Ok(())
+    }
+
+    /// Cuts its power: no warning, no sync, whatever it is doing. What it had flushed to its disk stays.
+    pub fn cut_power(&mut self) -> Result<()> {
+        if let Some(mut machine) = self.running.take() {
+            machine.kill().context("the office server's power cannot be cut")?;
+            machine.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is powered. A server that switched itself off is not.
+    pub fn is_on(&mut self) -> Result<bool> {
+        let ended = match &mut self.running {
+            Some(machine) => machine.try_wait().context("the office server's process cannot be asked")?.is_some(),
+            None => return Ok(false),
+        };
+        if ended {
+            self.running = None;
+        }
+        Ok(!ended)
+    }
+
+    /// Waits until its database listens.
+    pub fn wait_until_serving(&mut self) -> Result<()> {
+        let database = SocketAddr::from((OFFICE_ADDRESS, DATABASE_PORT));
+        let namespace = self.namespace.clone();
+        wait::until("the office server's database listens", READY_WITHIN, || {
+            ensure!(self.is_on()?, "it switched itself off; its console is {}", self.console_log().display());
+            Ok(match connects(&namespace, database)? {
+                Ok(()) => Look::Holds(()),
+                Err(error) => Look::NotYet(format!("{database}: {error}; console: {}", self.console_log().display())),
+            })
+        })
+    }
+
+    /// Waits until it is off, as after its own power-off.
+    pub fn wait_until_off(&mut self, within: Duration) -> Result<()> {
+        wait::until("the office server is off", within, || {
+            Ok(if self.is_on()? { Look::NotYet("its process still runs".into()) } else { Look::Holds(()) })
+        })
+    }
+
+    /// A shell at its serial console, as its admin has one in the machine room.
+    pub fn console(&self) -> Result<Console> {
+        Console::open(&self.folder.join("console.socket"))
+    }
+}
+
+impl Drop for OfficeServer {
+    fn drop(&mut self) {
+        if let Err(error) = self.cut_power() {
+            eprintln!("office server: {error:#}");
+        }
+    }
+}
+
+/// Whether something at the site accepts a connection. The outer error is ours, the inner one is the answer.
+fn connects(namespace: &Path, address: SocketAddr) -> Result<std::io::Result<()>> {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                crate::site::enter_thread(namespace)?;
+                Ok(TcpStream::connect_timeout(&address, CONNECT_WITHIN).map(drop))
+            })
+            .join()
+            .expect("connecting does not panic")
+    })
+}
