@@ -1,0 +1,68 @@
+//! The Debian packages, each with its reason. Installs what is missing, never upgrades or removes.
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{Run, say};
+
+/// Package and why it is here.
+const PACKAGES: &[(&str, &str)] = &[
+    ("build-essential", "the linker and the C compiler for aws-lc and zstd"),
+    ("ca-certificates", "cargo and go verify what they download"),
+    ("cmake", "builds aws-lc where no ready-made assembly fits"),
+    ("dpkg-dev", "builds the agent's .deb"),
+    ("e2fsprogs", "makes and checks the ext4 of loop devices and of the office server"),
+    ("fdisk", "sfdisk partitions the office server's disk"),
+    ("fio", "writes under load in the tests of the change tracker"),
+    ("git", "tidy looks at what is tracked"),
+    ("ipxe-qemu", "option ROMs of the network cards of QEMU machines"),
+    ("iproute2", "network namespaces, bridges and taps between the machines"),
+    ("kmod", "loads loop and tap drivers"),
+    ("linux-libc-dev", "kernel headers that aws-lc includes"),
+    ("mmdebstrap", "makes the office server's Debian from packages"),
+    ("musl-tools", "the agent is one static binary"),
+    ("openssh-client", "types on the office server as its administrator would"),
+    ("postgresql-client", "the witness looks up acknowledged commits"),
+    ("procps", "process lists when a test fails"),
+    ("qemu-system-x86", "the office server and the machine in the cloud"),
+    ("qemu-utils", "qemu-img makes overlays of replicas"),
+    ("seabios", "BIOS of the office server"),
+    ("util-linux", "losetup, mount, unshare, fsfreeze"),
+];
+
+pub(crate) fn ensure() -> Result<()> {
+    let missing = PACKAGES.iter().filter(|(name, _)| !installed(name)).collect::<Vec<_>>();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (name, reason) in &missing {
+        say(format!("install {name}: {reason}"));
+    }
+    install(&missing.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+}
+
+/// Installs packages by name, with root's rights or sudo's.
+pub(super) fn install(names: &[&str]) -> Result<()> {
+    let advice = || format!("as root: apt-get install --no-install-recommends {}", names.join(" "));
+    apt_get(&["update", "--quiet=2"]).with_context(advice)?;
+    let mut arguments = vec!["install", "--yes", "--quiet=2", "--no-install-recommends"];
+    arguments.extend_from_slice(names);
+    apt_get(&arguments).with_context(advice)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let run = if rustix::process::geteuid().is_root() {
+        Run::new("apt-get").args(arguments)
+    } else if Run::new("sudo").args(["-n", "true"]).output().is_ok() {
+        Run::new("sudo").args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments)
+    } else {
+        bail!("packages are missing, and this is neither root nor a user with sudo");
+    };
+    run.env("DEBIAN_FRONTEND", "noninteractive").run()
+}
+
+fn installed(name: &str) -> bool {
+    Run::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", name])
+        .output()
+        .is_ok_and(|status| status == "installed")
+}
