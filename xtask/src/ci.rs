@@ -1,0 +1,60 @@
+//! `cargo xtask ci`: all that a change must pass. The cheap rules go first.
+
+use anyhow::Result;
+
+use crate::command::{Run, say};
+use crate::layout::Layout;
+use crate::{setup, test, tidy};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave out the tests, which `cargo xtask test` runs
+    #[arg(long)]
+    checks_only: bool,
+}
+
+pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
+    tidy::run(layout)?;
+    say("cargo fmt --check");
+    Run::new("cargo").args(["fmt", "--all", "--", "--check"]).in_folder(&layout.root).run()?;
+    setup::run(layout)?;
+    say("cargo clippy, warnings are errors");
+    Run::new("cargo")
+        .args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+        .in_folder(&layout.root)
+        .run()?;
+    licences(layout)?;
+    go_vet(layout)?;
+    helm_lint(layout)?;
+    if options.checks_only {
+        return Ok(());
+    }
+    test::run(layout, &test::Options::everything())
+}
+
+/// Licences, banned crates and sources. Not advisories: their database is fetched from the network, and a build that is
+/// right today must not fail tomorrow without a change.
+fn licences(layout: &Layout) -> Result<()> {
+    setup::cargo_deny(layout)?;
+    say("cargo deny check bans licenses sources");
+    Run::new(layout.tool("cargo-deny"))
+        .args(["--log-level", "error", "check", "bans", "licenses", "sources"])
+        .in_folder(&layout.root)
+        .run()
+}
+
+fn go_vet(layout: &Layout) -> Result<()> {
+    say("go vet, gofmt");
+    let go = setup::go::ensure(layout)?;
+    Run::new(&go).args(["vet", "./..."]).in_folder(layout.controlplane()).run()?;
+    let gofmt = Run::new(&go).args(["env", "GOROOT"]).in_folder(layout.controlplane()).output()?;
+    let gofmt = std::path::Path::new(gofmt.trim()).join("bin/gofmt");
+    let unformatted = Run::new(gofmt).args(["-l", "."]).in_folder(layout.controlplane()).output()?;
+    anyhow::ensure!(unformatted.is_empty(), "not formatted, run gofmt -w: {}", unformatted.trim());
+    Ok(())
+}
+
+fn helm_lint(layout: &Layout) -> Result<()> {
+    say("helm lint");
+    Run::new(layout.tool("helm")).args(["lint", "--strict", "--quiet"]).args([layout.chart()]).run()
+}
