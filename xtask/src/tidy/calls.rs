@@ -1,0 +1,48 @@
+//! Calls that some code must not make: `unwrap` in production, `unsafe` outside the one crate that talks to the kernel, and
+//! clocks, files and chance in the pure crates.
+
+use super::source::{line_of, words};
+use super::{Complaint, Tree};
+
+/// The one folder with `unsafe`.
+const UNSAFE_FOLDER: &str = "replication/io";
+/// Crates that take time, seeds and bytes as arguments.
+const PURE_FOLDERS: &[&str] = &["replication/src", "controller/planning/src", "agent/api/src"];
+/// What the pure crates must not call, and what to do instead.
+const IMPURE: &[(&str, &str)] = &[
+    ("SystemTime::now", "take the time as an argument"),
+    ("Instant::now", "take the time as an argument"),
+    ("Timestamp::now", "take the time as an argument"),
+    ("Zoned::now", "take the time as an argument"),
+    ("std::fs", "take bytes as an argument"),
+    ("std::net", "leave the network to replication/io"),
+    ("std::thread", "be driven by the caller"),
+    ("std::env", "take it as an argument"),
+    ("std::process", "leave programs to the callers"),
+];
+
+pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    for source in &tree.rust {
+        let text = source.production();
+        let mut complain = |at: usize, what: String| {
+            complaints.push(Complaint::line(&source.path, line_of(&text, at), what));
+        };
+        for (at, _) in text.match_indices(".unwrap()") {
+            complain(at, "unwrap: return an error, or expect with the reason why it cannot fail".to_owned());
+        }
+        if !source.path.starts_with(UNSAFE_FOLDER) {
+            for at in words(&text, "unsafe") {
+                complain(at, format!("unsafe belongs into {UNSAFE_FOLDER} only"));
+            }
+        }
+        if PURE_FOLDERS.iter().any(|folder| source.path.starts_with(folder)) {
+            for (call, instead) in IMPURE {
+                for (at, _) in text.match_indices(call) {
+                    complain(at, format!("{call} in a pure crate: {instead}"));
+                }
+            }
+        }
+    }
+    complaints
+}
