@@ -1,1 +1,10 @@
-//! (being written)
+//! What the end-to-end tests and the demo are made of: a network of their own, an office server that is a whole machine,
+//! and a witness outside it. It never mocks a part that the tests are about, and never leaves a run's processes, namespaces
+//! or loop devices behind.
+
+pub mod file_shelf;
+pub mod machine;
+pub mod office_image;
+pub mod site;
+pub mod wait;
+pub mod witness;
