@@ -1,6 +1,7 @@
 //! `Approval`: one person's decision on one digest. Append-only: never updated, never deleted by people.
 
 use crate::GateName;
+use crate::bounds::{Digest, ObjectName, RoleName, Text, Uid, UserName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -31,22 +32,38 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "DIGEST", type_ = "string", json_path = ".spec.digest", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("self == oldSelf").message(
+    "a decision is never changed: make another Approval, the latest of a role counts"
+))]
+#[x_kube(validation = Rule::new("self.gate in ['PlanIssued', 'DepartmentConfirmed', 'DualApproved']").message(
+    "no person decides spec.gate: expected PlanIssued, DepartmentConfirmed or DualApproved"
+))]
+#[x_kube(validation = Rule::new("(self.gate == 'PlanIssued') == (self.subject.kind == 'MigrationPlan')").message(
+    "spec.gate does not fit spec.subject.kind: PlanIssued is for a MigrationPlan, DepartmentConfirmed and DualApproved are for a SystemMigration"
+))]
+#[x_kube(validation = Rule::new("self.decision != 'Return' || (has(self.opinion) && size(self.opinion.trim()) > 0)").message(
+    "a Return needs spec.opinion: say what has to be changed"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalSpec {
     /// The gate that the decision is for: `PlanIssued`, `DepartmentConfirmed` or `DualApproved`.
     pub gate: GateName,
     /// The role in which the person decides; the person must hold verb `approve` on `approvalgates` of this name.
+    #[schemars(with = "RoleName")]
     pub role: String,
     /// What is decided on.
     pub subject: ApprovalSubject,
     /// Digest of exactly what was read, from the subject's status: `sha256:<hex>`.
+    #[schemars(with = "Digest")]
     pub digest: String,
     /// The decision.
     pub decision: Decision,
     /// Opinion (意见); required for `Return`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<2000>>")]
     pub opinion: Option<String>,
     /// User name of the person who decides; must be the caller.
+    #[schemars(with = "UserName")]
     pub approved_by: String,
 }
 
@@ -57,8 +74,10 @@ pub struct ApprovalSubject {
     /// Kind.
     pub kind: SubjectKind,
     /// Name; a `SystemMigration` lies in the approval's own namespace.
+    #[schemars(with = "ObjectName")]
     pub name: String,
     /// UID, so that an approval never passes to a new object of the same name.
+    #[schemars(with = "Uid")]
     pub uid: String,
 }
 
@@ -87,5 +106,6 @@ pub struct ApprovalStatus {
     /// `Effective`, with reason `Accepted`, `SubjectNotFound`, `DigestMismatch`, `SelfApproval`, `NotAuthorized`,
     /// `SamePersonTwice`, `RoleNotRequired` or `Superseded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }

@@ -1,8 +1,8 @@
 //! `HostEnrollment`: permission for some hosts to join until a time. The token lives in a Secret, never here.
 
+use crate::bounds::{LongName, ObjectName, Ratio};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Permission for a number of hosts to join a system until a time.
@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "HostEnrollmentStatus",
     derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
+    ),
     doc = "Permission for a number of hosts to join a system until a time.",
     printcolumn(name = "SYSTEM", type_ = "string", json_path = ".spec.systemRef"),
     printcolumn(name = "USED", type_ = "string", json_path = ".status.used"),
@@ -27,6 +30,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct HostEnrollmentSpec {
     /// Name of the `InformationSystem` that the hosts belong to.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.systemRef cannot be changed: make a new object"
+    ))]
     pub system_ref: String,
     /// How many hosts may join.
     #[schemars(range(min = 1, max = 200))]
@@ -36,22 +43,28 @@ pub struct HostEnrollmentSpec {
 }
 
 /// What the controller says about an enrolment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostEnrollmentStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// Secret in the same namespace with `token`, `server`, `caHash` and `command`, the line to type on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LongName>")]
     pub token_secret: Option<String>,
     /// Places taken, as `1/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Ratio>")]
     pub used: Option<String>,
     /// Names of the `PhysicalHost`s that joined with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<ObjectName>", length(max = 200))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub hosts: Vec<String>,
     /// `Ready`: a host can join now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }

@@ -1,6 +1,7 @@
 //! `HostMigration`: one host's journey. The controller writes its intent; nobody else does.
 
 use crate::Waiting;
+use crate::bounds::{Digest, Label, Maybe, ObjectName, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "HostMigrationStatus",
     derive = "PartialEq",
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.cutover) || (has(self.status) && has(self.status.cutover))").message(
+        "status.cutover disappears: what was decided is never forgotten"
+    ),
     doc = "One host's journey, made and driven by the controller.",
     selectable = ".spec.migrationRef",
     printcolumn(name = "HOST", type_ = "string", json_path = ".spec.hostRef"),
@@ -33,18 +37,33 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct HostMigrationSpec {
     /// Name of the `SystemMigration` in the same namespace.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.migrationRef cannot be changed: make a new object"
+    ))]
     pub migration_ref: String,
     /// Name of the `PhysicalHost` in the same namespace.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.hostRef cannot be changed: make a new object"
+    ))]
     pub host_ref: String,
     /// Digest of the approved scheme that this carries out.
+    #[schemars(with = "Digest")]
     pub scheme_digest: String,
     /// What the host is to be.
     pub intent: HostIntent,
     /// Replication session; grows when the receiver must forget what went before.
     #[schemars(range(min = 1))]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message(
+        "spec.session goes down: sessions only grow"
+    ))]
     pub session: i64,
     /// Cutover attempt; 0 before the first.
     #[schemars(range(min = 0))]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message(
+        "spec.attempt goes down: attempts only grow"
+    ))]
     pub attempt: i32,
 }
 
@@ -66,35 +85,51 @@ pub enum HostIntent {
 }
 
 /// What the controller knows about a host's journey.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(oldSelf.epoch) || (has(self.epoch) && self.epoch >= oldSelf.epoch)").message(
+    "status.epoch goes down: this writer lost the leader election and must not write any more"
+))]
+#[x_kube(validation = Rule::new("!has(oldSelf.cutover) || has(self.cutover)").message(
+    "status.cutover disappears: what was decided is never forgotten"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct HostMigrationStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// Controller epoch that wrote this last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub epoch: Option<i64>,
     /// Step that runs or was last finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<64>>")]
     pub step: Option<String>,
     /// Steps of the agent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub steps: Vec<StepStatus>,
     /// Replication over all disks: the least advanced state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<DiskPhase>,
     /// Bytes still to send over all disks, for people, as `1.2 GiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<32>>")]
     pub left: Option<String>,
     /// Bytes sent over all disks, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<32>>")]
     pub sent: Option<String>,
     /// Time until in sync as a range, for people, as `3m-5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<32>>")]
     pub eta: Option<String>,
     /// Disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["volume".into()]))]
     pub disks: Vec<DiskStatus>,
     /// Receiver, once it listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,9 +145,11 @@ pub struct HostMigrationStatus {
     pub waiting: Option<Waiting>,
     /// Where it stands, in one English sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<4096>>")]
     pub message: Option<String>,
     /// `InSync`, `Committed`, `Fenced`, `InService`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -125,6 +162,7 @@ pub struct StepStatus {
     /// Where it stands.
     pub state: StepProgress,
     /// How often it was begun.
+    #[schemars(range(min = 0))]
     pub attempts: i32,
     /// When it was last begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,8 +172,10 @@ pub struct StepStatus {
     pub finished_at: Option<Time>,
     /// How long it took, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub took_ms: Option<i64>,
     /// What happened.
+    #[schemars(with = "Maybe<4096>")]
     pub message: String,
 }
 
@@ -205,37 +245,51 @@ pub enum DiskPhase {
 #[serde(rename_all = "camelCase")]
 pub struct DiskStatus {
     /// Volume.
+    #[schemars(with = "Label")]
     pub volume: String,
     /// Where it stands.
     pub phase: DiskPhase,
     /// Size, bytes.
+    #[schemars(range(min = 0))]
     pub size_bytes: i64,
     /// Read, bytes.
+    #[schemars(range(min = 0))]
     pub read_bytes: i64,
     /// Free space not read, bytes.
+    #[schemars(range(min = 0))]
     pub skipped_bytes: i64,
     /// Zeros, bytes.
+    #[schemars(range(min = 0))]
     pub zero_bytes: i64,
     /// Sent before compression, bytes.
+    #[schemars(range(min = 0))]
     pub sent_bytes: i64,
     /// On the wire, bytes.
+    #[schemars(range(min = 0))]
     pub wire_bytes: i64,
     /// Still to send, bytes.
+    #[schemars(range(min = 0))]
     pub remaining_bytes: i64,
     /// Sending, bytes per second.
+    #[schemars(range(min = 0))]
     pub send_bytes_per_second: i64,
     /// Changing on the source, bytes per second.
+    #[schemars(range(min = 0))]
     pub change_bytes_per_second: i64,
     /// Age of the oldest change not yet durable at the target, milliseconds.
+    #[schemars(range(min = 0))]
     pub lag_ms: i64,
     /// Seconds until in sync, low end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub eta_low_seconds: Option<i64>,
     /// Seconds until in sync, high end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub eta_high_seconds: Option<i64>,
     /// Why it waits or doubts; empty if it does not.
     #[serde(default)]
+    #[schemars(with = "Maybe<4096>")]
     pub message: String,
 }
 
@@ -244,23 +298,40 @@ pub struct DiskStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ReceiverStatus {
     /// `address:port`.
+    #[schemars(with = "Text<64>")]
     pub address: String,
     /// Name in its certificate.
+    #[schemars(with = "Text<253>")]
     pub name: String,
     /// Session it serves.
+    #[schemars(range(min = 1))]
     pub session: i64,
 }
 
 /// A cutover attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.attempt >= oldSelf.attempt").message(
+    "cutover.attempt goes down: attempts only grow"
+))]
+#[x_kube(validation = Rule::new("self.attempt != oldSelf.attempt || !has(oldSelf.decision) || (has(self.decision) && self.decision == oldSelf.decision)").message(
+    "cutover.decision of this attempt was written before: it never changes and never disappears"
+))]
+#[x_kube(validation = Rule::new("!has(self.decision) || self.decision.attempt == self.attempt").message(
+    "cutover.decision is for another attempt than cutover.attempt"
+))]
+#[x_kube(validation = Rule::new("!has(self.decision) || self.decision.kind != 'Commit' || (has(self.record) && has(self.decision.recordDigest) && self.record.digest == self.decision.recordDigest)").message(
+    "a Commit needs the signed record: write cutover.record with the same digest as decision.recordDigest"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverStatus {
     /// Which attempt.
+    #[schemars(range(min = 1))]
     pub attempt: i32,
     /// Where the source says it stands.
     pub source: SourceCutover,
     /// How long the filesystems were frozen, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub frozen_ms: Option<i64>,
     /// The decision; written once per attempt, never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -276,6 +347,7 @@ pub struct CutoverStatus {
     pub silent_since: Option<Time>,
     /// Why the source gave the attempt up; empty otherwise.
     #[serde(default)]
+    #[schemars(with = "Maybe<4096>")]
     pub message: String,
 }
 
@@ -297,21 +369,25 @@ pub enum SourceCutover {
 }
 
 /// The decision on an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverDecision {
     /// Commit or abort.
     pub kind: DecisionKind,
     /// The attempt decided on.
+    #[schemars(range(min = 1))]
     pub attempt: i32,
     /// Digest of the record that a commit is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
     pub record_digest: Option<String>,
     /// Controller epoch that decided.
+    #[schemars(range(min = 0))]
     pub epoch: i64,
     /// When.
     pub at: Time,
     /// Why, in one English sentence.
+    #[schemars(with = "Text<1024>")]
     pub reason: String,
 }
 
@@ -329,21 +405,27 @@ pub enum DecisionKind {
 #[serde(rename_all = "camelCase")]
 pub struct RecordStatus {
     /// Digest of the signed bytes, `sha256:<hex>`.
+    #[schemars(with = "Digest")]
     pub digest: String,
     /// The signed bytes: canonical JSON.
+    #[schemars(with = "Text<262144>")]
     pub record: String,
     /// The source's signature, hex.
+    #[schemars(with = "Text<1024>")]
     pub source_signature: String,
     /// The source's certificate, PEM.
+    #[schemars(with = "Text<16384>")]
     pub source_certificate: String,
     /// The target's signature, hex.
+    #[schemars(with = "Text<1024>")]
     pub target_signature: String,
     /// The target's certificate, PEM.
+    #[schemars(with = "Text<16384>")]
     pub target_certificate: String,
 }
 
 /// A machine on the cloud.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
     /// Where it stands.
@@ -359,9 +441,12 @@ pub struct TargetStatus {
     pub adapted_at: Option<Time>,
     /// Probes of the scheme.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub probes: Vec<ProbeStatus>,
     /// What is wrong; empty if nothing is.
     #[serde(default)]
+    #[schemars(with = "Maybe<4096>")]
     pub message: String,
 }
 
@@ -383,11 +468,13 @@ pub enum TargetState {
 #[serde(rename_all = "camelCase")]
 pub struct ProbeStatus {
     /// Name in the scheme.
+    #[schemars(with = "Label")]
     pub name: String,
     /// Whether it passed.
     pub passed: bool,
     /// When it first passed, or was last tried.
     pub at: Time,
     /// What was found.
+    #[schemars(with = "Maybe<1024>")]
     pub message: String,
 }

@@ -1,6 +1,7 @@
 //! `InformationSystem`: a department's system, as the department answers for it.
 
 use crate::Contact;
+use crate::bounds::{Date, ObjectName, Text, UserName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "InformationSystemStatus",
     derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
+    ),
     doc = "A department's information system.",
     printcolumn(name = "DEPT", type_ = "string", json_path = ".spec.departmentRef"),
     printcolumn(name = "CATEGORY", type_ = "string", json_path = ".spec.category"),
@@ -28,10 +32,16 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct InformationSystemSpec {
     /// Display name in English.
+    #[schemars(with = "Text<128>")]
     pub display_name: String,
     /// Display name in Chinese.
+    #[schemars(with = "Text<128>")]
     pub display_name_zh: String,
     /// Name of the `Department` that owns it.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.departmentRef cannot be changed: make a new object"
+    ))]
     pub department_ref: String,
     /// What kind of system it is.
     pub category: SystemCategory,
@@ -67,6 +77,7 @@ pub struct SystemProtection {
     #[schemars(range(min = 1, max = 5))]
     pub level: i32,
     /// Filing number.
+    #[schemars(with = "Text<64>")]
     pub filing_no: String,
 }
 
@@ -77,8 +88,10 @@ pub struct SystemDeclaration {
     /// Must be `NonClassified`.
     pub classification: Classification,
     /// Who declared it.
+    #[schemars(with = "UserName")]
     pub declared_by: String,
     /// When, YYYY-MM-DD.
+    #[schemars(with = "Date")]
     pub declared_on: String,
 }
 
@@ -95,11 +108,14 @@ pub enum Classification {
 pub struct InformationSystemStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// How many hosts are enrolled for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub hosts: Option<i32>,
     /// `Ready`: the department exists and this is its namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }

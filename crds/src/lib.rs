@@ -16,12 +16,14 @@
 #![allow(unreachable_pub)]
 
 pub mod approval;
+mod bounds;
 pub mod cloud_platform;
 pub mod department;
 pub mod digest;
 pub mod host_enrollment;
 pub mod host_migration;
 pub mod information_system;
+pub mod manifest;
 pub mod migration_plan;
 pub mod physical_host;
 pub mod policy_profile;

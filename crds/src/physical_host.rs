@@ -1,6 +1,7 @@
 //! `PhysicalHost`: one enrolled server and what it last said about itself.
 
 use crate::Party;
+use crate::bounds::{Digest, Interface, Maybe, ObjectName, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "PhysicalHostStatus",
     derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
+    ),
     doc = "One enrolled server.",
     selectable = ".spec.systemRef",
     printcolumn(name = "DEPT", type_ = "string", json_path = ".spec.departmentRef"),
@@ -33,17 +37,24 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "AGENT", type_ = "string", json_path = ".status.agentVersion", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("self == oldSelf").message(
+    "what was declared at enrolment is never changed: enrol the server again"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct PhysicalHostSpec {
     /// Name of the `Department` that owns it.
+    #[schemars(with = "ObjectName")]
     pub department_ref: String,
     /// Name of the `InformationSystem` it serves.
+    #[schemars(with = "ObjectName")]
     pub system_ref: String,
     /// Name of the `HostEnrollment` it joined with.
+    #[schemars(with = "ObjectName")]
     pub enrollment_ref: String,
     /// Hardware identity at enrolment; never the MAC.
     pub hardware: HardwareIdentity,
     /// SHA-256 of the public key that the host made for itself, `sha256:<hex>`.
+    #[schemars(with = "Digest")]
     pub public_key_digest: String,
     /// What was declared at the terminal before anything was read (Art. 22, 24).
     pub declaration: HostDeclaration,
@@ -54,45 +65,58 @@ pub struct PhysicalHostSpec {
 #[serde(rename_all = "camelCase")]
 pub struct HardwareIdentity {
     /// DMI system UUID.
+    #[schemars(with = "Maybe<128>")]
     pub system_uuid: String,
     /// DMI system serial number.
+    #[schemars(with = "Maybe<128>")]
     pub system_serial: String,
     /// DMI board serial number.
+    #[schemars(with = "Maybe<128>")]
     pub board_serial: String,
 }
 
 /// The declaration for a host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.statement in ['本机不存储、不处理国家秘密', 'This machine neither stores nor processes state secrets']").message(
+    "declaration.statement must be one of the two sentences of the non-classified declaration, word for word"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct HostDeclaration {
     /// The sentence, as typed.
+    #[schemars(with = "Text<128>")]
     pub statement: String,
     /// Who typed it.
+    #[schemars(with = "Text<64>")]
     pub name: String,
     /// That person's telephone.
+    #[schemars(with = "Text<32>")]
     pub phone: String,
     /// When.
     pub declared_at: Time,
 }
 
 /// What the gateway says about a host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhysicalHostStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// When the agent last reported; written at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Time>,
     /// Age of the last report, as `4m`; `never` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<32>>")]
     pub seen: Option<String>,
     /// Version of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<64>>")]
     pub agent_version: Option<String>,
     /// `Ready`, or how many checks stand in the way, as `3 issues`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<32>>")]
     pub ready: Option<String>,
     /// Where the device is: `InService` until it is handed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,9 +129,12 @@ pub struct PhysicalHostStatus {
     pub inventory_at: Option<Time>,
     /// Checks, in the order of the catalogue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub checks: Vec<HostCheck>,
     /// `AgentConnected`, `Inventoried`, `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -121,38 +148,54 @@ pub enum CustodyState {
 }
 
 /// What a machine is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostInventory {
     /// Host name.
+    #[schemars(with = "Maybe<253>")]
     pub hostname: String,
     /// Manufacturer.
+    #[schemars(with = "Maybe<128>")]
     pub vendor: String,
     /// Product.
+    #[schemars(with = "Maybe<128>")]
     pub model: String,
     /// Serial number.
+    #[schemars(with = "Maybe<128>")]
     pub serial: String,
     /// Architecture, as `x86_64`.
+    #[schemars(with = "Text<32>")]
     pub arch: String,
     /// `Bios` or `Uefi`.
     pub firmware: HostFirmware,
     /// Operating system, as `Debian GNU/Linux 12 (bookworm)`.
+    #[schemars(with = "Maybe<128>")]
     pub os_name: String,
     /// Kernel release.
+    #[schemars(with = "Maybe<128>")]
     pub kernel: String,
     /// Logical CPUs.
+    #[schemars(range(min = 0))]
     pub cpus: i64,
     /// Memory, MiB.
+    #[schemars(range(min = 0))]
     pub memory_mib: i64,
     /// Whole disks.
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<HostDisk>,
     /// Mounted local filesystems.
+    #[schemars(length(max = 512))]
     pub filesystems: Vec<HostFilesystem>,
     /// Network interfaces.
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub nics: Vec<HostNic>,
     /// Running or failed service units.
+    #[schemars(length(max = 1024))]
     pub units: Vec<HostUnit>,
     /// Listening sockets.
+    #[schemars(length(max = 1024))]
     pub listeners: Vec<HostListener>,
 }
 
@@ -170,21 +213,29 @@ pub enum HostFirmware {
 #[serde(rename_all = "camelCase")]
 pub struct HostDisk {
     /// Kernel name at the last report, as `sda`.
+    #[schemars(with = "Text<64>")]
     pub name: String,
     /// Serial number.
+    #[schemars(with = "Maybe<128>")]
     pub serial: String,
     /// World-wide name.
+    #[schemars(with = "Maybe<128>")]
     pub wwn: String,
     /// Size, bytes.
+    #[schemars(range(min = 0))]
     pub size_bytes: i64,
     /// Logical sector size, bytes.
+    #[schemars(range(min = 0))]
     pub logical_block_bytes: i64,
     /// MBR signature or GPT GUID.
+    #[schemars(with = "Maybe<64>")]
     pub table_id: String,
     /// Model.
+    #[schemars(with = "Maybe<128>")]
     pub model: String,
     /// What lies above it, bottom first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Maybe<256>>", length(max = 64))]
     pub stack: Vec<String>,
 }
 
@@ -193,14 +244,19 @@ pub struct HostDisk {
 #[serde(rename_all = "camelCase")]
 pub struct HostFilesystem {
     /// Mount point; `[swap]` for swap.
+    #[schemars(with = "Text<4096>")]
     pub mount: String,
     /// Type.
+    #[schemars(with = "Maybe<64>")]
     pub kind: String,
     /// Disk it lies on.
+    #[schemars(with = "Maybe<256>")]
     pub disk: String,
     /// Size, bytes.
+    #[schemars(range(min = 0))]
     pub size_bytes: i64,
     /// Free, bytes.
+    #[schemars(range(min = 0))]
     pub free_bytes: i64,
 }
 
@@ -209,13 +265,17 @@ pub struct HostFilesystem {
 #[serde(rename_all = "camelCase")]
 pub struct HostNic {
     /// Name.
+    #[schemars(with = "Interface")]
     pub name: String,
     /// MAC address.
+    #[schemars(with = "Maybe<64>")]
     pub mac: String,
     /// Driver.
+    #[schemars(with = "Maybe<64>")]
     pub driver: String,
     /// Addresses with prefix length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Maybe<64>>", length(max = 64))]
     pub addresses: Vec<String>,
 }
 
@@ -224,8 +284,10 @@ pub struct HostNic {
 #[serde(rename_all = "camelCase")]
 pub struct HostUnit {
     /// Name.
+    #[schemars(with = "Text<255>")]
     pub name: String,
     /// Active state.
+    #[schemars(with = "Maybe<64>")]
     pub state: String,
 }
 
@@ -234,12 +296,16 @@ pub struct HostUnit {
 #[serde(rename_all = "camelCase")]
 pub struct HostListener {
     /// `tcp` or `udp`.
+    #[schemars(with = "Text<16>")]
     pub protocol: String,
     /// Local address.
+    #[schemars(with = "Maybe<128>")]
     pub address: String,
     /// Port.
+    #[schemars(range(min = 0, max = 65535))]
     pub port: i32,
     /// Process name.
+    #[schemars(with = "Maybe<256>")]
     pub process: String,
 }
 
@@ -248,18 +314,24 @@ pub struct HostListener {
 #[serde(rename_all = "camelCase")]
 pub struct HostCheck {
     /// Catalogue id, as `BT-02`.
+    #[schemars(with = "Text<16>")]
     pub id: String,
     /// Title.
+    #[schemars(with = "Maybe<256>")]
     pub title: String,
     /// How it came out.
     pub outcome: CheckOutcome,
     /// What was found.
+    #[schemars(with = "Maybe<2048>")]
     pub observed: String,
     /// What is required.
+    #[schemars(with = "Maybe<2048>")]
     pub required: String,
     /// How to fix it, English.
+    #[schemars(with = "Maybe<2048>")]
     pub fix: String,
     /// How to fix it, Chinese.
+    #[schemars(with = "Maybe<2048>")]
     pub fix_zh: String,
     /// Who can.
     pub who: Party,

@@ -1,5 +1,6 @@
 //! `PolicyProfile`: the regulation as data. Roles, gates and numbers change by decree; code does not.
 
+use crate::bounds::{Date, RoleName, Text, UserName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -15,32 +16,77 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "PolicyProfileStatus",
     derive = "PartialEq",
-    doc = "The regulation under which systems are migrated: who approves, which gates hold, and the numbers."
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
+    ),
+    doc = "The regulation under which systems are migrated: who approves, which gates hold, and the numbers.",
+    printcolumn(name = "TITLE", type_ = "string", json_path = ".spec.titleZh"),
+    printcolumn(name = "FROM", type_ = "string", json_path = ".spec.effectiveFrom"),
+    printcolumn(name = "UNTIL", type_ = "string", json_path = ".spec.effectiveUntil"),
+    printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("!has(self.effectiveUntil) || self.effectiveUntil >= self.effectiveFrom").message(
+    "spec.effectiveUntil is before spec.effectiveFrom: enter the last day in force, or leave it out"
+))]
+#[x_kube(validation = Rule::new("self.planIssuers.all(r, self.roles.exists(x, x.name == r))").message(
+    "spec.planIssuers names a role that is not in spec.roles: add it there"
+))]
+#[x_kube(validation = Rule::new("self.roles.exists(x, x.name == self.schemeConfirmer)").message(
+    "spec.schemeConfirmer names a role that is not in spec.roles: add it there"
+))]
+#[x_kube(validation = Rule::new("self.schemeApprovers.all(r, self.roles.exists(x, x.name == r))").message(
+    "spec.schemeApprovers names a role that is not in spec.roles: add it there"
+))]
+#[x_kube(validation = Rule::new("size(self.schemeApprovers) >= 2").message(
+    "spec.schemeApprovers needs at least two roles: a scheme is approved by two offices (Art. 23)"
+))]
+#[x_kube(validation = Rule::new("!(self.schemeConfirmer in self.schemeApprovers)").message(
+    "spec.schemeConfirmer is also in spec.schemeApprovers: the department confirms, the offices approve"
+))]
+#[x_kube(validation = Rule::new("!has(self.gates) || self.gates.all(g, g.enabled || !(g.name in ['NonClassifiedDeclared', 'DualApproved', 'RecordVerified', 'SourceFenced']))").message(
+    "spec.gates switches off a gate that always holds: NonClassifiedDeclared, DualApproved, RecordVerified and SourceFenced cannot be disabled"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyProfileSpec {
     /// Title of the regulation in English.
+    #[schemars(with = "Text<256>")]
     pub title: String,
     /// Title of the regulation in Chinese.
+    #[schemars(with = "Text<256>")]
     pub title_zh: String,
     /// Documents the profile rests on; printed as 依据 at the head of plans and reports (Art. 1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub basis: Vec<LegalBasis>,
     /// First day in force, YYYY-MM-DD (Art. 37).
+    #[schemars(with = "Date")]
     pub effective_from: String,
     /// Last day in force, YYYY-MM-DD; absent if it has no end. An expired profile is shown with a warning and never blocks (Art. 37).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Date>")]
     pub effective_until: Option<String>,
     /// The roles that the profile knows, and who holds them (Art. 4).
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub roles: Vec<RoleBinding>,
     /// Roles that must each issue the migration plan (Art. 23).
+    #[schemars(with = "Vec<RoleName>", length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub plan_issuers: Vec<String>,
     /// Role that confirms a scheme for the department (Art. 23).
+    #[schemars(with = "RoleName")]
     pub scheme_confirmer: String,
     /// Roles that must each approve a scheme, by different persons (Art. 23).
+    #[schemars(with = "Vec<RoleName>", length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub scheme_approvers: Vec<String>,
     /// Gates and whether they hold. A gate that is not listed holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub gates: Vec<GateSwitch>,
     /// The numbers.
     pub numbers: PolicyNumbers,
@@ -51,27 +97,35 @@ pub struct PolicyProfileSpec {
 #[serde(rename_all = "camelCase")]
 pub struct LegalBasis {
     /// Title, in Chinese as published.
+    #[schemars(with = "Text<256>")]
     pub title: String,
     /// Document number (发文字号), as 遂府办发〔2025〕6号.
+    #[schemars(with = "Text<128>")]
     pub document_no: String,
     /// Date of issue, YYYY-MM-DD.
+    #[schemars(with = "Date")]
     pub date: String,
 }
 
 /// A role and the people who hold it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleBinding {
     /// Name, as `municipalGovernmentOffice`; the name that RBAC grants verb `approve` on in `approvalgates`.
+    #[schemars(with = "RoleName")]
     pub name: String,
     /// Display name in English.
+    #[schemars(with = "Text<128>")]
     pub display_name: String,
     /// Display name in Chinese.
+    #[schemars(with = "Text<128>")]
     pub display_name_zh: String,
     /// Which party of the waiting columns this role is.
     pub party: crate::Party,
     /// User names that hold the role. Both this list and RBAC must name a person; an empty list leaves it to RBAC alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<UserName>", length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub subjects: Vec<String>,
 }
 
@@ -119,6 +173,7 @@ pub struct GateSwitch {
     /// Whether it holds.
     pub enabled: bool,
     /// Article or document that says so.
+    #[schemars(with = "Text<256>")]
     pub basis: String,
 }
 
@@ -146,8 +201,10 @@ pub struct PolicyNumbers {
 pub struct PolicyProfileStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// `Ready`: the profile is consistent. `InForce`: today lies between its first and its last day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }

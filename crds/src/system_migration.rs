@@ -1,5 +1,8 @@
 //! `SystemMigration`: one system's scheme (迁移方案) and its journey.
 
+use crate::bounds::{
+    Date, Digest, HostAddress, Interface, Label, LongName, Maybe, ObjectName, Ratio, RoleName, Text, Unit, UserName,
+};
 use crate::{GateName, Waiting};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -17,6 +20,9 @@ use serde::{Deserialize, Serialize};
     category = "qianyun",
     status = "SystemMigrationStatus",
     derive = "PartialEq",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
+    ),
     doc = "One system's migration: the scheme that is approved, and how far it has come.",
     selectable = ".spec.systemRef",
     printcolumn(name = "DEPT", type_ = "string", json_path = ".status.department"),
@@ -32,15 +38,28 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "PLAN", type_ = "string", json_path = ".spec.planRef", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("!has(oldSelf.confirmation) || (has(self.confirmation) && (self.confirmation == oldSelf.confirmation || self.confirmation.digest != oldSelf.confirmation.digest))").message(
+    "spec.confirmation was given and is never taken back: it can only be replaced by one for another digest"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct SystemMigrationSpec {
     /// Name of the `InformationSystem` in the same namespace.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.systemRef cannot be changed: make a new object"
+    ))]
     pub system_ref: String,
     /// Name of the `MigrationPlan` that names the system.
+    #[schemars(with = "ObjectName")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.planRef cannot be changed: make a new object"
+    ))]
     pub plan_ref: String,
     /// Name of the `CloudPlatform` to migrate to.
+    #[schemars(with = "ObjectName")]
     pub platform_ref: String,
     /// User name of the person who wrote the scheme; that person approves nothing of it.
+    #[schemars(with = "UserName")]
     pub author: String,
     /// The scheme. Its digest, with the references above and the author, is what is confirmed and approved; an edit voids both.
     pub scheme: Scheme,
@@ -57,22 +76,38 @@ pub struct SystemMigrationSpec {
 #[serde(rename_all = "camelCase")]
 pub struct CutoverConfirmation {
     /// User name of the person who confirms; must be the caller.
+    #[schemars(with = "UserName")]
     pub by: String,
     /// Digest of the scheme that was carried out.
+    #[schemars(with = "Digest")]
     pub digest: String,
 }
 
 /// A scheme (迁移方案).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("size(self.hosts) > 0").message(
+    "a scheme needs at least one host: list the PhysicalHosts of the system in scheme.hosts"
+))]
+#[x_kube(validation = Rule::new("size(self.probes) > 0").message(
+    "a scheme needs at least one probe: say in scheme.probes how its users reach the system"
+))]
+#[x_kube(validation = Rule::new("self.rollback.latestAt > self.window.start").message(
+    "rollback.latestAt is not after window.start: the rollback is decided once the cutover has begun"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct Scheme {
     /// What is to be done and why, for the people who approve it.
+    #[schemars(with = "Text<4000>")]
     pub summary: String,
     /// The hosts, each with its disks and its target machine.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["hostRef".into()]))]
     pub hosts: Vec<SchemeHost>,
     /// When the cutover may begin and must be over.
     pub window: CutoverWindow,
     /// What proves that the system serves.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub probes: Vec<Probe>,
     /// Longest interruption that the department accepts, minutes.
     #[schemars(range(min = 1, max = 1440))]
@@ -81,29 +116,41 @@ pub struct Scheme {
     pub rollback: RollbackPlan,
     /// Supporting papers, each with the digest of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub evidence: Vec<Evidence>,
 }
 
 /// A host of a scheme.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("size(self.disks) > 0").message(
+    "a host needs at least one disk: list every disk that the running system lies on, kubectl get ph -o yaml shows them"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct SchemeHost {
     /// Name of the `PhysicalHost` in the same namespace.
+    #[schemars(with = "ObjectName")]
     pub host_ref: String,
     /// The machine on the cloud.
     pub target: TargetMachine,
     /// The disks to copy; every disk that the running system lies on.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["volume".into()]))]
     pub disks: Vec<SchemeDisk>,
     /// Services to stop before the freeze, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["unit".into()]))]
     pub quiesce: Vec<QuiesceStep>,
     /// Units that must be active on the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Unit>", length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub serve_units: Vec<String>,
 }
 
 /// A machine on the cloud.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetMachine {
     /// Virtual CPUs.
@@ -113,6 +160,8 @@ pub struct TargetMachine {
     #[schemars(range(min = 256, max = 16_777_216))]
     pub memory_mib: i64,
     /// NICs, each in the place of one on the server, with its address.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["takesPlaceOf".into()]))]
     pub nics: Vec<TargetNic>,
 }
 
@@ -121,21 +170,32 @@ pub struct TargetMachine {
 #[serde(rename_all = "camelCase")]
 pub struct TargetNic {
     /// Interface on the server whose place it takes, as `eno1`.
+    #[schemars(with = "Interface")]
     pub takes_place_of: String,
     /// Network of the platform.
+    #[schemars(with = "Label")]
     pub network: String,
 }
 
 /// A disk of a scheme: named by what does not change, so that a swapped disk is refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.volumeBytes >= self.sizeBytes").message(
+    "volumeBytes is smaller than sizeBytes: the whole disk must fit in the volume"
+))]
+#[x_kube(validation = Rule::new("size(self.serial) > 0 || (has(self.wwn) && size(self.wwn) > 0)").message(
+    "a disk needs its serial or its wwn: without one of them a swapped disk could not be noticed"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct SchemeDisk {
     /// Name of the volume, unique in the host, as `system`.
+    #[schemars(with = "Label")]
     pub volume: String,
     /// Serial number of the disk; empty if it has none.
+    #[schemars(with = "Maybe<128>")]
     pub serial: String,
     /// World-wide name; empty if it has none.
     #[serde(default)]
+    #[schemars(with = "Maybe<128>")]
     pub wwn: String,
     /// Size of the disk, bytes.
     #[schemars(range(min = 1_048_576))]
@@ -150,6 +210,7 @@ pub struct SchemeDisk {
 #[serde(rename_all = "camelCase")]
 pub struct QuiesceStep {
     /// systemd unit.
+    #[schemars(with = "Unit")]
     pub unit: String,
     /// It must be down within this many seconds; else the attempt is given up and the services are started again.
     #[schemars(range(min = 1, max = 1800))]
@@ -157,7 +218,10 @@ pub struct QuiesceStep {
 }
 
 /// When a cutover may happen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.end > self.start").message(
+    "window.end is not after window.start: enter the instant after which no attempt begins"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverWindow {
     /// It may begin from here.
@@ -171,8 +235,10 @@ pub struct CutoverWindow {
 #[serde(rename_all = "camelCase")]
 pub struct Probe {
     /// Name, unique in the scheme.
+    #[schemars(with = "Label")]
     pub name: String,
     /// Address of the service, as the users know it.
+    #[schemars(with = "HostAddress")]
     pub address: String,
     /// TCP port that must accept a connection.
     #[schemars(range(min = 1, max = 65535))]
@@ -187,8 +253,10 @@ pub struct Probe {
 #[serde(rename_all = "camelCase")]
 pub struct RollbackPlan {
     /// What triggers it.
+    #[schemars(with = "Text<2000>")]
     pub triggers: String,
     /// Who decides (指挥长).
+    #[schemars(with = "Text<128>")]
     pub decided_by: String,
     /// Latest moment to decide (最迟回退时间点).
     pub latest_at: Time,
@@ -199,11 +267,14 @@ pub struct RollbackPlan {
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// Title.
+    #[schemars(with = "Text<256>")]
     pub title: String,
     /// Document number; empty if it has none.
     #[serde(default)]
+    #[schemars(with = "Maybe<128>")]
     pub document_no: String,
     /// Digest of the file, `sha256:<hex>`.
+    #[schemars(with = "Digest")]
     pub digest: String,
 }
 
@@ -243,26 +314,32 @@ pub enum Phase {
 }
 
 /// What the controller says about a migration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemMigrationStatus {
     /// Generation of the spec that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// Phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Department of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ObjectName>")]
     pub department: Option<String>,
     /// Digest of what is to be confirmed and approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
     pub digest: Option<String>,
     /// How many of the offices approved this digest, as `1/2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Ratio>")]
     pub approvals: Option<String>,
     /// Decisions on this digest, and why each counts or does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["approval".into()]))]
     pub decisions: Vec<DecisionRecord>,
     /// The next day that matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,24 +352,31 @@ pub struct SystemMigrationStatus {
     pub waiting: Option<Waiting>,
     /// Every gate that was looked at, in the order of the journey.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub gates: Vec<GateStatus>,
     /// Hosts in sync or further over all, as `1/1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Ratio>")]
     pub hosts: Option<String>,
     /// When the trial run began: the cutover's confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_started_at: Option<Time>,
     /// Earliest end of the trial run, YYYY-MM-DD (Art. 20).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Date>")]
     pub trial_earliest_end: Option<String>,
     /// Where it stands, in one English sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<4096>>")]
     pub message: Option<String>,
     /// The same in Chinese.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Maybe<4096>>")]
     pub message_zh: Option<String>,
     /// `SchemeValid`, `DepartmentConfirmed`, `DualApproved`, `InSync`, `CutOver`, `InService`, `Succeeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -301,8 +385,10 @@ pub struct SystemMigrationStatus {
 #[serde(rename_all = "camelCase")]
 pub struct NextDue {
     /// The day, YYYY-MM-DD.
+    #[schemars(with = "Date")]
     pub date: String,
     /// What is due.
+    #[schemars(with = "Text<256>")]
     pub what: String,
 }
 
@@ -311,12 +397,15 @@ pub struct NextDue {
 #[serde(rename_all = "camelCase")]
 pub struct DecisionRecord {
     /// Name of the `Approval`.
+    #[schemars(with = "LongName")]
     pub approval: String,
     /// Gate.
     pub gate: GateName,
     /// Role.
+    #[schemars(with = "RoleName")]
     pub role: String,
     /// Person.
+    #[schemars(with = "UserName")]
     pub by: String,
     /// When it was made.
     pub at: Time,
@@ -358,8 +447,10 @@ pub struct GateStatus {
     /// Whether it is open.
     pub verdict: GateVerdict,
     /// Article or practice it comes from.
+    #[schemars(with = "Maybe<256>")]
     pub basis: String,
     /// Why, in one English sentence.
+    #[schemars(with = "Maybe<4096>")]
     pub message: String,
     /// Since when it has this verdict.
     pub since: Time,
