@@ -1,5 +1,5 @@
-//! Calls that some code must not make: `unwrap` in production, `unsafe` outside the one crate that talks to the kernel, and
-//! clocks, files and chance in the pure crates.
+//! Calls that some code must not make: `unwrap` in production, `unsafe` outside the one crate that talks to the kernel,
+//! clocks, files and chance in the pure crates, pauses in tests.
 
 use super::source::{line_of, words};
 use super::{Complaint, Tree};
@@ -21,6 +21,9 @@ const IMPURE: &[(&str, &str)] = &[
     ("std::process", "leave programs to the callers"),
 ];
 
+/// The one place where tests may pause: between two looks at a level, under a deadline.
+const WAITING: &str = "tests/src/wait.rs";
+
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for source in &tree.rust {
@@ -41,6 +44,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
                 for (at, _) in text.match_indices(call) {
                     complain(at, format!("{call} in a pure crate: {instead}"));
                 }
+            }
+        }
+        if source.path != std::path::Path::new(WAITING) {
+            let tests = &source.tests_only();
+            for at in words(tests, "sleep").filter(|at| tests[at + "sleep".len()..].starts_with('(')) {
+                let what = format!("a pause in a test: wait on a level with a deadline, as {WAITING} does");
+                complaints.push(Complaint::line(&source.path, line_of(tests, at), what));
             }
         }
     }

@@ -48,15 +48,16 @@ impl Source {
         if self.is_test {
             return String::new();
         }
-        let mut bytes = self.blank.clone().into_bytes();
-        for range in &self.tests {
-            for byte in &mut bytes[range.clone()] {
-                if *byte != b'\n' {
-                    *byte = b' ';
-                }
-            }
-        }
-        String::from_utf8(bytes).expect("only whole characters were replaced, by ASCII")
+        self.keep(|at| !self.tests.iter().any(|range| range.contains(&at)))
+    }
+
+    /// Code that runs in tests, in its lines: blanked text with everything else blanked too.
+    pub(super) fn tests_only(&self) -> String {
+        self.keep(|at| self.is_test || self.tests.iter().any(|range| range.contains(&at)))
+    }
+
+    fn keep(&self, wanted: impl Fn(usize) -> bool) -> String {
+        self.blank.char_indices().map(|(at, c)| if c == '\n' || wanted(at) { c } else { ' ' }).collect()
     }
 
     /// The test code, with its strings.
