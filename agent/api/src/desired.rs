@@ -90,7 +90,7 @@ pub struct QuiesceUnit {
 }
 
 /// The NICs of the target machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArrivalPlan {
     /// One entry for each NIC.
