@@ -1,0 +1,87 @@
+//! Runs the collectors and cuts every list at its bound. It reads; it changes nothing.
+//!
+//! What a collector cannot find is left empty: the readiness checks say what that means, so nothing is guessed here.
+
+mod boot;
+mod disks;
+mod filesystems;
+mod hardware;
+mod listeners;
+mod nics;
+mod os;
+mod units;
+
+use crate::host::Host;
+use qianyun_agent_api::inventory::{Fingerprint, Inventory, MAX_ITEMS};
+
+pub(crate) use boot::{initramfs_files, module_name};
+
+/// Drivers of which the target needs some: its disk, its network card, and the ladder of buses below them.
+pub(crate) const DRIVERS: [&str; 8] =
+    ["virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "ahci", "sd_mod", "nvme", "e1000e"];
+
+/// All that the checks look at: the inventory, and what only this host needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// What is sent.
+    pub(crate) inventory: Inventory,
+    /// The hardware.
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether changes of disks can be followed by the kernel's own events.
+    pub(crate) block_events: bool,
+    /// How far the clock is from the gateway's, milliseconds; unknown before the first answer.
+    pub(crate) clock_skew_ms: Option<i64>,
+}
+
+/// Looks at the whole machine.
+pub(crate) fn collect(host: &dyn Host, clock_skew_ms: Option<i64>) -> Machine {
+    let disks = disks::collect(host);
+    let mut inventory = Inventory {
+        hardware: hardware::collect(host),
+        os: os::collect(host),
+        boot: boot::collect(host),
+        filesystems: filesystems::collect(host),
+        disks,
+        nics: nics::collect(host),
+        units: units::collect(host),
+        listeners: listeners::collect(host),
+        truncated: Vec::new(),
+    };
+    cut(&mut inventory);
+    Machine { inventory, fingerprint: fingerprint(host), block_events: has_block_events(host), clock_skew_ms }
+}
+
+/// The hardware's identity, never its MAC addresses.
+pub(crate) fn fingerprint(host: &dyn Host) -> Fingerprint {
+    Fingerprint {
+        system_uuid: hardware::dmi(host, "product_uuid").to_lowercase(),
+        system_serial: hardware::dmi(host, "product_serial"),
+        board_serial: hardware::dmi(host, "board_serial"),
+    }
+}
+
+/// The kernel tells when a write to a disk completes (tracefs lies at either place).
+fn has_block_events(host: &dyn Host) -> bool {
+    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .iter()
+        .any(|base| host.exists(&format!("{base}/events/block/block_rq_complete/format")))
+}
+
+fn cut(inventory: &mut Inventory) {
+    fn bound<T>(list: &mut Vec<T>, name: &str, truncated: &mut Vec<String>) {
+        if list.len() > MAX_ITEMS {
+            list.truncate(MAX_ITEMS);
+            truncated.push(name.to_owned());
+        }
+    }
+    let mut truncated = Vec::new();
+    bound(&mut inventory.disks, "disks", &mut truncated);
+    bound(&mut inventory.filesystems, "filesystems", &mut truncated);
+    bound(&mut inventory.nics, "nics", &mut truncated);
+    bound(&mut inventory.units, "units", &mut truncated);
+    bound(&mut inventory.listeners, "listeners", &mut truncated);
+    inventory.truncated = truncated;
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
