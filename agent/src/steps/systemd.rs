@@ -1,0 +1,38 @@
+//! What the steps ask of systemd, by argument vectors.
+
+use crate::host::{Host, HostError, LOOK_LIMIT};
+use std::time::Duration;
+
+/// Active state of a unit, as `active`; `inactive` for one that does not exist.
+pub(super) fn active_state(host: &dyn Host, unit: &str) -> Result<String, HostError> {
+    Ok(host.ask("systemctl", &["show", "--property=ActiveState", "--value", "--", unit], LOOK_LIMIT)?.trim().to_owned())
+}
+
+/// Whether a unit does not run and is not about to.
+pub(super) fn is_down(state: &str) -> bool {
+    matches!(state, "inactive" | "failed")
+}
+
+/// A unit with those that are part of it: `postgresql.service` is only the umbrella over its clusters, and stopping it
+/// returns before they are down.
+pub(super) fn with_parts(host: &dyn Host, unit: &str) -> Result<Vec<String>, HostError> {
+    let parts = host.ask("systemctl", &["show", "--property=ConsistsOf", "--value", "--", unit], LOOK_LIMIT)?;
+    let mut units = vec![unit.to_owned()];
+    units.extend(parts.split_whitespace().map(str::to_owned));
+    Ok(units)
+}
+
+/// Stops a unit and waits for it.
+pub(super) fn stop(host: &dyn Host, unit: &str, limit: Duration) -> Result<(), HostError> {
+    host.ask("systemctl", &["stop", "--", unit], limit).map(drop)
+}
+
+/// Starts a unit and waits for it.
+pub(super) fn start(host: &dyn Host, unit: &str, limit: Duration) -> Result<(), HostError> {
+    host.ask("systemctl", &["start", "--", unit], limit).map(drop)
+}
+
+/// Makes systemd read its unit files again.
+pub(super) fn reload(host: &dyn Host) -> Result<(), HostError> {
+    host.ask("systemctl", &["daemon-reload"], LOOK_LIMIT).map(drop)
+}

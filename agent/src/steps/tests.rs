@@ -1,0 +1,289 @@
+//! The step kit: every step is repeated, killed at every change, and undone, on a recorded machine.
+
+use super::adapt_network::AdaptNetwork;
+use super::prepare_boot::PrepareBoot;
+use super::quiesce::{Quiesce, running};
+use super::serve_units::{ServeUnits, observe};
+use super::*;
+use crate::host::Output;
+use crate::host::fake::Fake;
+use crate::inventory::tests::{KERNEL, office_server};
+use qianyun_agent_api::desired::{ArrivalNic, ArrivalPlan, QuiesceUnit};
+use std::collections::BTreeMap;
+
+/// Repeats, kills at every change, and undoes; `host` makes the same machine each time.
+fn kit(host: impl Fn() -> Fake, step: &dyn HostStep) {
+    let first = host();
+    perform(step, &first).unwrap();
+    let (changes, done) = (first.changes().len(), first.files());
+    assert_eq!(step.precheck(&first).unwrap(), Precheck::AlreadyDone);
+    let before = first.changes().len();
+    perform(step, &first).unwrap();
+    let looks = first.changes().split_off(before).into_iter().filter(|change| !is_look(change));
+    assert_eq!(looks.collect::<Vec<_>>(), Vec::<String>::new(), "a repetition changes nothing");
+    for kill_at in 0..changes {
+        let host = host();
+        host.fail_at(Some(kill_at));
+        assert!(perform(step, &host).is_err(), "killed at change {kill_at}");
+        host.fail_at(None);
+        perform(step, &host).unwrap();
+        assert_eq!(host.files(), done, "killed at change {kill_at} and begun again");
+    }
+    for kill_at in 0..=changes {
+        let host = host();
+        let before = host.files();
+        host.fail_at(Some(kill_at));
+        let _ = perform(step, &host);
+        host.fail_at(None);
+        step.undo(&host).unwrap();
+        assert_eq!(less_generated(host.files()), less_generated(before), "killed at change {kill_at} and undone");
+        step.undo(&host).unwrap();
+    }
+}
+
+fn is_look(change: &str) -> bool {
+    ["run systemctl show", "run systemctl list-units", "run lsinitramfs"].iter().any(|look| change.starts_with(look))
+}
+
+/// The menu is generated from what is there; it is compared by its own test.
+fn less_generated(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    files.remove("/boot/grub/grub.cfg");
+    files
+}
+
+/// The office server with tools that do what the real ones do.
+pub(crate) fn with_boot_tools() -> Fake {
+    office_server()
+        .program("mkinitramfs", |host, args| {
+            let modules = host.text(&format!("{}/modules", args[1])).unwrap_or_default();
+            let most = host.text(&format!("{}/conf.d/zz-qianyun", args[1])).as_deref() == Some("MODULES=most");
+            assert!(most && host.exists(&format!("{}/conf.d/resume", args[1])), "the host's own settings are kept");
+            let listing: String = modules.lines().map(|module| format!("usr/lib/modules/{module}.ko\n")).collect();
+            host.put(args[3], &listing);
+            Output::default()
+        })
+        .program("lsinitramfs", |host, args| match host.text(args[0]) {
+            Some(stdout) => Output { stdout, ..Output::default() },
+            None => Output { status: 1, ..Output::default() },
+        })
+        .program("update-grub", |host, _| {
+            let mut menu = "menuentry 'Debian' --id gnulinux {\n}\n".to_owned();
+            if host.exists("/etc/default/grub.d/qianyun.cfg") {
+                menu += "set default=\"qianyun\"\n";
+            }
+            if host.exists("/etc/grub.d/09_qianyun") {
+                menu += &format!("menuentry 'x' --id qianyun {{\n initrd /boot/initrd.img-{KERNEL}-qianyun\n}}\n");
+            }
+            host.put("/boot/grub/grub.cfg", &menu);
+            Output::default()
+        })
+}
+
+#[test]
+fn boot_preparation_survives_the_kit() {
+    kit(with_boot_tools, &PrepareBoot::new("/var/lib/qianyun"));
+}
+
+#[test]
+fn boot_preparation_adds_files_of_its_own_and_changes_none() {
+    let host = with_boot_tools();
+    let before = host.files();
+    perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap();
+    for (path, bytes) in less_generated(before.clone()) {
+        assert_eq!(host.files().get(&path), Some(&bytes), "{path} is the vendor's");
+    }
+    let new: Vec<String> = host.files().into_keys().filter(|path| !before.contains_key(path)).collect();
+    let expected = [
+        format!("/boot/initrd.img-{KERNEL}-qianyun"),
+        "/etc/default/grub.d/qianyun.cfg".into(),
+        "/etc/grub.d/09_qianyun".into(),
+    ];
+    assert_eq!(new, expected);
+    let entry = host.text("/etc/grub.d/09_qianyun").unwrap();
+    assert!(entry.contains("root=UUID=aa-11 ro quiet") && !entry.contains("BOOT_IMAGE"), "{entry}");
+}
+
+#[test]
+fn undoing_boot_preparation_takes_the_entry_out_of_the_menu() {
+    let host = with_boot_tools();
+    let step = PrepareBoot::new("/var/lib/qianyun");
+    perform(&step, &host).unwrap();
+    assert!(host.text("/boot/grub/grub.cfg").unwrap().contains("--id qianyun"));
+    step.undo(&host).unwrap();
+    assert!(!host.text("/boot/grub/grub.cfg").unwrap().contains("qianyun"));
+}
+
+#[test]
+fn an_initramfs_without_the_targets_drivers_is_refused_and_not_kept() {
+    let host = with_boot_tools().program("mkinitramfs", |host, args| {
+        host.put(args[3], "usr/lib/modules/ext4.ko\n");
+        Output::default()
+    });
+    let error = perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap_err();
+    assert!(error.to_string().contains("virtio_pci, virtio_blk"), "{error}");
+    assert!(!host.exists(&format!("/boot/initrd.img-{KERNEL}-qianyun")));
+    assert!(!host.exists("/etc/grub.d/09_qianyun"));
+}
+
+#[test]
+fn a_command_line_that_would_not_survive_the_script_is_refused() {
+    let host = with_boot_tools().file("/proc/cmdline", "root=/dev/x opt=$(reboot)");
+    let error = perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap_err();
+    assert!(matches!(error, StepError::Refused { .. }), "{error}");
+    assert!(host.changes().is_empty(), "{:?}", host.changes());
+}
+
+#[test]
+fn a_host_without_grub_is_refused_before_anything_is_written() {
+    let host = Fake::default();
+    assert!(matches!(perform(&PrepareBoot::new("/var/lib/qianyun"), &host), Err(StepError::Refused { .. })));
+    assert!(host.changes().is_empty());
+}
+
+/// A systemd whose units are files under `/units`, and whose umbrella has one part.
+fn with_systemd() -> Fake {
+    systemd(Fake::default())
+}
+
+/// Adds that systemd to a machine.
+pub(crate) fn systemd(host: Fake) -> Fake {
+    let host = host
+        .file("/units/writer.service", "active")
+        .file("/units/postgresql.service", "active")
+        .file("/units/postgresql@15-main.service", "active")
+        .file("/units/idle.service", "inactive");
+    host.program("systemctl", |host, args| {
+        let path = format!("/units/{}", args.last().unwrap());
+        let say = |stdout: &str| Output { stdout: format!("{stdout}\n"), ..Output::default() };
+        match args {
+            ["show", "--property=ActiveState", ..] => say(&host.text(&path).unwrap_or_else(|| "inactive".into())),
+            ["show", "--property=ConsistsOf", .., "postgresql.service"] => say("postgresql@15-main.service"),
+            ["stop", ..] => {
+                host.put(&path, "inactive");
+                Output::default()
+            }
+            ["start", _, unit] if host.exists(&format!("/run/systemd/system/{unit}.d/qianyun-cutover.conf")) => {
+                // A false condition is no error for systemd: the unit just does not start.
+                Output::default()
+            }
+            ["start", ..] => {
+                host.put(&path, "active");
+                Output::default()
+            }
+            ["list-units", ..] => say("broken.service loaded failed failed x"),
+            _ => Output::default(),
+        }
+    })
+}
+
+fn unit(name: &str) -> QuiesceUnit {
+    QuiesceUnit { unit: name.into(), deadline_ms: 1_000 }
+}
+
+#[test]
+fn what_runs_is_noted_with_its_parts_and_what_does_not_is_left_out() {
+    let units = [unit("writer.service"), unit("postgresql.service"), unit("idle.service")];
+    let stopped = running(&with_systemd(), &units).unwrap();
+    assert_eq!(stopped, ["writer.service", "postgresql.service", "postgresql@15-main.service"]);
+}
+
+#[test]
+fn quiescing_survives_the_kit() {
+    let units = [unit("writer.service"), unit("postgresql.service")];
+    let stopped = running(&with_systemd(), &units).unwrap();
+    kit(with_systemd, &Quiesce { units: &units, stopped: &stopped });
+}
+
+#[test]
+fn services_stop_in_order_and_start_in_reverse_and_only_those_that_ran() {
+    let host = with_systemd();
+    let units = [unit("writer.service"), unit("postgresql.service"), unit("idle.service")];
+    let stopped = running(&host, &units).unwrap();
+    let step = Quiesce { units: &units, stopped: &stopped };
+    perform(&step, &host).unwrap();
+    let of = |verb: &str| -> Vec<String> {
+        let prefix = format!("run systemctl {verb} -- ");
+        host.changes().iter().filter_map(|change| change.strip_prefix(&prefix).map(str::to_owned)).collect()
+    };
+    assert_eq!(of("stop"), ["writer.service", "postgresql.service", "postgresql@15-main.service", "idle.service"]);
+    step.undo(&host).unwrap();
+    assert_eq!(of("start"), ["postgresql@15-main.service", "postgresql.service", "writer.service"]);
+}
+
+#[test]
+fn a_stopped_service_cannot_be_started_by_anyone_until_the_gate_is_gone() {
+    let host = with_systemd();
+    let units = [unit("writer.service")];
+    let stopped = vec!["writer.service".to_owned()];
+    let step = Quiesce { units: &units, stopped: &stopped };
+    perform(&step, &host).unwrap();
+    host.run("systemctl", &["start", "--", "writer.service"], crate::host::LOOK_LIMIT).unwrap();
+    assert_eq!(step.precheck(&host).unwrap(), Precheck::AlreadyDone, "it is still down");
+}
+
+#[test]
+fn a_service_that_does_not_stop_is_an_error() {
+    let host = with_systemd().program("systemctl", |_, args| match args {
+        ["show", "--property=ActiveState", ..] => Output { stdout: "active\n".into(), ..Output::default() },
+        _ => Output::default(),
+    });
+    let units = [unit("stubborn.service")];
+    let error = perform(&Quiesce { units: &units, stopped: &[] }, &host).unwrap_err();
+    assert!(matches!(error, StepError::NotDone { .. }), "{error}");
+}
+
+fn card() -> Fake {
+    Fake::default().file("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n").program("ip", |host, args| {
+        if let [.., "name", name] = args {
+            host.put("/sys/class/net/enp0s3/address", "renamed");
+            host.put(&format!("/sys/class/net/{name}/address"), "52:54:00:00:00:01\n");
+        }
+        Output::default()
+    })
+}
+
+fn plan(mac: &str, name: &str) -> ArrivalPlan {
+    ArrivalPlan { nics: vec![ArrivalNic { mac: mac.into(), takes_name: name.into() }] }
+}
+
+#[test]
+fn the_card_with_the_announced_mac_takes_the_name_and_keeps_it() {
+    let (host, plan) = (card(), plan("52:54:00:00:00:01", "eno1"));
+    let step = AdaptNetwork { plan: &plan };
+    perform(&step, &host).unwrap();
+    perform(&step, &host).unwrap();
+    assert_eq!(host.changes().iter().filter(|change| change.contains("name eno1")).count(), 1);
+    assert!(host.text("/etc/systemd/network/10-qianyun-525400000001.link").unwrap().contains("Name=eno1"));
+    step.undo(&host).unwrap();
+    assert!(!host.exists("/etc/systemd/network/10-qianyun-525400000001.link"));
+}
+
+#[test]
+fn adapting_is_finished_after_a_kill_at_any_change() {
+    let plan = plan("52:54:00:00:00:01", "eno1");
+    for kill_at in 0..3 {
+        let host = card();
+        host.fail_at(Some(kill_at));
+        assert!(perform(&AdaptNetwork { plan: &plan }, &host).is_err());
+        host.fail_at(None);
+        perform(&AdaptNetwork { plan: &plan }, &host).unwrap();
+    }
+}
+
+#[test]
+fn without_the_card_or_with_a_name_that_is_none_nothing_is_changed() {
+    for (mac, name) in [("52:54:00:00:00:99", "eno1"), ("52:54:00:00:00:01", "../etc"), ("not a mac", "eno1")] {
+        let (host, plan) = (card(), plan(mac, name));
+        assert!(matches!(perform(&AdaptNetwork { plan: &plan }, &host), Err(StepError::Refused { .. })));
+        assert!(host.changes().is_empty());
+    }
+}
+
+#[test]
+fn units_are_started_and_failed_ones_are_told_beside_them() {
+    let host = with_systemd();
+    let units = vec!["idle.service".to_owned()];
+    perform(&ServeUnits { units: &units }, &host).unwrap();
+    let seen: Vec<_> = observe(&host, &units).unwrap().into_iter().map(|u| (u.name, u.state)).collect();
+    assert_eq!(seen, [("idle.service".into(), "active".into()), ("broken.service".into(), "failed".to_owned())]);
+}
