@@ -1,0 +1,123 @@
+//! Early in the boot, before the network and before any service: the guard on the source, the adaptation on the arrival.
+//!
+//! It never stops a boot: what goes wrong here is said in the log, and the service tries again. It opens no connection.
+
+use crate::host::{Host, HostError, LOOK_LIMIT};
+use crate::inventory;
+use crate::ledger::{Armed, LedgerError, LedgerFile};
+use crate::paths::Paths;
+use crate::steps::{HostStep, Precheck, StepError, adapt_network, perform, quiesce};
+use std::time::{Duration, Instant};
+
+/// A network card that the kernel knows shows up within this after the system's own disk has.
+const CARD_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the boot did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    /// No attempt is under way: nothing was touched.
+    Nothing,
+    /// An attempt was under way when the power went: its services are kept down until the controller decides.
+    ServicesKeptDown,
+    /// This is other hardware: the network cards have their names.
+    Adapted,
+}
+
+/// Why it could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BootError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+/// Looks at the ledger and the hardware, and does what the one says about the other.
+pub(crate) fn run(host: &dyn Host, paths: &Paths) -> Result<Guarded, BootError> {
+    let ledger = LedgerFile::load(host, paths)?.ledger;
+    let Some(armed) = ledger.armed else { return Ok(Guarded::Nothing) };
+    if inventory::fingerprint(host) == ledger.fingerprint {
+        quiesce::Quiesce { units: &armed.units, stopped: &armed.stopped }.keep_down(host)?;
+        Ok(Guarded::ServicesKeptDown)
+    } else {
+        adapt(host, &armed)?;
+        Ok(Guarded::Adapted)
+    }
+}
+
+fn adapt(host: &dyn Host, armed: &Armed) -> Result<(), BootError> {
+    let step = adapt_network::AdaptNetwork { plan: &armed.arrival };
+    let deadline = Instant::now() + CARD_LIMIT;
+    // The step is refused as long as a card is missing; udev says when it has seen all there are.
+    while matches!(step.precheck(host)?, Precheck::Refused { .. }) && Instant::now() < deadline {
+        host.run("udevadm", &["settle", "--timeout=2"], LOOK_LIMIT)?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(perform(&step, host)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+    use crate::inventory::tests::office_server;
+    use crate::ledger::Ledger;
+    use qianyun_agent_api::desired::{ArrivalNic, ArrivalPlan, QuiesceUnit};
+    use qianyun_agent_api::inventory::Fingerprint;
+
+    fn armed_on(host: &Fake, fingerprint: Fingerprint) {
+        let armed = Armed {
+            units: vec![QuiesceUnit { unit: "writer.service".into(), deadline_ms: 1 }],
+            stopped: vec!["writer.service".into(), "postgresql@15-main.service".into()],
+            arrival: ArrivalPlan {
+                nics: vec![ArrivalNic { mac: "52:54:00:00:00:01".into(), takes_name: "eno1".into() }],
+            },
+            ..Armed::default()
+        };
+        let ledger = Ledger { fingerprint, armed: Some(armed), ..Ledger::default() };
+        LedgerFile::load(host, &Paths::default()).unwrap().store(host, ledger).unwrap();
+    }
+
+    #[test]
+    fn without_an_attempt_a_boot_touches_nothing() {
+        let host = office_server();
+        assert_eq!(run(&host, &Paths::default()).unwrap(), Guarded::Nothing);
+        assert!(host.changes().is_empty());
+    }
+
+    #[test]
+    fn the_source_that_boots_while_armed_keeps_its_services_down() {
+        let host = office_server();
+        armed_on(&host, inventory::fingerprint(&host));
+        assert_eq!(run(&host, &Paths::default()).unwrap(), Guarded::ServicesKeptDown);
+        for unit in ["writer.service", "postgresql@15-main.service"] {
+            let gate = host.text(&format!("/run/systemd/system/{unit}.d/qianyun-cutover.conf")).unwrap();
+            assert!(gate.contains("ConditionPathExists=/run/qianyun/services-may-start"), "{gate}");
+        }
+        assert_eq!(host.changes().last().unwrap(), "run systemctl daemon-reload");
+        assert!(!host.exists("/etc/systemd/network/10-qianyun-525400000001.link"));
+    }
+
+    #[test]
+    fn other_hardware_gets_its_network_names_and_its_services_are_left_alone() {
+        let host =
+            office_server().file("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n").program("ip", |host, args| {
+                if args.contains(&"name") {
+                    host.put("/sys/class/net/enp0s3/address", "gone");
+                    host.put("/sys/class/net/eno1/address", "52:54:00:00:00:01\n");
+                }
+                crate::host::Output::default()
+            });
+        armed_on(&host, Fingerprint { system_uuid: "another".into(), ..Fingerprint::default() });
+        assert_eq!(run(&host, &Paths::default()).unwrap(), Guarded::Adapted);
+        let changes = host.changes();
+        assert!(changes.contains(&"run ip link set dev enp0s3 name eno1".to_owned()), "{changes:?}");
+        assert!(host.text("/etc/systemd/network/10-qianyun-525400000001.link").unwrap().contains("Name=eno1"));
+        assert!(!changes.iter().any(|change| change.contains("systemctl")), "{changes:?}");
+        let before = host.changes().len();
+        run(&host, &Paths::default()).unwrap();
+        assert_eq!(host.changes().len(), before, "a second boot finds all as it should be");
+    }
+}
