@@ -1,0 +1,191 @@
+//! Verifies a signed cutover record by itself: no network, no cluster, only the record and the CA certificate.
+//!
+//! What is checked: both signatures, both certificates up to the CA at the time of the record, that the signers are the
+//! host and the session that the record names, and that the roots of every disk are equal.
+
+use crate::identity::{self, IdentityError};
+use crate::screen::{Language, clock, pad, width};
+use qianyun_agent_api::canonical;
+use qianyun_agent_api::record::{CutoverRecord, Signature, SignedRecord};
+use rustls_pki_types::UnixTime;
+use std::fmt::Write;
+use std::time::Duration;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+/// The format that this program understands.
+const VERSION: u32 = 1;
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    ok: bool,
+    zh: &'static str,
+    en: &'static str,
+    /// What was found.
+    detail: String,
+}
+
+/// A record that cannot even be looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    /// Not a signed record.
+    #[error("expected a signed cutover record in {what}")]
+    NotARecord {
+        what: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The CA certificate is unusable.
+    #[error("the CA certificate cannot be used")]
+    Ca(#[from] IdentityError),
+    /// The CA certificate is no trust anchor.
+    #[error("the CA certificate is no trust anchor: {0}")]
+    Anchor(String),
+}
+
+/// Judges a record.
+pub(crate) fn judge(signed: &[u8], ca_pem: &str) -> Result<(CutoverRecord, Vec<Finding>), VerifyError> {
+    let signed: SignedRecord =
+        serde_json::from_slice(signed).map_err(|source| VerifyError::NotARecord { what: "the file", source })?;
+    let record: CutoverRecord = serde_json::from_str(&signed.record)
+        .map_err(|source| VerifyError::NotARecord { what: "its signed part", source })?;
+    let mut findings = vec![format_of(&record, &signed.record)];
+    let source = Signer { cn: Some(format!("host:{}", record.host)), dns: None };
+    let target = Signer { cn: None, dns: Some(format!("{}.receiver.qianyun.dev", record.session)) };
+    let at = Duration::from_millis(u64::try_from(record.verified_unix_ms).unwrap_or(0));
+    findings.extend(signature("源端签名", "source signature", &signed, &signed.source, &source, ca_pem, at)?);
+    findings.extend(signature("目标端签名", "target signature", &signed, &signed.target, &target, ca_pem, at)?);
+    findings.push(disks(&record));
+    Ok((record, findings))
+}
+
+/// Whether every line is good.
+pub(crate) fn is_valid(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.ok)
+}
+
+struct Signer {
+    cn: Option<String>,
+    dns: Option<String>,
+}
+
+fn finding(zh: &'static str, en: &'static str, result: Result<String, String>) -> Finding {
+    let ok = result.is_ok();
+    let detail = result.unwrap_or_else(|detail| detail);
+    Finding { ok, zh, en, detail }
+}
+
+fn format_of(record: &CutoverRecord, text: &str) -> Finding {
+    let canonical = canonical::to_canonical_json(record).unwrap_or_default();
+    let result = match (record.version == VERSION, canonical == text) {
+        (false, _) => Err(format!("version {}, expected {VERSION}", record.version)),
+        (true, false) => Err("the signed text is not in canonical form".to_owned()),
+        (true, true) => Ok(canonical::digest_of_bytes(text.as_bytes())),
+    };
+    finding("格式", "format", result)
+}
+
+fn signature(
+    zh: &'static str,
+    en: &'static str,
+    signed: &SignedRecord,
+    signature: &Signature,
+    signer: &Signer,
+    ca_pem: &str,
+    at: Duration,
+) -> Result<Vec<Finding>, VerifyError> {
+    let ca = identity::certificate(ca_pem)?;
+    let anchor = anchor_from_trusted_cert(&ca).map_err(|error| VerifyError::Anchor(error.to_string()))?;
+    let result = check(signed.record.as_bytes(), signature, signer, &anchor, at);
+    Ok(vec![finding(zh, en, result)])
+}
+
+/// The signer's name, or what is wrong.
+fn check(
+    text: &[u8],
+    signature: &Signature,
+    signer: &Signer,
+    anchor: &rustls_pki_types::TrustAnchor<'_>,
+    at: Duration,
+) -> Result<String, String> {
+    let der = identity::certificate(&signature.certificate_pem).map_err(|error| error.to_string())?;
+    let certificate = EndEntityCert::try_from(&der).map_err(|error| format!("certificate: {error}"))?;
+    // Hosts are clients and receivers are servers; the chain is checked at the time of the record, since certificates
+    // live for days and records for decades.
+    let usage = if signer.cn.is_some() { KeyUsage::client_auth() } else { KeyUsage::server_auth() };
+    let algorithms = [webpki::aws_lc_rs::ECDSA_P256_SHA256, webpki::aws_lc_rs::ECDSA_P384_SHA384];
+    let anchors = std::slice::from_ref(anchor);
+    certificate
+        .verify_for_usage(&algorithms, anchors, &[], UnixTime::since_unix_epoch(at), usage, None, None)
+        .map_err(|error| format!("certificate chain: {error}"))?;
+    let name = named(&der, &certificate, signer)?;
+    let bytes = hex::decode(&signature.signature).map_err(|error| format!("signature: {error}"))?;
+    certificate
+        .verify_signature(webpki::aws_lc_rs::ECDSA_P256_SHA256, text, &bytes)
+        .map_err(|error| format!("signature: {error}"))?;
+    Ok(name)
+}
+
+fn named(der: &[u8], certificate: &EndEntityCert<'_>, signer: &Signer) -> Result<String, String> {
+    if let Some(dns) = &signer.dns {
+        let name = rustls_pki_types::ServerName::try_from(dns.as_str()).map_err(|error| error.to_string())?;
+        certificate.verify_is_valid_for_subject_name(&name).map_err(|error| format!("expected {dns}: {error}"))?;
+        return Ok(dns.clone());
+    }
+    let (_, parsed) = x509_parser::parse_x509_certificate(der).map_err(|error| error.to_string())?;
+    let found = parsed.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
+    match &signer.cn {
+        Some(expected) if expected == found => Ok(found.to_owned()),
+        Some(expected) => Err(format!("expected {expected}, found {found:?}")),
+        None => Err("no name was expected".into()),
+    }
+}
+
+fn disks(record: &CutoverRecord) -> Finding {
+    let unequal: Vec<&str> = (record.disks.iter())
+        .filter(|disk| disk.source_root != disk.target_root || disk.traced_sectors != disk.counted_sectors)
+        .map(|disk| disk.volume.as_str())
+        .collect();
+    let result = match (record.disks.is_empty(), unequal.is_empty()) {
+        (true, _) => Err("no disk in the record".to_owned()),
+        (false, false) => Err(format!("different: {}", unequal.join(", "))),
+        (false, true) => Ok(format!("{} of {} equal", record.disks.len(), record.disks.len())),
+    };
+    finding("源与目标一致", "roots equal", result)
+}
+
+/// The table for people.
+pub(crate) fn table(record: &CutoverRecord, findings: &[Finding], language: Language) -> String {
+    let mut out = String::new();
+    let title = language.pick("割接记录", "Cutover record");
+    let _ = writeln!(out, "{title}  {}  {} {}", record.host, language.pick("第", "attempt"), record.attempt);
+    let frozen = language.pick("冻结", "frozen");
+    let verified = language.pick("核对", "verified");
+    let times = (clock(record.frozen_unix_ms, language), clock(record.verified_unix_ms, language));
+    let _ = writeln!(out, "  {frozen} {}   {verified} {}", times.0, times.1);
+    let _ = writeln!(out, "  {} {}", language.pick("方案摘要", "scheme"), record.scheme_digest);
+    for disk in &record.disks {
+        let size = disk.identity.size_bytes;
+        let _ =
+            writeln!(out, "  {} {}  {size} bytes, {} in domain", disk.volume, disk.identity.serial, disk.domain_bytes);
+        let _ = writeln!(out, "    {} {}", language.pick("源  ", "source"), disk.source_root);
+        let _ = writeln!(out, "    {} {}", language.pick("目标", "target"), disk.target_root);
+    }
+    let column = findings.iter().map(|f| width(language.pick(f.zh, f.en))).max().unwrap_or(0);
+    for finding in findings {
+        let mark = match finding.ok {
+            true => language.pick("[通过]  ", "PASS"),
+            false => language.pick("[未通过]", "FAIL"),
+        };
+        let _ = writeln!(out, "  {mark} {}  {}", pad(language.pick(finding.zh, finding.en), column), finding.detail);
+    }
+    let verdict = match is_valid(findings) {
+        true => language.pick("记录有效", "The record is valid."),
+        false => language.pick("记录无效", "The record is NOT valid."),
+    };
+    let _ = writeln!(out, "{verdict}");
+    out
+}
+
+#[cfg(test)]
+mod tests;
