@@ -1,0 +1,165 @@
+//! Carries out one action, on a thread of its own. It decides nothing and writes neither ledger nor vote.
+
+use crate::decision::Action;
+use crate::engine::{self, Engine, EngineError, RecordContext};
+use crate::host::{Host, HostError};
+use crate::inventory::Machine;
+use crate::ledger::Armed;
+use crate::logging::Log;
+use crate::steps::{HostStep, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units};
+use qianyun_agent_api::desired::{CutoverIntent, Intent, ReplicateIntent};
+use qianyun_agent_api::record::SignedRecord;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that an action may need; taken together when it begins.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) log: Log,
+    pub(crate) state_folder: String,
+    pub(crate) boot_id: String,
+    pub(crate) epoch: u64,
+    pub(crate) intent: Option<Intent>,
+    pub(crate) armed: Option<Armed>,
+    pub(crate) machine: Option<Machine>,
+    pub(crate) max_bytes_per_second: u64,
+    pub(crate) host_name: String,
+    pub(crate) frozen_unix_ms: i64,
+}
+
+/// What an action leaves for the owner to keep.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Nothing but that it is done.
+    Plain,
+    /// The attempt, to be written to the ledger.
+    Armed(Armed),
+    /// The record, signed by both ends.
+    Signed(SignedRecord),
+}
+
+/// Why an action failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    /// A step of the host.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The operating system.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The action does not fit what is known; the decision and the facts disagree.
+    #[error("{0} is not possible without {1}")]
+    Missing(&'static str, &'static str),
+}
+
+impl Work {
+    /// Carries out `action`.
+    pub(crate) fn carry_out(&self, action: Action) -> Result<Done, WorkError> {
+        let host = self.host.as_ref();
+        match action {
+            Action::PrepareBoot => perform(&prepare_boot::PrepareBoot::new(&self.state_folder), host)?,
+            Action::StartReplication => self.start_replication()?,
+            Action::StopReplication => self.engine.stop()?,
+            Action::Arm => return Ok(Done::Armed(self.arm()?)),
+            Action::Quiesce => perform(&self.quiesce()?, host)?,
+            Action::Freeze => self.freeze()?,
+            Action::FinalPass => return Ok(Done::Signed(self.engine.finalise(&self.record_context()?)?)),
+            Action::Thaw => self.thaw()?,
+            Action::StartServices => self.quiesce()?.undo(host)?,
+            Action::PowerOff => self.engine.power_off()?,
+            Action::AdaptNetwork => {
+                let armed = self.armed.as_ref().ok_or(WorkError::Missing("adapting the network", "a plan"))?;
+                perform(&adapt_network::AdaptNetwork { plan: &armed.arrival }, host)?;
+            }
+            Action::ServeUnits => self.serve()?,
+            // The owner carries these out by writing or sending.
+            Action::Vote | Action::EndAttempt { .. } | Action::AcknowledgeFence | Action::Wait(_) => {}
+        }
+        Ok(Done::Plain)
+    }
+
+    fn replicate(&self) -> Result<&ReplicateIntent, WorkError> {
+        match &self.intent {
+            Some(Intent::Replicate(replicate)) => Ok(replicate),
+            Some(Intent::Cutover(cutover)) => Ok(&cutover.replicate),
+            Some(Intent::Resume(resume)) => Ok(&resume.replicate),
+            Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => {
+                Err(WorkError::Missing("replication", "an intent that asks for it"))
+            }
+        }
+    }
+
+    fn cutover(&self) -> Result<&CutoverIntent, WorkError> {
+        match &self.intent {
+            Some(Intent::Cutover(cutover)) => Ok(cutover),
+            Some(_) | None => Err(WorkError::Missing("a cutover", "an intent that asks for it")),
+        }
+    }
+
+    fn start_replication(&self) -> Result<(), WorkError> {
+        let machine = self.machine.as_ref().ok_or(WorkError::Missing("replication", "an inventory"))?;
+        let intent = self.replicate()?;
+        let disks = engine::find_disks(intent, machine)?;
+        Ok(self.engine.start(intent, &disks, self.max_bytes_per_second)?)
+    }
+
+    fn arm(&self) -> Result<Armed, WorkError> {
+        let cutover = self.cutover()?;
+        Ok(Armed {
+            attempt: cutover.attempt,
+            epoch: self.epoch,
+            boot_id: self.boot_id.clone(),
+            units: cutover.quiesce.clone(),
+            stopped: quiesce::running(self.host.as_ref(), &cutover.quiesce)?,
+            arrival: cutover.arrival.clone(),
+        })
+    }
+
+    fn quiesce(&self) -> Result<quiesce::Quiesce<'_>, WorkError> {
+        let armed = self.armed.as_ref().ok_or(WorkError::Missing("services", "an armed attempt"))?;
+        Ok(quiesce::Quiesce { units: &armed.units, stopped: &armed.stopped })
+    }
+
+    /// The log goes to memory first: from the freeze on, writing it could hang.
+    fn freeze(&self) -> Result<(), WorkError> {
+        let limit = Duration::from_millis(self.cutover()?.freeze_limit_ms);
+        self.log.hold();
+        let frozen = self.engine.freeze(limit);
+        if frozen.is_err() {
+            self.log.release();
+        }
+        Ok(frozen?)
+    }
+
+    fn thaw(&self) -> Result<(), WorkError> {
+        self.engine.thaw()?;
+        self.log.release();
+        Ok(self.engine.resume()?)
+    }
+
+    fn record_context(&self) -> Result<RecordContext, WorkError> {
+        let cutover = self.cutover()?;
+        Ok(RecordContext {
+            host: self.host_name.clone(),
+            scheme_digest: cutover.replicate.scheme_digest.clone(),
+            session: cutover.replicate.session,
+            epoch: self.epoch,
+            attempt: cutover.attempt,
+            frozen_unix_ms: self.frozen_unix_ms,
+        })
+    }
+
+    fn serve(&self) -> Result<(), WorkError> {
+        match &self.intent {
+            Some(Intent::Serve(serve)) => {
+                Ok(perform(&serve_units::ServeUnits { units: &serve.units }, self.host.as_ref())?)
+            }
+            Some(_) | None => Err(WorkError::Missing("serving", "an intent that asks for it")),
+        }
+    }
+}
