@@ -1,1 +1,198 @@
-//! tests
+//! The receiver by example; the orderings that nobody thinks of are in `tests/simulation`.
+
+use super::*;
+use crate::digest::{device_root, hash_bytes, zero_hash};
+use crate::geometry::CHUNK_BYTES;
+
+const DISK: DeviceId = DeviceId(3);
+const FIRST: ConnectionId = ConnectionId(1);
+
+fn identity() -> DeviceIdentity {
+    DeviceIdentity {
+        logical_block_bytes: 512,
+        serial: "S1".to_owned(),
+        size_bytes: 2 * CHUNK_BYTES,
+        table_id: String::new(),
+        wwn: String::new(),
+    }
+}
+
+fn receiver(maybe_written: Vec<Range<u64>>) -> Receiver {
+    let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
+    let spec = VolumeSpec { name: "disk-0".to_owned(), identity: identity(), size, maybe_written };
+    Receiver::new(ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100 }, 4, vec![spec])
+}
+
+/// A link with one lane and the volume open on it.
+fn linked() -> Receiver {
+    let mut receiver = receiver(vec![]);
+    assert_eq!(receiver.hello(FIRST, 7, 0, (0, 1)), Ok(5));
+    receiver.open(FIRST, DISK, "disk-0", &identity()).unwrap();
+    receiver
+}
+
+fn extent(offset: u64, zero: bool) -> Incoming {
+    Incoming { device: DISK, epoch: 5, offset, raw_len: 4096, zero }
+}
+
+fn permit(receiver: &mut Receiver, offset: u64) -> Permit {
+    match receiver.admit(FIRST, extent(offset, false), 0) {
+        Ok(Admission::Write(permit)) => permit,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sync(receiver: &mut Receiver) -> Outbox {
+    let mut out = Outbox::new();
+    let batch = receiver.begin_sync();
+    receiver.synced(batch, &mut out);
+    out
+}
+
+#[test]
+fn only_the_right_session_and_the_present_link_may_join() {
+    let mut receiver = receiver(vec![]);
+    assert!(matches!(receiver.hello(FIRST, 6, 0, (0, 2)), Err(Refusal::Session { expected: 7, found: 6 })));
+    assert_eq!(receiver.hello(FIRST, 7, 0, (0, 2)), Ok(5));
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (1, 2)), Ok(5));
+    assert!(matches!(receiver.hello(ConnectionId(3), 7, 5, (1, 2)), Err(Refusal::Lane { lane: 1, .. })));
+    assert_eq!(receiver.hello(ConnectionId(4), 7, 0, (0, 2)), Ok(6));
+    assert_eq!(receiver.hello(ConnectionId(5), 7, 5, (1, 2)), Err(Refusal::Fenced { present: 6, found: 5 }));
+    assert!(!receiver.is_current(FIRST) && receiver.is_current(ConnectionId(4)));
+}
+
+#[test]
+fn another_disk_does_not_get_the_volume() {
+    let mut receiver = linked();
+    let other = DeviceIdentity { serial: "S2".to_owned(), ..identity() };
+    let refusal = receiver.open(FIRST, DISK, "disk-0", &other).unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::WrongDisk);
+    let refusal = receiver.open(FIRST, DISK, "disk-1", &identity()).unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::NoSuchVolume);
+    assert!(matches!(receiver.open(ConnectionId(9), DISK, "disk-0", &identity()), Err(Refusal::NotGreeted)));
+}
+
+#[test]
+fn what_is_written_is_acknowledged_after_the_sync_and_not_before() {
+    let mut receiver = linked();
+    let permit = permit(&mut receiver, 0);
+    receiver.wrote(permit);
+    assert_eq!((receiver.undurable_bytes(), receiver.wants_sync()), (4096, true));
+    let early = receiver.begin_sync();
+    receiver.applied(FIRST, 1);
+    let mut out = Outbox::new();
+    receiver.synced(early, &mut out);
+    assert_eq!(out, vec![], "applied after the sync began");
+    receiver.barrier(FIRST, 9);
+    let acked = (FIRST, Message::Ack { seq: 1, unproved_chunks: 1 });
+    assert_eq!(sync(&mut receiver), vec![acked, (FIRST, Message::BarrierReached { seq: 9 })]);
+    assert!(!receiver.wants_sync());
+    assert_eq!(sync(&mut receiver), vec![]);
+}
+
+#[test]
+fn a_new_link_waits_for_the_writes_of_the_old_one() {
+    let mut receiver = linked();
+    let permit = permit(&mut receiver, 0);
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
+    assert!(!receiver.may_welcome(6));
+    assert!(matches!(receiver.admit(FIRST, extent(0, false), 0), Err(Refusal::NotGreeted)));
+    receiver.wrote(permit);
+    assert!(receiver.may_welcome(6));
+}
+
+#[test]
+fn what_an_older_link_decided_is_stale() {
+    let mut receiver = linked();
+    let old = Incoming { epoch: 4, ..extent(0, false) };
+    assert_eq!(receiver.admit(FIRST, old, 0), Ok(Admission::Stale));
+    assert_eq!(receiver.unproved_chunks(), 0);
+}
+
+#[test]
+fn zeros_are_written_only_where_something_was() {
+    let mut receiver = linked();
+    assert_eq!(receiver.admit(FIRST, extent(4096, true), 0), Ok(Admission::Nothing));
+    let written = permit(&mut receiver, 4096);
+    receiver.wrote(written);
+    assert!(matches!(receiver.admit(FIRST, extent(4096, true), 0), Ok(Admission::Write(_))));
+    let mut dirty = self::receiver(std::iter::once(0..1).collect());
+    dirty.hello(FIRST, 7, 0, (0, 1)).unwrap();
+    dirty.open(FIRST, DISK, "disk-0", &identity()).unwrap();
+    assert!(matches!(dirty.admit(FIRST, extent(0, true), 0), Ok(Admission::Write(_))));
+    assert_eq!(dirty.admit(FIRST, extent(CHUNK_BYTES, true), 0), Ok(Admission::Nothing));
+}
+
+#[test]
+fn extents_outside_the_device_are_refused() {
+    let mut receiver = linked();
+    let beyond = receiver.admit(FIRST, extent(2 * CHUNK_BYTES, false), 0).unwrap_err();
+    assert_eq!(beyond.code(), ErrorCode::Protocol);
+    let mut out = Outbox::new();
+    assert!(receiver.hash_request(FIRST, (DISK, ChunkIndex(2), 1), &mut out).is_err());
+    assert!(receiver.hash_request(FIRST, (DeviceId(9), ChunkIndex(0), 1), &mut out).is_err());
+}
+
+#[test]
+fn a_chunk_is_read_back_only_when_its_last_write_is_durable_and_counts_only_if_none_came_since() {
+    let mut receiver = linked();
+    let mut out = Outbox::new();
+    let first = permit(&mut receiver, 0);
+    receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
+    assert_eq!(receiver.next_read_back(0), None, "the write is on its way");
+    receiver.wrote(first);
+    assert_eq!(receiver.next_read_back(0), None, "the write is not durable");
+    assert_eq!(sync(&mut receiver), vec![]);
+    let early = receiver.next_read_back(0).unwrap();
+    assert_eq!((early.chunk, early.len), (ChunkIndex(0), CHUNK_BYTES));
+    let second = permit(&mut receiver, 4096);
+    receiver.read_back(early, hash_bytes(b"early"), &mut out);
+    assert_eq!(out, vec![], "written to meanwhile");
+    receiver.wrote(second);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let late = receiver.next_read_back(0).unwrap();
+    receiver.read_back(late, hash_bytes(b"late"), &mut out);
+    let answer = |hash| Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq: 2, hash };
+    assert_eq!(out, vec![(FIRST, answer(hash_bytes(b"late")))]);
+    out.clear();
+    receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
+    assert_eq!(out, vec![(FIRST, answer(hash_bytes(b"late")))]);
+}
+
+#[test]
+fn a_quiet_chunk_is_read_back_without_being_asked_for() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    assert_eq!(receiver.next_read_back(99), None);
+    assert_eq!(receiver.next_read_back(100).unwrap().chunk, ChunkIndex(0));
+    assert_eq!(receiver.next_read_back(100), None, "it is being read");
+}
+
+#[test]
+fn the_root_is_told_when_every_chunk_is_proved() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, CHUNK_BYTES);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let mut out = Outbox::new();
+    receiver.root_request(FIRST, DISK, &mut out).unwrap();
+    assert_eq!(out, vec![]);
+    let job = receiver.next_read_back(0).unwrap();
+    let hash = hash_bytes(b"x");
+    receiver.read_back(job, hash, &mut out);
+    let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
+    let root = device_root(size, |c| Some(if c.0 == 1 { hash } else { zero_hash(CHUNK_BYTES) })).unwrap();
+    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, root })]);
+    assert_eq!((receiver.root(0), receiver.own_volumes()[0].root), (Some(root), Some(root)));
+}
+
+#[test]
+fn a_volume_that_is_not_fresh_says_what_it_may_hold() {
+    let mut receiver = receiver(std::iter::once(1..2).collect());
+    assert_eq!(receiver.hello(FIRST, 7, 0, (0, 1)), Ok(5));
+    let opened = receiver.open(FIRST, DISK, "disk-0", &identity()).unwrap();
+    assert_eq!(opened, Message::Opened { device: DISK, written: std::iter::once(1..2).collect() });
+    assert_eq!((receiver.unproved_chunks(), receiver.root(0)), (1, None));
+}

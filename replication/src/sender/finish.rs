@@ -97,9 +97,11 @@ impl Sender {
         self.disks.get_mut(&device).map_or(0, |disk| disk.join_used(used))
     }
 
-    /// Whether nothing is left to send, to compare or to prove on any disk.
+    /// Whether every volume is open on the present link, and nothing is left to send, to compare or to prove. A receiver
+    /// that has not opened a volume again may have forgotten it.
     pub fn is_drained(&self) -> bool {
-        self.disks.values().all(|disk| disk.is_drained())
+        let Some(link) = &self.link else { return false };
+        self.disks.values().all(|disk| disk.is_open(link.epoch) && disk.is_drained())
     }
 
     /// Bytes that are left to send on all disks: what a drain is waiting for.
@@ -140,8 +142,11 @@ impl Sender {
         if !self.barrier_passed() {
             return not_ready("the barrier has not been passed on every lane");
         }
+        if !self.is_drained() {
+            return not_ready("blocks are left to send or chunks to prove");
+        }
         let Some(disk) = self.disks.get_mut(&device) else { return Err(FinalError::NoSuchDisk { found: id }) };
-        let Some(source_root) = disk.root() else { return not_ready("blocks are left to send or chunks to prove") };
+        let Some(source_root) = disk.root() else { return not_ready("its root is not known") };
         let Audit { traced_sectors: traced, counted_sectors: counted } = audit;
         let failed = if traced != counted {
             FinalError::Audit { device: id, traced, counted }

@@ -1,1 +1,260 @@
-//! tests
+//! The sender by example; the orderings that nobody thinks of are in `tests/simulation`.
+
+use super::*;
+use crate::digest::{device_root, hash_bytes, zero_hash};
+use crate::geometry::{BLOCKS_PER_CHUNK, ChunkIndex};
+
+const DISK: DeviceId = DeviceId(0);
+const AUDIT: Audit = Audit { traced_sectors: 8, counted_sectors: 8 };
+
+fn size() -> DeviceSize {
+    DeviceSize::from_bytes(4 * CHUNK_BYTES).unwrap()
+}
+
+fn used(ranges: &[Range<u64>]) -> BlockSet {
+    ranges.iter().cloned().collect()
+}
+
+/// A sender whose disk uses `ranges`, linked by one lane to a volume of zeros.
+fn following(ranges: &[Range<u64>]) -> Sender {
+    let mut sender = Sender::new(SenderConfig { quiet_ms: 100, ..SenderConfig::default() });
+    sender.add_disk(DISK, size(), &used(ranges));
+    sender.link_up(1, 1 << 30, 1);
+    sender.opened(DISK, &[]);
+    sender
+}
+
+fn copied(hash: Option<ChunkHash>) -> Copied {
+    let counters = crate::progress::Counters { sent_bytes: 4096, ..Default::default() };
+    Copied { hash, counters }
+}
+
+/// Does every job there is, with `hash` for every chunk, and has all of it acknowledged.
+fn do_all(sender: &mut Sender, hash: ChunkHash, now_ms: u64) -> Vec<Job> {
+    let mut done = Vec::new();
+    while let Some(job) = sender.next_job(0, now_ms) {
+        match job.work {
+            Work::Copy { whole, .. } => sender.copied(&job, &copied(whole.then_some(hash)), now_ms),
+            Work::Compare => {
+                sender.compared(&job, hash, now_ms);
+                sender.target_hash(0, job.seq, hash, now_ms);
+            }
+            Work::Prove => sender.proved(&job, hash, now_ms),
+        }
+        sender.acked(0, job.seq, 0, now_ms);
+        done.push(job);
+    }
+    done
+}
+
+#[test]
+fn the_first_copy_sends_what_is_used_and_nothing_else() {
+    let mut sender = following(&[0..256, 300..310]);
+    let jobs = do_all(&mut sender, hash_bytes(b"x"), 0);
+    assert_eq!(jobs.iter().map(|j| j.chunk).collect::<Vec<_>>(), vec![ChunkIndex(0), ChunkIndex(1)]);
+    assert!(jobs.iter().all(|j| matches!(j.work, Work::Copy { whole: true, .. })));
+    assert!(sender.is_drained());
+    let progress = sender.progress(DISK, 1_000).unwrap();
+    assert_eq!(progress.counters.skipped_bytes, 4 * CHUNK_BYTES - 266 * BLOCK_BYTES);
+    assert_eq!((progress.state, progress.remaining_bytes), (ReplicationState::InSync, 0));
+}
+
+#[test]
+fn nothing_is_clean_before_it_is_durable() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    assert!(!sender.is_clean(DISK, BlockIndex(0)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.copied(&job, &copied(None), 0);
+    assert!(!sender.is_clean(DISK, BlockIndex(0)));
+    assert_eq!(sender.pending(DISK).unwrap().count(), 1);
+    sender.acked(0, job.seq, 0, 0);
+    assert!(sender.is_clean(DISK, BlockIndex(0)));
+}
+
+#[test]
+fn a_change_during_a_copy_is_sent_again_but_never_at_the_same_time() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let first = sender.next_job(0, 0).unwrap();
+    sender.changed(DISK, 0..1, 5);
+    assert_eq!(sender.next_job(0, 5), None);
+    sender.copied(&first, &copied(Some(hash_bytes(b"old"))), 5);
+    sender.acked(0, first.seq, 0, 5);
+    assert!(!sender.is_clean(DISK, BlockIndex(0)));
+    assert_eq!(sender.progress(DISK, 25).unwrap().lag_ms, 20);
+    let second = sender.next_job(0, 25).unwrap();
+    assert_eq!((second.chunk, second.seq), (ChunkIndex(0), 2));
+}
+
+#[test]
+fn a_lost_link_gives_back_and_a_late_report_does_not_count() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.link_down();
+    assert_eq!((sender.dirty(DISK).unwrap().count(), sender.pending(DISK).unwrap().count()), (1, 0));
+    sender.copied(&job, &copied(Some(hash_bytes(b"x"))), 0);
+    sender.link_up(2, 1 << 30, 1);
+    assert_eq!(sender.next_job(0, 0), None, "not before the volume is open again");
+    sender.opened(DISK, &[]);
+    sender.acked(0, job.seq, 0, 0);
+    assert!(!sender.is_clean(DISK, BlockIndex(0)));
+    assert_eq!(sender.next_job(0, 0).unwrap().epoch, 2);
+}
+
+#[test]
+fn what_the_receiver_calls_stale_is_sent_again() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.stale(0, job.seq);
+    sender.copied(&job, &copied(None), 0);
+    assert_eq!(sender.next_job(0, 0).unwrap().chunk, ChunkIndex(0));
+}
+
+#[test]
+fn a_block_that_was_free_joins_the_domain_when_it_changes() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    sender.changed(DISK, 700..702, 1);
+    let jobs = do_all(&mut sender, hash_bytes(b"x"), 1);
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(sender.domain(DISK).unwrap().count(), 3);
+}
+
+#[test]
+fn after_a_doubt_only_what_differs_is_sent() {
+    let mut sender = following(&[0..256, 256..300]);
+    let same = hash_bytes(b"same");
+    do_all(&mut sender, same, 0);
+    sender.suspect(DISK, &used(std::slice::from_ref(&(600..601))), "ring lost");
+    assert!(sender.is_doubted(DISK) && !sender.is_clean(DISK, BlockIndex(0)));
+    assert_eq!(sender.progress(DISK, 0).unwrap().state, ReplicationState::Suspect);
+    while let Some(job) = sender.next_job(0, 0) {
+        assert_eq!(job.work, Work::Compare);
+        let theirs = if job.chunk == ChunkIndex(1) { hash_bytes(b"other") } else { same };
+        sender.target_hash(0, job.seq, theirs, 0);
+        sender.compared(&job, same, 0);
+        if sender.dirty(DISK).unwrap().count() > 0 {
+            break;
+        }
+    }
+    assert_eq!(sender.dirty(DISK).unwrap().runs().collect::<Vec<_>>(), vec![256..300]);
+    do_all(&mut sender, same, 0);
+    assert!(sender.is_drained() && !sender.is_doubted(DISK));
+}
+
+#[test]
+fn a_sender_that_starts_again_compares_what_the_volume_holds_and_sends_the_rest() {
+    let mut sender = Sender::new(SenderConfig::default());
+    sender.add_disk(DISK, size(), &used(&[0..1, 600..601]));
+    sender.link_up(5, 1 << 30, 1);
+    sender.opened(DISK, std::slice::from_ref(&(0..2)));
+    let works: Vec<(u64, bool)> = std::iter::from_fn(|| sender.next_job(0, 0))
+        .map(|job| (job.chunk.0, matches!(job.work, Work::Compare)))
+        .collect();
+    assert_eq!(works, vec![(2, false), (0, true), (1, true)]);
+    assert_eq!(sender.domain(DISK).unwrap().count(), 2 * BLOCKS_PER_CHUNK + 1);
+}
+
+#[test]
+fn a_receiver_that_forgot_is_not_believed() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    sender.link_down();
+    sender.link_up(1, 1 << 30, 1);
+    assert!(!sender.is_drained());
+    sender.opened(DISK, &[]);
+    assert!(sender.is_doubted(DISK));
+    let job = sender.next_job(0, 0).unwrap();
+    assert_eq!(job.work, Work::Compare);
+    sender.compared(&job, hash_bytes(b"x"), 0);
+    sender.target_hash(0, job.seq, zero_hash(CHUNK_BYTES), 0);
+    assert_eq!(sender.dirty(DISK).unwrap().count(), 1);
+}
+
+#[test]
+fn a_hot_chunk_is_proved_only_when_it_rests_or_when_it_is_final() {
+    let mut sender = following(std::slice::from_ref(&(0..2)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    sender.changed(DISK, 0..1, 1_000);
+    let jobs = do_all(&mut sender, hash_bytes(b"x"), 1_000);
+    assert!(matches!(jobs[..], [Job { work: Work::Copy { whole: false, .. }, .. }]));
+    assert!(!sender.is_drained() && sender.next_job(0, 1_099).is_none());
+    sender.begin_final();
+    assert_eq!(sender.next_job(0, 1_099).unwrap().work, Work::Prove);
+}
+
+#[test]
+fn the_window_holds_copies_back() {
+    let mut sender = following(&[0..1, 300..301, 600..601]);
+    sender.credit(2 * BLOCK_BYTES);
+    let jobs: Vec<Job> = std::iter::from_fn(|| sender.next_job(0, 0)).collect();
+    assert_eq!(jobs.len(), 2);
+    sender.acked(0, jobs[0].seq, 0, 0);
+    assert!(sender.next_job(0, 0).is_some());
+}
+
+#[test]
+fn a_job_that_failed_is_done_again() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.failed(&job);
+    let again = sender.next_job(0, 0).unwrap();
+    assert_eq!((again.chunk, again.work), (job.chunk, job.work));
+}
+
+/// A final attempt up to the barrier.
+fn finishing() -> (Sender, ChunkHash) {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let hash = hash_bytes(b"x");
+    do_all(&mut sender, hash, 0);
+    sender.begin_final();
+    assert_eq!(sender.join_used(DISK, &used(&[0..1, 300..301])), 1);
+    do_all(&mut sender, hash, 0);
+    let seq = sender.begin_barrier().unwrap();
+    sender.barrier_reached(0, seq);
+    (sender, hash)
+}
+
+#[test]
+fn equal_roots_and_an_exact_audit_prove_a_disk() {
+    let (mut sender, hash) = finishing();
+    let root = device_root(size(), |c| Some(if c.0 < 2 { hash } else { zero_hash(CHUNK_BYTES) })).unwrap();
+    assert_eq!(sender.root(DISK), Some(root));
+    let proof = sender.prove(DISK, root, AUDIT).unwrap();
+    assert_eq!((proof.source_root, proof.target_root, proof.domain_bytes), (root, root, 2 * BLOCK_BYTES));
+    sender.committed();
+    assert_eq!(sender.progress(DISK, 0).unwrap().state, ReplicationState::Committed);
+}
+
+#[test]
+fn a_mismatch_is_an_error_and_a_rescan() {
+    let (mut sender, _) = finishing();
+    let other = crate::digest::DeviceRoot([0; 32]);
+    assert!(matches!(sender.prove(DISK, other, AUDIT), Err(FinalError::RootMismatch { .. })));
+    assert!(sender.is_doubted(DISK) && !sender.is_drained());
+    sender.end_final();
+    assert_eq!(sender.next_job(0, 0).unwrap().work, Work::Compare);
+}
+
+#[test]
+fn an_audit_that_does_not_agree_is_never_a_success() {
+    let (mut sender, _) = finishing();
+    let root = sender.root(DISK).unwrap();
+    let missed = Audit { traced_sectors: 7, counted_sectors: 8 };
+    assert!(matches!(sender.prove(DISK, root, missed), Err(FinalError::Audit { traced: 7, counted: 8, .. })));
+    assert!(sender.is_doubted(DISK));
+}
+
+#[test]
+fn nothing_is_proved_out_of_order() {
+    let (mut sender, _) = finishing();
+    let root = sender.root(DISK).unwrap();
+    sender.changed(DISK, 0..1, 0);
+    assert!(matches!(sender.prove(DISK, root, AUDIT), Err(FinalError::NotReady { .. })));
+    let (mut sender, _) = finishing();
+    sender.end_final();
+    assert!(matches!(sender.prove(DISK, root, AUDIT), Err(FinalError::NotReady { .. })));
+    let (mut sender, _) = finishing();
+    sender.begin_barrier().unwrap();
+    assert!(matches!(sender.prove(DISK, root, AUDIT), Err(FinalError::NotReady { .. })));
+    assert!(matches!(sender.prove(DeviceId(9), root, AUDIT), Err(FinalError::NotReady { .. })));
+}
