@@ -1,0 +1,376 @@
+//! The machine that is moved: an application that writes, a tracker, workers, and the sender.
+
+use crate::world::{
+    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, hot_blocks, size, violated,
+};
+use qianyun_replication::block_set::BlockSet;
+use qianyun_replication::geometry::BLOCKS_PER_CHUNK;
+use qianyun_replication::message::Message;
+use qianyun_replication::sender::{Audit, Copied, FinalError, Job, Sender, SenderConfig, Work};
+use std::collections::BTreeMap;
+
+/// A write of the application between submission and completion.
+#[derive(Debug, Clone, Copy)]
+struct Write {
+    block: u64,
+    token: Token,
+    visible: bool,
+    /// The next completion event of this write is lost.
+    lost: bool,
+}
+
+/// A worker that holds a job, perhaps longer than the link lives.
+struct Held {
+    job: Job,
+    /// What was read, once it was.
+    read: Option<Medium>,
+}
+
+/// How far an attempt to finish has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    No,
+    Draining,
+    Barrier,
+    Root,
+    Done(bool),
+}
+
+pub(crate) struct Source {
+    mutation: Mutation,
+    medium: Medium,
+    used: BlockSet,
+    writes: Vec<Write>,
+    next_token: Token,
+    /// Completed and not yet drained, and whether an event was lost that nobody has noticed yet.
+    tracked: Vec<u64>,
+    unnoticed_loss: bool,
+    lose_next: bool,
+    sender: Sender,
+    lanes: BTreeMap<u16, u64>,
+    welcomed: u16,
+    held: Vec<Held>,
+    frozen: bool,
+    finish: Finish,
+}
+
+impl Source {
+    pub(crate) fn new(dice: &mut Dice, mutation: Mutation) -> Self {
+        let (mut medium, mut used) = (Medium::default(), BlockSet::new());
+        for &block in hot_blocks() {
+            if dice.one_in(2) {
+                medium.write(block, if dice.one_in(4) { 0 } else { block + 1 });
+                used.insert(block..block + 1);
+            } else if dice.one_in(2) {
+                // Free, with old content: must never be needed at the target.
+                medium.write(block, 999);
+            }
+        }
+        let sender = fresh_sender(&used);
+        Self {
+            mutation,
+            medium,
+            used,
+            writes: Vec::new(),
+            next_token: 10_000,
+            tracked: Vec::new(),
+            unnoticed_loss: false,
+            lose_next: false,
+            sender,
+            lanes: BTreeMap::new(),
+            welcomed: 0,
+            held: Vec::new(),
+            frozen: false,
+            finish: Finish::No,
+        }
+    }
+
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    pub(crate) fn medium(&self) -> &Medium {
+        &self.medium
+    }
+
+    pub(crate) fn is_used(&self, block: u64) -> bool {
+        self.used.contains(block)
+    }
+
+    pub(crate) fn tracker_is_trusted(&self) -> bool {
+        !self.unnoticed_loss
+    }
+
+    /// Written and not yet marked: allowed to differ.
+    pub(crate) fn has_write_in_flight(&self, block: u64) -> bool {
+        self.writes.iter().any(|w| w.block == block) || self.tracked.contains(&block)
+    }
+
+    pub(crate) fn step(&mut self, dice: &mut Dice, network: &mut Network, now_ms: u64, calm: bool) {
+        match dice.below(10) {
+            0 if !calm && !self.frozen => self.submit(dice),
+            1 => self.advance_write(dice),
+            2 => self.drain(now_ms),
+            3..6 => self.take_job(dice, now_ms),
+            6..9 => self.work(dice, network, now_ms),
+            _ => self.go_on_finishing(network, now_ms),
+        }
+        if calm && self.finish == Finish::No {
+            self.try_to_finish();
+        }
+    }
+
+    fn submit(&mut self, dice: &mut Dice) {
+        let blocks = hot_blocks();
+        let block = blocks[dice.pick(blocks.len())];
+        if self.writes.iter().any(|w| w.block == block) {
+            return;
+        }
+        self.next_token += 1;
+        let token = if dice.one_in(5) { 0 } else { self.next_token };
+        self.used.insert(block..block + 1);
+        let lost = std::mem::take(&mut self.lose_next);
+        self.writes.push(Write { block, token, visible: false, lost });
+        if self.mutation == Mutation::MarkAtIssue {
+            self.tracked.push(block);
+        }
+    }
+
+    /// A write becomes visible on the medium, or a visible one completes.
+    fn advance_write(&mut self, dice: &mut Dice) {
+        if self.writes.is_empty() {
+            return;
+        }
+        let at = dice.pick(self.writes.len());
+        let write = &mut self.writes[at];
+        if !write.visible {
+            write.visible = true;
+            self.medium.write(write.block, write.token);
+            return;
+        }
+        let Write { block, lost, .. } = self.writes.swap_remove(at);
+        if lost {
+            self.unnoticed_loss = true;
+        } else if self.mutation != Mutation::MarkAtIssue {
+            self.tracked.push(block);
+        }
+    }
+
+    /// Takes what the tracker has; a loss is noticed here, by its counters.
+    fn drain(&mut self, now_ms: u64) {
+        for block in std::mem::take(&mut self.tracked) {
+            self.sender.changed(DEVICE, block..block + 1, now_ms);
+        }
+        if std::mem::take(&mut self.unnoticed_loss) && self.mutation != Mutation::IgnoreTrackerLoss {
+            self.sender.suspect(DEVICE, &self.used, "an event was lost");
+            self.give_up_finishing();
+        }
+    }
+
+    pub(crate) fn lose_event(&mut self) {
+        self.lose_next = true;
+    }
+
+    fn take_job(&mut self, dice: &mut Dice, now_ms: u64) {
+        let lane = u16::try_from(dice.below(u64::from(LANES))).unwrap();
+        if let Some(job) = self.sender.next_job(lane, now_ms) {
+            self.held.push(Held { job, read: None });
+        }
+    }
+
+    /// Some worker reads, or sends what it has read. Jobs of the present link are sent in the order of their numbers.
+    fn work(&mut self, dice: &mut Dice, network: &mut Network, now_ms: u64) {
+        if self.held.is_empty() {
+            return;
+        }
+        let at = dice.pick(self.held.len());
+        if self.held[at].read.is_none() {
+            self.held[at].read = Some(self.medium.clone());
+            return;
+        }
+        let job = &self.held[at].job;
+        let before = |h: &Held| h.job.lane == job.lane && h.job.epoch == job.epoch && h.job.seq < job.seq;
+        if self.held.iter().any(before) {
+            return;
+        }
+        let held = self.held.swap_remove(at);
+        self.finish_job(held, network, now_ms);
+    }
+
+    fn finish_job(&mut self, held: Held, network: &mut Network, now_ms: u64) {
+        let (job, read) = (held.job, held.read.unwrap_or_default());
+        let hash = read.hash(job.chunk, |block| job.domain.contains(block % BLOCKS_PER_CHUNK));
+        match job.work {
+            Work::Prove => return self.sender.proved(&job, hash, now_ms),
+            Work::Copy { .. } | Work::Compare => {}
+        }
+        let Some(connection) = self.lanes.get(&job.lane).copied() else { return self.sender.failed(&job) };
+        match job.work {
+            Work::Copy { blocks, whole } => {
+                let runs = blocks.runs();
+                let base = job.chunk.blocks().start;
+                for (n, run) in runs.iter().enumerate() {
+                    let wanted = run.start + base..run.end + base;
+                    let tokens = wanted.clone().map(|block| read.read(block)).collect();
+                    let last = n + 1 == runs.len();
+                    let frame = Up::Blocks { epoch: job.epoch, seq: job.seq, first: wanted.start, tokens, last };
+                    network.send(connection, frame);
+                }
+                self.sender.copied(&job, &Copied { hash: whole.then_some(hash), ..Copied::default() }, now_ms);
+            }
+            Work::Compare => {
+                network.send(connection, Up::HashRequest { chunk: job.chunk, seq: job.seq });
+                self.sender.compared(&job, hash, now_ms);
+            }
+            Work::Prove => {}
+        }
+    }
+
+    pub(crate) fn connect_if_needed(&mut self, network: &mut Network) {
+        if self.lanes.is_empty() {
+            let connection = network.connect(0);
+            network.send(connection, Up::Hello { epoch: 0, lane: 0 });
+            self.lanes.insert(0, connection);
+            self.welcomed = 0;
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        connection: u64,
+        lane: u16,
+        down: Down,
+        network: &mut Network,
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        if self.lanes.get(&lane) != Some(&connection) {
+            return violated("world", "a dead connection was delivered to");
+        }
+        match down {
+            Down::Welcome { epoch } => self.welcome(epoch, lane, network),
+            Down::Message(Message::Opened { written, .. }) => self.sender.opened(DEVICE, &written),
+            Down::Message(Message::Ack { seq, unproved_chunks }) => {
+                self.sender.acked(lane, seq, unproved_chunks, now_ms)
+            }
+            Down::Message(Message::Stale { seq }) => self.sender.stale(lane, seq),
+            Down::Message(Message::HashResponse { seq, hash, .. }) => self.sender.target_hash(lane, seq, hash, now_ms),
+            Down::Message(Message::BarrierReached { seq }) => self.sender.barrier_reached(lane, seq),
+            Down::Message(Message::RootResponse { root, .. }) => self.target_root(root)?,
+            Down::Message(other) => return violated("world", format!("{other:?} was not expected")),
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, epoch: u32, lane: u16, network: &mut Network) {
+        self.welcomed += 1;
+        if lane == 0 {
+            for lane in 1..LANES {
+                let connection = network.connect(lane);
+                network.send(connection, Up::Hello { epoch, lane });
+                self.lanes.insert(lane, connection);
+            }
+        }
+        if self.welcomed == LANES {
+            self.sender.link_up(epoch, 8 * 4096, LANES);
+            network.send(self.lanes[&0], Up::Open);
+        }
+    }
+
+    pub(crate) fn connection_lost(&mut self, connection: u64, network: &mut Network) {
+        if self.lanes.values().any(|c| *c == connection) {
+            self.drop_link(network);
+        }
+    }
+
+    /// Our end of every lane is gone. The far ends may go on for a while, and so may workers that hold jobs.
+    pub(crate) fn drop_link(&mut self, network: &mut Network) {
+        for connection in std::mem::take(&mut self.lanes).into_values() {
+            if let Some(c) = network.connections.get_mut(&connection) {
+                c.sender_alive = false;
+            }
+        }
+        self.sender.link_down();
+        if matches!(self.finish, Finish::Barrier | Finish::Root) {
+            self.finish = Finish::Draining;
+        }
+    }
+
+    /// SIGKILL and start again: a new tracker, so that nothing is known but what the filesystems use now.
+    pub(crate) fn crash(&mut self, network: &mut Network) {
+        self.drop_link(network);
+        self.held.clear();
+        self.tracked.clear();
+        self.unnoticed_loss = false;
+        self.sender = fresh_sender(&self.used);
+        self.give_up_finishing();
+    }
+
+    pub(crate) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    pub(crate) fn try_to_finish(&mut self) {
+        if self.finish == Finish::No {
+            self.frozen = true;
+            self.sender.begin_final();
+            self.sender.join_used(DEVICE, &self.used);
+            self.finish = Finish::Draining;
+        }
+    }
+
+    fn give_up_finishing(&mut self) {
+        if self.finish != Finish::No {
+            self.frozen = false;
+            self.finish = Finish::No;
+            self.sender.end_final();
+        }
+    }
+
+    fn go_on_finishing(&mut self, network: &mut Network, now_ms: u64) {
+        let quiet = self.writes.is_empty() && self.tracked.is_empty() && !self.unnoticed_loss;
+        match self.finish {
+            Finish::No | Finish::Root | Finish::Done(_) => {}
+            Finish::Draining if !quiet => self.drain(now_ms),
+            Finish::Draining if self.sender.is_drained() => {
+                if let Some(seq) = self.sender.begin_barrier() {
+                    self.lanes.values().for_each(|c| network.send(*c, Up::Barrier { seq }));
+                    self.finish = Finish::Barrier;
+                }
+            }
+            Finish::Draining => {}
+            Finish::Barrier if self.sender.barrier_passed() => {
+                network.send(self.lanes[&0], Up::RootRequest);
+                self.finish = Finish::Root;
+            }
+            Finish::Barrier => {}
+        }
+    }
+
+    fn target_root(&mut self, root: qianyun_replication::digest::DeviceRoot) -> Result<(), Violation> {
+        if self.finish != Finish::Root {
+            return Ok(());
+        }
+        let audit = Audit { traced_sectors: 8, counted_sectors: 8 };
+        match self.sender.prove(DEVICE, root, audit) {
+            Ok(_) => self.finish = Finish::Done(true),
+            Err(FinalError::RootMismatch { .. }) => return violated("I5 drained means equal", "the roots differ"),
+            Err(other) => return violated("I5 finishing is in order", other.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Whether the roots were equal, once they have been compared. An attempt of the faulty time is thawed again.
+    pub(crate) fn finished(&mut self) -> Result<Option<bool>, Violation> {
+        match self.finish {
+            Finish::Done(equal) => Ok(Some(equal)),
+            Finish::No | Finish::Draining | Finish::Barrier | Finish::Root => Ok(None),
+        }
+    }
+}
+
+fn fresh_sender(used: &BlockSet) -> Sender {
+    let config = SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 };
+    let mut sender = Sender::new(config);
+    sender.add_disk(DEVICE, size(), used);
+    sender
+}
