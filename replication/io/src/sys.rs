@@ -1,0 +1,7 @@
+//! The kernel calls that no safe crate wraps: `ioctl`s of disks and filesystems, and the rings of perf.
+//!
+//! The only files with `unsafe` in the project. What they return is plain data, judged by safe code elsewhere; nothing
+//! here decides anything.
+
+pub(crate) mod ioctl;
+pub(crate) mod ring;
