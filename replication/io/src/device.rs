@@ -1,0 +1,205 @@
+//! Whole disks at the bottom of the stack, named by what stays the same across reboots and cabling.
+//!
+//! A [`LeafDisk`] is a disk of `/sys/block` that lies on no other: partitions, LVM, LUKS and md are above it and need no
+//! handling of their own. Finds, names and sizes disks; [`reader`] and [`volume`] move their bytes. Never writes to a disk.
+
+pub mod buffer;
+pub mod reader;
+mod sysfs;
+pub mod volume;
+
+use crate::freemap::layout;
+use qianyun_replication::identity::DeviceIdentity;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use sysfs::{DeviceNumber, Place};
+pub(crate) use sysfs::{block_dir, malformed, partitions, place, read_text, size_bytes as current_size};
+
+/// Why a disk or volume cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// A call about a file or device failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel says something that does not parse.
+    #[error("{} holds {found:?}, expected {expected}", path.display())]
+    Sysfs {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds, cut short.
+        found: String,
+    },
+    /// A partition, a mapped device, a file: anything but a whole disk at the bottom of the stack.
+    #[error("{} is {found}, expected a whole disk that lies on no other device", path.display())]
+    NotALeaf {
+        /// The path as given.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// No disk, or more than one, has the identity that was approved.
+    #[error("{found} disks match {wanted}, expected one; see `lsblk -o NAME,SIZE,SERIAL,WWN,PTUUID`")]
+    NotFound {
+        /// The identity.
+        wanted: Box<DeviceIdentity>,
+        /// Number of disks that match.
+        found: usize,
+    },
+    /// A volume has another size than the disk.
+    #[error("volume {} has {found} bytes, expected {expected}", path.display())]
+    Size {
+        /// The volume.
+        path: PathBuf,
+        /// The disk's size.
+        expected: u64,
+        /// The volume's size.
+        found: u64,
+    },
+    /// Someone else has the volume open for writing.
+    #[error("volume {} is in use by another receiver", path.display())]
+    InUse {
+        /// The volume.
+        path: PathBuf,
+    },
+    /// An access that is not within the device or not aligned to its sectors.
+    #[error("access to {len} bytes at {offset} of {}, expected whole sectors within {size} bytes", path.display())]
+    Bounds {
+        /// The device.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// How much.
+        len: u64,
+        /// Its size.
+        size: u64,
+    },
+}
+
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DeviceError {
+    let path = path.to_owned();
+    move |source| DeviceError::Io { action, path, source }
+}
+
+/// A whole disk, open for direct reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LeafDisk {
+    number: DeviceNumber,
+    name: String,
+    node: PathBuf,
+    identity: DeviceIdentity,
+    file: Arc<File>,
+}
+
+impl LeafDisk {
+    /// All disks of the machine that hold data for good: not RAM disks, loop devices, floppies, or optical drives, and
+    /// none of size zero (an empty card reader).
+    pub fn list() -> Result<Vec<Self>, DeviceError> {
+        let mut disks = Vec::new();
+        for name in sysfs::disk_names()? {
+            let passing = ["loop", "ram", "zram", "sr", "fd", "nbd"];
+            let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            if passing.contains(&letters) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0 {
+                continue;
+            }
+            disks.push(Self::open(&name)?);
+        }
+        Ok(disks)
+    }
+
+    /// The one disk with this identity.
+    pub fn find(wanted: &DeviceIdentity) -> Result<Self, DeviceError> {
+        let mut matching: Vec<_> = Self::list()?.into_iter().filter(|disk| disk.identity == *wanted).collect();
+        match (matching.pop(), matching.len()) {
+            (Some(disk), 0) => Ok(disk),
+            (found, rest) => {
+                let found = usize::from(found.is_some()) + rest;
+                Err(DeviceError::NotFound { wanted: Box::new(wanted.clone()), found })
+            }
+        }
+    }
+
+    /// The disk behind a device node.
+    pub fn from_node(path: &Path) -> Result<Self, DeviceError> {
+        let metadata = std::fs::metadata(path).map_err(io_error("look at", path))?;
+        let not_a_leaf = |found| DeviceError::NotALeaf { path: path.to_owned(), found };
+        if !metadata.file_type().is_block_device() {
+            return Err(not_a_leaf("not a block device"));
+        }
+        let number = DeviceNumber::from_dev(metadata.rdev());
+        let place = sysfs::place(number)?.ok_or_else(|| not_a_leaf("not known to the kernel"))?;
+        if place.disk != number {
+            return Err(not_a_leaf("a partition"));
+        }
+        if sysfs::is_stacked(&place.name)? {
+            return Err(not_a_leaf("built on other devices"));
+        }
+        Self::open_node(&place.name, path.to_owned())
+    }
+
+    fn open(name: &str) -> Result<Self, DeviceError> {
+        // The kernel writes `!` for the `/` of names such as cciss/c0d0.
+        Self::open_node(name, Path::new("/dev").join(name.replace('!', "/")))
+    }
+
+    fn open_node(name: &str, node: PathBuf) -> Result<Self, DeviceError> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(&node)
+            .map_err(io_error("open for direct reads", &node))?;
+        let number = sysfs::number(name)?;
+        let opened = DeviceNumber::from_dev(file.metadata().map_err(io_error("look at", &node))?.rdev());
+        if opened != number {
+            return Err(DeviceError::NotALeaf { path: node, found: "the node of another device" });
+        }
+        let size_bytes = crate::sys::ioctl::block_device_size(&file)
+            .map_err(|error| io_error("ask the size of", &node)(error.into()))?;
+        let logical_block_bytes = rustix::fs::ioctl_blksszget(&file)
+            .map_err(|error| io_error("ask the sector size of", &node)(error.into()))?;
+        let (serial, wwn) = (sysfs::serial(name), sysfs::wwn(name));
+        let mut disk = Self {
+            number,
+            name: name.to_owned(),
+            node,
+            identity: DeviceIdentity { logical_block_bytes, serial, size_bytes, table_id: String::new(), wwn },
+            file: Arc::new(file),
+        };
+        disk.identity.table_id = layout::table_id(&disk)?;
+        Ok(disk)
+    }
+
+    /// What names the disk for good.
+    pub fn identity(&self) -> &DeviceIdentity {
+        &self.identity
+    }
+
+    /// The kernel's name, `sda`: for messages; it may change with the next boot.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kernel's number of the disk.
+    pub fn number(&self) -> DeviceNumber {
+        self.number
+    }
+
+    /// Size in bytes when the disk was opened.
+    pub fn size_bytes(&self) -> u64 {
+        self.identity.size_bytes
+    }
+}
