@@ -1,0 +1,289 @@
+//! Holds filesystems still, and lets them go whatever happens.
+//!
+//! Everything that a freeze needs is made ready before it: descriptors are open, memory is locked, and the
+//! [`watchdog`], a process of its own, is running. Between freeze and thaw nothing here opens, logs, starts or allocates
+//! on a disk: any of that could wait for the frozen filesystem. Thawed by [`Frozen::thaw`], by dropping [`Frozen`], by a
+//! panic, by the watchdog at the deadline, and by the watchdog when this process dies.
+//!
+//! The watchdog is a child in a session of its own. It survives SIGKILL of its parent; but systemd kills all processes of
+//! a unit, so the agent's unit has to say `KillMode=process`.
+
+pub mod watchdog;
+
+use crate::mounts::Mount;
+use crate::sys::ioctl;
+use rustix::io::Errno;
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::system::{RebootCommand, reboot};
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use watchdog::Watchdog;
+
+/// The longest freeze: half of the 120 s after which the kernel's hung-task detector speaks up, and may panic.
+pub const MAX_FREEZE: Duration = Duration::from_secs(60);
+
+/// Why filesystems cannot be frozen, or did not stay so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FreezeError {
+    /// A freeze longer than is safe was asked for.
+    #[error("freeze of {} s, expected {} s at most", found.as_secs(), MAX_FREEZE.as_secs())]
+    TooLong {
+        /// What was asked for.
+        found: Duration,
+    },
+    /// A call about a mount failed.
+    #[error("cannot {action} {}", path.display())]
+    Mount {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The mount.
+        path: PathBuf,
+        /// The kernel's answer; `EBUSY` to a freeze means that someone else has frozen it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another filesystem is mounted over the one that was to be frozen.
+    #[error("{} is another filesystem now than when mounts were listed", path.display())]
+    Covered {
+        /// The mount.
+        path: PathBuf,
+    },
+    /// Memory cannot be locked, so that a page fault could wait for the frozen root.
+    #[error("cannot lock memory; raise LimitMEMLOCK")]
+    Memory(#[source] std::io::Error),
+    /// No watchdog, no freeze.
+    #[error("thaw watchdog: cannot {action}")]
+    Watchdog {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Freezing took longer than the whole freeze may; everything is thawed again.
+    #[error("filesystems did not come to rest within {} s", deadline.as_secs())]
+    Deadline {
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// Someone thawed a filesystem in between.
+    #[error("{} is not frozen any more", path.display())]
+    Thawed {
+        /// The mount.
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug)]
+struct Target {
+    path: PathBuf,
+    file: File,
+}
+
+impl Target {
+    fn open(mount: &Mount) -> Result<Self, FreezeError> {
+        let path = mount.path.clone();
+        let failed = |action| {
+            let path = path.clone();
+            move |source| FreezeError::Mount { action, path, source }
+        };
+        let options = libc::O_NOATIME | libc::O_DIRECTORY;
+        let file = File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?;
+        let dev = file.metadata().map_err(failed("look at"))?.dev();
+        if crate::device::DeviceNumber::from_dev(dev) != mount.device {
+            return Err(FreezeError::Covered { path });
+        }
+        Ok(Self { path, file })
+    }
+
+    fn freeze(&self) -> Result<(), FreezeError> {
+        let failed =
+            |errno: Errno| FreezeError::Mount { action: "freeze", path: self.path.clone(), source: errno.into() };
+        ioctl::freeze(&self.file).map_err(failed)
+    }
+}
+
+/// One mount of each filesystem, in the order to freeze: what was mounted last comes first, the root last.
+fn in_freeze_order(mounts: &[Mount]) -> Vec<&Mount> {
+    let mut seen = HashSet::new();
+    let first_of_each: Vec<_> = mounts.iter().filter(|mount| seen.insert(mount.device)).collect();
+    let (root, rest): (Vec<_>, Vec<_>) = first_of_each.into_iter().partition(|mount| mount.path == Path::new("/"));
+    rest.into_iter().rev().chain(root).collect()
+}
+
+/// Makes freezes ready.
+#[derive(Debug, Clone)]
+pub struct Freezer {
+    program: PathBuf,
+}
+
+impl Default for Freezer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Freezer {
+    /// With this very program as the watchdog: its `main` has to call [`watchdog::main`] for the role
+    /// [`watchdog::ROLE`], before anything else.
+    pub fn new() -> Self {
+        // Not the path: the file may have been replaced by an upgrade.
+        Self { program: "/proc/self/exe".into() }
+    }
+
+    /// Opens the filesystems of `mounts` (in the order of [`crate::mounts::mounted`], freezable ones only), locks memory,
+    /// and starts the watchdog. Nothing is frozen yet; `deadline` begins with the freeze.
+    pub fn prepare(&self, mounts: &[Mount], deadline: Duration) -> Result<Prepared, FreezeError> {
+        if deadline > MAX_FREEZE {
+            return Err(FreezeError::TooLong { found: deadline });
+        }
+        let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| FreezeError::Memory(errno.into()))?;
+        let files: Vec<&File> = targets.iter().map(|target| &target.file).collect();
+        let watchdog = Watchdog::start(&self.program, &files, deadline)?;
+        Ok(Prepared { targets, watchdog, deadline })
+    }
+}
+
+/// Ready to freeze. Dropping it ends the watchdog.
+#[derive(Debug)]
+pub struct Prepared {
+    targets: Vec<Target>,
+    watchdog: Watchdog,
+    deadline: Duration,
+}
+
+impl Prepared {
+    /// The watchdog's process.
+    pub fn watchdog_id(&self) -> u32 {
+        self.watchdog.id()
+    }
+
+    /// Freezes all filesystems; on any failure all are thawed before this returns.
+    pub fn freeze(mut self) -> Result<Frozen, FreezeError> {
+        // Before the watchdog's own clock starts: what remains here is never more than what remains there.
+        let started = Instant::now();
+        self.watchdog.begin()?;
+        // From here on dropping thaws, also what was frozen by a call that reported a failure afterwards.
+        let mut frozen = Frozen { prepared: self, started, count: 0 };
+        for index in 0..frozen.prepared.targets.len() {
+            frozen.prepared.targets[index].freeze()?;
+            frozen.count = index + 1;
+            if frozen.remaining().is_zero() {
+                return Err(FreezeError::Deadline { deadline: frozen.prepared.deadline });
+            }
+        }
+        Ok(frozen)
+    }
+}
+
+/// How a freeze ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thawed {
+    /// From before the first freeze to after the last thaw.
+    pub frozen_for: Duration,
+    /// Whether the watchdog came first: then the filesystems were written to before this.
+    pub expired: bool,
+}
+
+/// The filesystems are frozen, until this is dropped or the deadline.
+#[derive(Debug)]
+pub struct Frozen {
+    prepared: Prepared,
+    started: Instant,
+    count: usize,
+}
+
+impl Frozen {
+    /// Until the watchdog thaws.
+    pub fn remaining(&self) -> Duration {
+        self.prepared.deadline.saturating_sub(self.started.elapsed())
+    }
+
+    /// Asks the kernel whether every filesystem is still frozen: to be asked before anything is built on it.
+    pub fn check(&self) -> Result<(), FreezeError> {
+        for target in &self.prepared.targets[..self.count] {
+            match ioctl::freeze(&target.file) {
+                // Frozen already: as it should be.
+                Err(Errno::BUSY) => {}
+                // It was not. It is now again, and will be thawed with the others.
+                Ok(()) => return Err(FreezeError::Thawed { path: target.path.clone() }),
+                Err(errno) => {
+                    let (path, source) = (target.path.clone(), errno.into());
+                    return Err(FreezeError::Mount { action: "check", path, source });
+                }
+            }
+        }
+        if self.remaining().is_zero() {
+            return Err(FreezeError::Deadline { deadline: self.prepared.deadline });
+        }
+        Ok(())
+    }
+
+    /// Lets the filesystems go.
+    pub fn thaw(mut self) -> Result<Thawed, FreezeError> {
+        let expired = self.remaining().is_zero();
+        self.thaw_all()?;
+        Ok(Thawed { frozen_for: self.started.elapsed(), expired })
+    }
+
+    /// In the order opposite to the freeze; every one is tried, the first failure is told.
+    fn thaw_all(&mut self) -> Result<(), FreezeError> {
+        let mut result = Ok(());
+        for target in self.prepared.targets[..std::mem::take(&mut self.count)].iter().rev() {
+            match ioctl::thaw(&target.file) {
+                // The watchdog was first.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(errno) => {
+                    let (path, source) = (target.path.clone(), errno.into());
+                    result = result.and(Err(FreezeError::Mount { action: "thaw", path, source }));
+                }
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // The watchdog, which is told of the end by the closing pipe, thaws what this could not.
+        let _ = self.thaw_all();
+    }
+}
+
+/// Switches the machine off at once: without sync, which would wait for the frozen filesystems, and without init, which
+/// would write. Returns only if the kernel refuses.
+pub fn power_off_now() -> std::io::Error {
+    match reboot(RebootCommand::PowerOff) {
+        Ok(()) => std::io::Error::other("reboot(2) returned"),
+        Err(errno) => errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceNumber;
+
+    fn mount(path: &str, minor: u32) -> Mount {
+        let device = DeviceNumber { major: 8, minor };
+        Mount { path: path.into(), device, kind: "ext4".into(), source: String::new(), read_only: false }
+    }
+
+    #[test]
+    fn the_last_mounted_is_frozen_first_the_root_last_and_each_once() {
+        let mounts = [mount("/var", 2), mount("/", 1), mount("/var/lib", 3), mount("/mnt/var-again", 2)];
+        let order: Vec<_> = in_freeze_order(&mounts).iter().map(|mount| mount.path.to_str().unwrap()).collect();
+        assert_eq!(order, ["/var/lib", "/var", "/"]);
+    }
+
+    #[test]
+    fn a_freeze_of_more_than_a_minute_is_refused() {
+        let result = Freezer::new().prepare(&[], Duration::from_secs(61));
+        assert!(matches!(result, Err(FreezeError::TooLong { .. })));
+    }
+}
