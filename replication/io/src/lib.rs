@@ -1,1 +1,16 @@
-//! (being written)
+//! Block devices, change tracking, free space and the freeze: what the replication engine needs of the kernel.
+//!
+//! [`device`] names disks and volumes and moves their bytes, [`tracker`] says what was written, [`freemap`] what need
+//! not be read, [`freezer`] holds the filesystems still. Decisions (what to send, what is proved, when a freeze is due)
+//! belong to `qianyun-replication` and to the agent.
+//!
+//! The only crate with `unsafe`, and that in `sys/` alone.
+#![deny(missing_docs)]
+
+pub mod device;
+pub mod freemap;
+pub mod freezer;
+pub mod mounts;
+mod ranges;
+mod sys;
+pub mod tracker;

@@ -1,0 +1,150 @@
+//! The free map against what the filesystem's own tools find. Needs root.
+#![allow(clippy::unwrap_used)] // outside of `#[test]` too: a panic fails the test
+
+mod rig;
+
+use qianyun_replication_io::freemap::FreeMap;
+use rig::{LoopDisk, Mounted, run};
+use std::ops::Range;
+use std::process::Command;
+
+const MIB: u64 = 1 << 20;
+
+fn total(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|range| range.end - range.start).sum()
+}
+
+/// The free blocks that `dumpe2fs` lists, group by group, in bytes of the filesystem's device.
+fn free_by_dumpe2fs(device: &str) -> Vec<Range<u64>> {
+    let text = run("dumpe2fs", &[device]);
+    let block: u64 = text.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap().trim().parse().unwrap();
+    let mut free = Vec::new();
+    for list in text.lines().filter_map(|line| line.strip_prefix("  Free blocks: ")) {
+        for part in list.split(", ").filter(|part| !part.is_empty()) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last): (u64, u64) = (first.trim().parse().unwrap(), last.trim().parse().unwrap());
+            free.push(first * block..(last + 1) * block);
+        }
+    }
+    free
+}
+
+/// Whole 4 KiB blocks of the disk, merged.
+fn as_blocks(ranges: Vec<Range<u64>>, shift: u64) -> Vec<Range<u64>> {
+    let mut out: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if last.end == range.start + shift => last.end = range.end + shift,
+            _ => out.push(range.start + shift..range.end + shift),
+        }
+    }
+    out.retain_mut(|range| {
+        *range = range.start.next_multiple_of(4096)..range.end / 4096 * 4096;
+        !range.is_empty()
+    });
+    out
+}
+
+fn fill(mounted: &Mounted) {
+    for index in 0..40usize {
+        std::fs::write(mounted.path().join(format!("f{index}")), vec![1; (index + 1) * 10_000]).unwrap();
+    }
+    for index in (0..40usize).step_by(3) {
+        std::fs::remove_file(mounted.path().join(format!("f{index}"))).unwrap();
+    }
+}
+
+fn thawed<T>(path: &str, body: impl FnOnce() -> T + std::panic::UnwindSafe) -> T {
+    run("fsfreeze", &["--freeze", path]);
+    let result = std::panic::catch_unwind(body);
+    run("fsfreeze", &["--unfreeze", path]);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[test]
+fn what_ext4_on_a_partition_calls_free_is_what_its_tools_find_also_under_a_freeze() {
+    let disk = LoopDisk::partitioned(160 * MIB, "label: gpt\n1MiB,128MiB\n", &[(2048, 262_144)]);
+    let mounted = Mounted::ext4(&disk.partition(1));
+    fill(&mounted);
+    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let before = map.read().unwrap();
+    assert!(before.unmapped.is_empty());
+    std::fs::write(mounted.path().join("late"), vec![1; 300_000]).unwrap();
+    let device = disk.partition(1).to_str().unwrap().to_owned();
+    let (under_freeze, expected) =
+        thawed(mounted.path().to_str().unwrap(), || (map.read().unwrap(), as_blocks(free_by_dumpe2fs(&device), MIB)));
+    assert_eq!(under_freeze.ranges, expected);
+    assert!(total(&under_freeze.ranges) + 300_000 <= total(&before.ranges) + 4096);
+    let outside = |range: &Range<u64>| range.start < MIB || range.end > 129 * MIB;
+    assert!(!under_freeze.ranges.iter().any(outside), "tables and gaps are used");
+}
+
+#[test]
+fn blocks_smaller_than_ours_are_free_only_where_a_whole_one_is() {
+    let disk = LoopDisk::new(64 * MIB);
+    let mounted = Mounted::ext4_with(&disk.node, &["-b", "1024"]);
+    fill(&mounted);
+    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let (found, expected) = thawed(mounted.path().to_str().unwrap(), || {
+        (map.read().unwrap(), as_blocks(free_by_dumpe2fs(disk.node_text()), 0))
+    });
+    assert_eq!(found.ranges, expected);
+}
+
+#[test]
+fn a_copy_without_the_free_blocks_is_a_sound_filesystem_with_every_file() {
+    let disk = LoopDisk::new(64 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    fill(&mounted);
+    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let leaf = disk.leaf();
+    let copy = thawed(mounted.path().to_str().unwrap(), || {
+        let mut copy = qianyun_replication_io::device::buffer::AlignedBuffer::new(64 << 20);
+        assert_eq!(leaf.read(0, &mut copy).unwrap(), []);
+        for range in map.read().unwrap().ranges {
+            copy[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].fill(0);
+        }
+        copy
+    });
+    let target = LoopDisk::new(64 * MIB);
+    std::fs::write(&target.node, &copy[..]).unwrap();
+    run("e2fsck", &["-f", "-n", target.node_text()]);
+    let other = Mounted::existing(&target.node);
+    run("diff", &["-r", mounted.path().to_str().unwrap(), other.path().to_str().unwrap()]);
+}
+
+#[test]
+fn an_unmounted_filesystem_and_a_disk_without_anything_are_all_used() {
+    let disk = LoopDisk::new(32 * MIB);
+    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+    run("mkfs.ext4", &["-q", "-F", disk.node_text()]);
+    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+}
+
+#[test]
+fn a_partition_that_the_table_does_not_have_is_all_used() {
+    // The kernel sees 64 MiB, the table says 63.
+    let disk = LoopDisk::partitioned(96 * MIB, "label: dos\n1MiB,63MiB\n", &[(2048, 131_072)]);
+    let _mounted = Mounted::ext4(&disk.partition(1));
+    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+}
+
+#[test]
+fn of_active_swap_only_the_header_is_kept() {
+    struct Off(String);
+    impl Drop for Off {
+        fn drop(&mut self) {
+            let _ = Command::new("swapoff").arg(&self.0).output();
+        }
+    }
+    let disk = LoopDisk::new(8 * MIB);
+    run("mkswap", &[disk.node_text()]);
+    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty(), "not active");
+    // The lowest priority: this machine's memory is not to end up on a test's disk.
+    run("swapon", &["--priority", "0", disk.node_text()]);
+    let off = Off(disk.node_text().to_owned());
+    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    assert_eq!(map.read().unwrap().ranges, [Range { start: 65536, end: 8 * MIB }]);
+    drop(off);
+    assert!(map.read().unwrap().ranges.is_empty());
+}

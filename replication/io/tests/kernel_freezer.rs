@@ -1,0 +1,138 @@
+//! Freezing and the watchdog against the running kernel. Needs root.
+//!
+//! Without the test harness, because this program is also the watchdog, and the victim that is killed.
+#![allow(clippy::unwrap_used)] // outside of `#[test]` too: a panic fails the test
+
+mod rig;
+
+use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, watchdog};
+use qianyun_replication_io::mounts::{Mount, mounted};
+use rig::{LoopDisk, Mounted};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const VICTIM: &str = "freeze-and-wait";
+const MIB: u64 = 1 << 20;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(watchdog::ROLE) => watchdog::main(arguments).unwrap(),
+        Some(VICTIM) => victim(&PathBuf::from(arguments.next().unwrap())),
+        Some("--list") => {}
+        _ => run_all(),
+    }
+}
+
+fn run_all() {
+    let tests: [(&str, fn()); 5] = [
+        ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
+        ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
+        ("the_watchdog_thaws_at_the_deadline", the_watchdog_thaws_at_the_deadline),
+        ("the_watchdog_thaws_when_its_parent_is_killed", the_watchdog_thaws_when_its_parent_is_killed),
+        ("a_freeze_that_fails_leaves_nothing_frozen", a_freeze_that_fails_leaves_nothing_frozen),
+    ];
+    for (name, test) in tests {
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+fn mounts_at(paths: &[&Path]) -> Vec<Mount> {
+    mounted().unwrap().into_iter().filter(|mount| paths.contains(&mount.path.as_path())).collect()
+}
+
+fn freeze(path: &Path, deadline: Duration) -> Frozen {
+    Freezer::new().prepare(&mounts_at(&[path]), deadline).unwrap().freeze().unwrap()
+}
+
+/// Writes a file in another thread; tells when it is done.
+fn write_in(path: &Path) -> std::sync::mpsc::Receiver<()> {
+    let (done, told) = std::sync::mpsc::channel();
+    let path = path.join("file");
+    std::thread::spawn(move || {
+        std::fs::write(path, "x").unwrap();
+        let _ = done.send(());
+    });
+    told
+}
+
+fn new_filesystem() -> (Mounted, LoopDisk) {
+    let disk = LoopDisk::new(32 * MIB);
+    (Mounted::ext4(&disk.node), disk)
+}
+
+fn writes_wait_until_the_thaw() {
+    let (mounted, _disk) = new_filesystem();
+    let frozen = freeze(mounted.path(), Duration::from_secs(20));
+    let written = write_in(mounted.path());
+    assert!(written.recv_timeout(Duration::from_millis(300)).is_err(), "written while frozen");
+    frozen.check().unwrap();
+    assert!(frozen.remaining() < Duration::from_secs(20));
+    let thawed = frozen.thaw().unwrap();
+    assert!(!thawed.expired && thawed.frozen_for >= Duration::from_millis(300));
+    written.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+fn dropping_thaws_and_the_watchdog_ends() {
+    let (mounted, _disk) = new_filesystem();
+    let prepared = Freezer::new().prepare(&mounts_at(&[mounted.path()]), Duration::from_secs(20)).unwrap();
+    let process = PathBuf::from(format!("/proc/{}", prepared.watchdog_id()));
+    assert!(process.exists());
+    drop(prepared.freeze().unwrap());
+    write_in(mounted.path()).recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(!process.exists(), "the watchdog was waited for");
+}
+
+fn the_watchdog_thaws_at_the_deadline() {
+    let (mounted, _disk) = new_filesystem();
+    let frozen = freeze(mounted.path(), Duration::from_millis(400));
+    write_in(mounted.path()).recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(frozen.remaining(), Duration::ZERO);
+    assert!(matches!(frozen.check(), Err(FreezeError::Thawed { .. })));
+    assert!(frozen.thaw().unwrap().expired);
+    write_in(mounted.path()).recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+/// Freezes, says so, and waits to be killed.
+fn victim(path: &Path) {
+    let _frozen = freeze(path, Duration::from_secs(60));
+    std::io::stdout().write_all(b"frozen").unwrap();
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+fn the_watchdog_thaws_when_its_parent_is_killed() {
+    let (mounted, _disk) = new_filesystem();
+    let mut child = Command::new("/proc/self/exe")
+        .args([VICTIM, mounted.path().to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 6];
+    child.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    let written = write_in(mounted.path());
+    assert!(written.recv_timeout(Duration::from_millis(300)).is_err(), "written while frozen");
+    let killed = Instant::now();
+    child.kill().unwrap();
+    written.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(killed.elapsed() < Duration::from_secs(20), "long before the deadline of a minute");
+    child.wait().unwrap();
+}
+
+fn a_freeze_that_fails_leaves_nothing_frozen() {
+    let ((first, _first_disk), (second, _second_disk)) = (new_filesystem(), new_filesystem());
+    let mounts = mounts_at(&[first.path(), second.path()]);
+    assert_eq!(mounts.len(), 2);
+    // The one that is frozen last is frozen by someone else already.
+    let foreign = mounts[0].path.to_str().unwrap().to_owned();
+    rig::run("fsfreeze", &["--freeze", &foreign]);
+    let result = Freezer::new().prepare(&mounts, Duration::from_secs(20)).unwrap().freeze();
+    assert!(matches!(result, Err(FreezeError::Mount { action: "freeze", .. })), "{result:?}");
+    write_in(&mounts[1].path).recv_timeout(Duration::from_secs(10)).unwrap();
+    // `--unfreeze` fails if the watchdog has undone the foreign freeze as well, which is the safe side.
+    let _ = Command::new("fsfreeze").args(["--unfreeze", &foreign]).output();
+}

@@ -1,0 +1,195 @@
+//! The tracker against the running kernel, on loop devices. Needs root.
+#![allow(clippy::unwrap_used)] // outside of `#[test]` too: a panic fails the test
+
+mod rig;
+
+use qianyun_replication_io::device::DeviceError;
+use qianyun_replication_io::tracker::{Doubt, Tracker, TrackerError};
+use rig::{LoopDisk, Mounted, run, tracefs};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn only(range: Range<u64>) -> Vec<Range<u64>> {
+    Vec::from([range])
+}
+
+fn settled(tracker: &mut Tracker) -> Vec<Vec<Range<u64>>> {
+    let drained = tracker.settle(deadline()).unwrap();
+    assert_eq!(drained.doubts, []);
+    drained.changes
+}
+
+#[test]
+fn direct_writes_are_seen_exactly_and_reads_not_at_all() {
+    tracefs();
+    let (disk, other) = (LoopDisk::new(64 * MIB), LoopDisk::new(8 * MIB));
+    let (leaf, idle) = (disk.leaf(), other.leaf());
+    let mut tracker = Tracker::arm(&[leaf.clone(), idle]).unwrap();
+    let places = [0, 5 * MIB + 4096, 40 * MIB, 64 * MIB - 4096];
+    for place in places {
+        disk.write(place, 4096, 1);
+    }
+    let mut buffer = qianyun_replication_io::device::buffer::AlignedBuffer::new(65536);
+    assert_eq!(leaf.read(30 * MIB, &mut buffer).unwrap(), []);
+    let expected: Vec<_> = places.iter().map(|place| *place..place + 4096).collect();
+    assert_eq!(settled(&mut tracker), [expected, vec![]]);
+    assert_eq!(settled(&mut tracker), [vec![], vec![]]);
+    disk.write(MIB, 512, 2);
+    assert_eq!(settled(&mut tracker), [only(MIB..MIB + 512), vec![]]);
+}
+
+#[test]
+fn zeroing_and_discarding_count_as_changes() {
+    tracefs();
+    let disk = LoopDisk::new(64 * MIB);
+    let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+    run("blkdiscard", &["--zeroout", "--offset", "1048576", "--length", "2097152", disk.node_text()]);
+    assert_eq!(settled(&mut tracker), [only(MIB..3 * MIB)]);
+    run("blkdiscard", &["--offset", "8388608", "--length", "4194304", disk.node_text()]);
+    assert_eq!(settled(&mut tracker), [only(8 * MIB..12 * MIB)]);
+}
+
+#[test]
+fn many_parallel_writes_are_all_seen_and_the_sums_agree() {
+    tracefs();
+    let disk = LoopDisk::new(64 * MIB);
+    let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+    let file = format!("--filename={}", disk.node_text());
+    let mut fio = std::process::Command::new("fio")
+        .args(["--name=w", &file, "--rw=randrw", "--rwmixwrite=70", "--bs=4k", "--direct=1", "--ioengine=libaio"])
+        .args(["--iodepth=16", "--io_size=32m", "--size=64m", "--output-format=terse", "--norandommap=0"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut seen = Vec::new();
+    while fio.try_wait().unwrap().is_none() {
+        tracker.wait(Duration::from_millis(20)).unwrap();
+        let drained = tracker.drain().unwrap();
+        assert_eq!(drained.doubts, []);
+        seen.extend(drained.changes.into_iter().flatten());
+    }
+    assert!(fio.wait().unwrap().success());
+    seen.extend(settled(&mut tracker).into_iter().flatten());
+    assert!(seen.iter().map(|range| range.end - range.start).sum::<u64>() > 10 * MIB);
+    assert_eq!(tracker.inflight(0).unwrap(), 0);
+}
+
+#[test]
+fn a_ring_that_is_too_small_ends_in_a_doubt_that_stays() {
+    tracefs();
+    let disk = LoopDisk::new(64 * MIB);
+    let mut tracker = Tracker::arm_with_rings(&[disk.leaf()], 4096).unwrap();
+    for block in 0..2000 {
+        disk.write(block * 8192, 4096, 1);
+    }
+    let drained = tracker.drain().unwrap();
+    let lost = |doubt: &Doubt| matches!(doubt, Doubt::RingLost { .. } | Doubt::CounterMismatch { .. });
+    assert!(drained.doubts.iter().any(lost), "{:?}", drained.doubts);
+    let audited = |doubt: &Doubt| matches!(doubt, Doubt::AuditMismatch { counted: 16000, .. });
+    assert!(drained.doubts.iter().any(audited), "{:?}", drained.doubts);
+    assert_eq!(tracker.settle(deadline()).unwrap().doubts, drained.doubts);
+}
+
+#[test]
+fn a_disk_of_another_size_is_a_doubt() {
+    tracefs();
+    let disk = LoopDisk::new(8 * MIB);
+    let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+    disk.grow(16 * MIB);
+    let doubts = tracker.drain().unwrap().doubts;
+    assert!(matches!(doubts[..], [Doubt::DeviceResized { armed: 8388608, found: 16777216, .. }]), "{doubts:?}");
+}
+
+#[test]
+fn a_canary_on_a_partition_is_seen_on_the_whole_disk() {
+    tracefs();
+    let disk = LoopDisk::partitioned(96 * MIB, "label: dos\n1MiB,64MiB\n", &[(2048, 131_072)]);
+    let mounted = Mounted::ext4(&disk.partition(1));
+    let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+    assert!(tracker.canary(mounted.path()).unwrap());
+    let drained = tracker.drain().unwrap();
+    assert_eq!(drained.doubts, []);
+    assert!(!drained.is_empty(), "what the canary wrote is handed over as well");
+    assert_eq!(std::fs::read_dir(mounted.path()).unwrap().count(), 1, "only lost+found is left");
+    assert!(!tracker.canary(std::path::Path::new("/proc")).is_ok_and(|proved| proved));
+}
+
+#[test]
+fn a_canary_that_no_event_tells_of_is_a_doubt() {
+    tracefs();
+    let disk = LoopDisk::new(64 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    // A ring that is full already: the canary's own events do not come.
+    let mut tracker = Tracker::arm_with_rings(&[disk.leaf()], 4096).unwrap();
+    let place = mounted.path().join("noise");
+    run(
+        "fio",
+        &[
+            "--name=n",
+            &format!("--filename={}", place.display()),
+            "--rw=write",
+            "--bs=4k",
+            "--direct=1",
+            "--size=4m",
+            "--fsync=1",
+            "--output-format=terse",
+        ],
+    );
+    tracker.canary(mounted.path()).unwrap();
+    assert!(!tracker.drain().unwrap().doubts.is_empty());
+}
+
+#[test]
+fn a_fixpoint_is_reached_when_the_writer_stops_and_refused_when_it_does_not() {
+    tracefs();
+    let disk = LoopDisk::new(8 * MIB);
+    let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+    disk.write(0, 4096, 1);
+    let mut rounds = 0;
+    let doubts = tracker.fixpoint::<TrackerError>(deadline(), |changes| {
+        rounds += 1;
+        assert_eq!(changes.len(), 1);
+        if rounds < 3 {
+            disk.write(rounds * 8192, 4096, 1);
+        }
+        Ok(())
+    });
+    assert_eq!((doubts.unwrap(), rounds), (vec![], 3));
+    disk.write(0, 4096, 1);
+    let soon = Instant::now() + Duration::from_millis(300);
+    let error = tracker.fixpoint::<TrackerError>(soon, |_| {
+        disk.write(0, 4096, 1);
+        Ok(())
+    });
+    assert!(matches!(error, Err(TrackerError::NotAtRest { .. })), "{error:?}");
+}
+
+#[test]
+fn a_disk_that_counts_nothing_is_not_tracked() {
+    tracefs();
+    let disk = LoopDisk::new(8 * MIB);
+    let name = disk.node.file_name().unwrap().to_str().unwrap();
+    let switch = format!("/sys/block/{name}/queue/iostats");
+    std::fs::write(&switch, "0").unwrap();
+    let result = Tracker::arm(&[disk.leaf()]);
+    std::fs::write(&switch, "1").unwrap();
+    assert!(result.unwrap_err().to_string().contains("cannot be tracked"));
+}
+
+#[test]
+fn a_partition_and_a_file_are_not_disks() {
+    let disk = LoopDisk::partitioned(96 * MIB, "label: gpt\n1MiB,64MiB\n", &[(2048, 131_072)]);
+    for path in [disk.partition(1), "/etc/hostname".into()] {
+        let result = qianyun_replication_io::device::LeafDisk::from_node(&path);
+        assert!(matches!(result, Err(DeviceError::NotALeaf { .. })), "{path:?}");
+    }
+    let leaf = disk.leaf();
+    assert_eq!(leaf.identity().table_id.len(), 36, "the GUID of the table");
+    assert_eq!((leaf.size_bytes(), leaf.identity().logical_block_bytes), (96 * MIB, 512));
+}

@@ -1,0 +1,136 @@
+//! What the kernel tests stand on: loop devices, partitions and mounts that go away with their guards. Needs root.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses its part; a panic fails the test
+
+use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::device::buffer::AlignedBuffer;
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs a tool and returns what it prints; panics with its message if it fails.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {message}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A loop device on a sparse file.
+pub struct LoopDisk {
+    pub node: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl LoopDisk {
+    pub fn new(bytes: u64) -> Self {
+        Self::with_table(bytes, None)
+    }
+
+    /// With a partition table written by `sfdisk` from `script`, and the kernel told about the partitions at
+    /// `(first, count)` sectors of 512 bytes: these kernels may have no parser of their own.
+    pub fn partitioned(bytes: u64, script: &str, partitions: &[(u64, u64)]) -> Self {
+        let disk = Self::with_table(bytes, Some(script));
+        for (index, (first, count)) in partitions.iter().enumerate() {
+            if !disk.partition(index + 1).exists() {
+                let numbers = [(index + 1).to_string(), first.to_string(), count.to_string()];
+                run("addpart", &[disk.node_text(), &numbers[0], &numbers[1], &numbers[2]]);
+            }
+        }
+        disk
+    }
+
+    fn with_table(bytes: u64, script: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        File::create(&image).unwrap().set_len(bytes).unwrap();
+        if let Some(script) = script {
+            let file = dir.path().join("table");
+            std::fs::write(&file, script).unwrap();
+            let output =
+                Command::new("sfdisk").arg("-q").arg(&image).stdin(File::open(&file).unwrap()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let node = run("losetup", &["--find", "--show", image.to_str().unwrap()]).into();
+        Self { node, dir }
+    }
+
+    pub fn node_text(&self) -> &str {
+        self.node.to_str().unwrap()
+    }
+
+    pub fn partition(&self, number: usize) -> PathBuf {
+        format!("{}p{number}", self.node.display()).into()
+    }
+
+    pub fn leaf(&self) -> LeafDisk {
+        LeafDisk::from_node(&self.node).unwrap()
+    }
+
+    /// Makes the file and the device larger.
+    pub fn grow(&self, bytes: u64) {
+        File::options().write(true).open(self.dir.path().join("image")).unwrap().set_len(bytes).unwrap();
+        run("losetup", &["--set-capacity", self.node_text()]);
+    }
+
+    /// Writes `len` bytes of `value` directly, past the cache.
+    pub fn write(&self, offset: u64, len: usize, value: u8) {
+        let file = File::options().write(true).custom_flags(libc::O_DIRECT).open(&self.node).unwrap();
+        let mut buffer = AlignedBuffer::new(len);
+        buffer.fill(value);
+        file.write_all_at(&buffer, offset).unwrap();
+    }
+}
+
+impl Drop for LoopDisk {
+    fn drop(&mut self) {
+        for number in 1..=4usize {
+            if self.partition(number).exists() {
+                let _ = Command::new("delpart").args([self.node_text(), &number.to_string()]).output();
+            }
+        }
+        let _ = Command::new("losetup").args(["--detach", self.node_text()]).output();
+    }
+}
+
+/// A filesystem on a device, mounted.
+pub struct Mounted {
+    dir: tempfile::TempDir,
+}
+
+impl Mounted {
+    pub fn ext4(device: &Path) -> Self {
+        Self::ext4_with(device, &[])
+    }
+
+    pub fn ext4_with(device: &Path, options: &[&str]) -> Self {
+        let arguments = [&["-q", "-F"], options, &[device.to_str().unwrap()]].concat();
+        run("mkfs.ext4", &arguments);
+        Self::existing(device)
+    }
+
+    pub fn existing(device: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        run("mount", &[device.to_str().unwrap(), dir.path().to_str().unwrap()]);
+        Self { dir }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.dir.path()).output();
+    }
+}
+
+/// Trace events are visible, as systemd leaves them on every server.
+pub fn tracefs() {
+    if !Path::new("/sys/kernel/tracing/events/block").exists() {
+        // Another test may be doing the same: what counts is the result.
+        let _ = Command::new("mount").args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]).output();
+    }
+    assert!(Path::new("/sys/kernel/tracing/events/block").exists(), "no tracefs: the kernel has no trace events");
+}
