@@ -109,6 +109,8 @@ impl Cluster {
     }
 
     fn wait_until_interrupted(mut self) -> Result<()> {
+        // Waiting closes a child's stdin unless it is held, and for the control plane that means to end.
+        let _open = self.process.child().stdin.take();
         let status = self.process.child().wait().context("waiting for the control plane")?;
         if interrupted() {
             say("the control plane has ended");
@@ -125,6 +127,10 @@ fn install_chart(layout: &Layout, kubeconfig: &Path) -> Result<()> {
         .args(["upgrade", "--install", "qianyun"])
         .args([layout.chart()])
         .args(["--namespace", NAMESPACE, "--create-namespace", "--kubeconfig"])
+        .args([kubeconfig])
+        .output()?;
+    Run::new(layout.tool("kubectl"))
+        .args(["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s", "--kubeconfig"])
         .args([kubeconfig])
         .output()
         .map(|_| ())
