@@ -1,1 +1,35 @@
-//! (being written)
+//! Pure decisions about a migration: [`Facts`] and the time in, a plan out.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`gate`] | whether the journey may pass, one file per gate |
+//! | [`approval`] | whether a person's decision counts |
+//! | [`sequence`] | which gates each irreversible step needs, and how it is undone |
+//! | [`phase`] | what to call where a system stands |
+//! | [`system_migration`], [`host_migration`] | what to do next |
+//! | [`plan_status`] | what to say about a plan of the whole city |
+//! | [`lint`] | whether a plan is one that may never be carried out |
+//! | [`report`] | every word that people read |
+//!
+//! Never here: a clock, a random source, the network, the cluster. Whoever calls gathers facts, and carries out actions.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod action;
+pub mod approval;
+pub mod calendar;
+pub mod facts;
+pub mod gate;
+pub mod host_migration;
+pub mod lint;
+pub mod phase;
+pub mod plan_status;
+pub mod reason;
+pub mod report;
+pub mod sequence;
+pub mod system_migration;
+pub mod waiting;
+
+pub use action::{Action, Plan};
+pub use facts::Facts;
+pub use reason::{Reason, Verdict};
+pub use waiting::WaitingOn;

@@ -1,0 +1,300 @@
+//! What is known when a decision is made: objects, reports, observations, permissions. Gathered by `observe`, never here.
+//!
+//! Unknown is a value. A fact that could not be had is [`Known::Unknown`], and nothing is ever permitted by it.
+
+use jiff::Timestamp;
+use qianyun_crds::{
+    Approval, CloudPlatform, CutoverDecision, CutoverStatus, Department, DiskPhase, DiskStatus, HostMigration,
+    InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus,
+    SystemMigration,
+};
+
+/// A fact that may be missing for two reasons that must not be confused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known<T> {
+    /// It was read.
+    Is(T),
+    /// It was looked for, and is not there.
+    Absent,
+    /// It could not be asked.
+    Unknown,
+}
+
+impl<T> Known<T> {
+    /// The value, if there is one.
+    pub fn get(&self) -> Option<&T> {
+        match self {
+            Known::Is(value) => Some(value),
+            Known::Absent | Known::Unknown => None,
+        }
+    }
+}
+
+/// Everything that is known about one system's migration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The migration.
+    pub migration: SystemMigration,
+    /// Digest of its scheme as it stands now.
+    pub digest: String,
+    /// The plan that it refers to.
+    pub plan: Known<MigrationPlan>,
+    /// Digest of that plan as it stands now; empty where there is no plan.
+    pub plan_digest: String,
+    /// The policy that the plan is made under.
+    pub policy: Known<PolicyProfile>,
+    /// The platform to migrate to.
+    pub platform: Known<CloudPlatform>,
+    /// The system.
+    pub system: Known<InformationSystem>,
+    /// The department that owns it.
+    pub department: Known<Department>,
+    /// Decisions that name the migration or its plan.
+    pub approvals: Known<Vec<ApprovalFact>>,
+    /// Bytes free for new volumes at the platform.
+    pub free_storage_bytes: Known<u64>,
+    /// Hosts of the scheme, in its order, then hosts that were begun and are no longer in the scheme.
+    pub hosts: Vec<HostFacts>,
+    /// Epoch of the controller that decides.
+    pub epoch: i64,
+}
+
+impl Facts {
+    /// What the scheme says about a host.
+    pub fn scheme_host(&self, name: &str) -> Option<&SchemeHost> {
+        self.migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name)
+    }
+
+    /// What is known about a host.
+    pub fn host(&self, name: &str) -> Option<&HostFacts> {
+        self.hosts.iter().find(|h| h.name == name)
+    }
+
+    /// Whether any host's commit was decided; from then on the scheme is being carried out.
+    pub fn any_committed(&self) -> bool {
+        self.hosts.iter().any(HostFacts::committed)
+    }
+}
+
+/// A decision of a person, and whether that person may decide now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApprovalFact {
+    /// The object.
+    pub approval: Approval,
+    /// The answer of the API server's authoriser, asked for this role.
+    pub authorised: Authorisation,
+}
+
+/// What the API server's authoriser says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Authorisation {
+    /// The person holds the permission.
+    Allowed,
+    /// The person does not.
+    Denied,
+    /// It could not be asked.
+    Unknown,
+}
+
+/// What is known about one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFacts {
+    /// Name of the `PhysicalHost`.
+    pub name: String,
+    /// The server.
+    pub host: Known<PhysicalHost>,
+    /// Its journey, once begun.
+    pub journey: Known<HostMigration>,
+    /// How many disks of it the scheme names.
+    pub disks_in_scheme: usize,
+    /// Another migration that has this host in hand.
+    pub claimed_by: Option<String>,
+    /// What the agent on the server last said; `None` if nothing since the controller started.
+    pub agent: Option<AgentFacts>,
+    /// What the agent on the machine on the cloud last said.
+    pub arrival: Option<ArrivalFacts>,
+    /// What the hosting backend says.
+    pub hosting: HostingFacts,
+    /// Whether the source is silent; asked only while it matters.
+    pub silence: Silence,
+    /// Probes of the target, newest result each; tried only while it matters.
+    pub probes: Vec<ProbeFact>,
+}
+
+impl HostFacts {
+    /// The journey's cutover status, if it is about the present attempt.
+    pub fn cutover(&self) -> Option<&CutoverStatus> {
+        let journey = self.journey.get()?;
+        let cutover = journey.status.as_ref()?.cutover.as_ref()?;
+        (cutover.attempt == journey.spec.attempt && cutover.attempt > 0).then_some(cutover)
+    }
+
+    /// The decision on the present attempt.
+    pub fn decision(&self) -> Option<&CutoverDecision> {
+        let journey = self.journey.get()?;
+        let decision = journey.status.as_ref()?.cutover.as_ref()?.decision.as_ref()?;
+        (decision.attempt == journey.spec.attempt).then_some(decision)
+    }
+
+    /// Whether the commit of this host was decided.
+    pub fn committed(&self) -> bool {
+        self.decision().is_some_and(|d| d.kind == qianyun_crds::DecisionKind::Commit)
+    }
+
+    /// The live vote on the present attempt.
+    pub fn vote(&self) -> Option<&VoteFacts> {
+        let attempt = self.journey.get()?.spec.attempt;
+        self.agent.as_ref()?.vote.as_ref().filter(|v| v.attempt == attempt && attempt > 0)
+    }
+
+    /// When the machine on the cloud was launched.
+    pub fn launched_at(&self) -> Option<Timestamp> {
+        Some(self.journey.get()?.status.as_ref()?.target.as_ref()?.launched_at.as_ref()?.0)
+    }
+
+    /// Whether the agent on the machine on the cloud says that it is adapted and every unit asked for is active; on record,
+    /// or at this moment.
+    pub fn adapted(&self) -> bool {
+        let status = self.journey.get().and_then(|j| j.status.as_ref());
+        let recorded = status.and_then(|s| s.target.as_ref()).is_some_and(|t| t.adapted_at.is_some());
+        recorded || self.arrival.as_ref().is_some_and(|a| a.adapted && a.units_down.is_empty())
+    }
+
+    /// Replication over all disks, as the agent says; `None` where it says nothing.
+    pub fn replication(&self) -> Option<DiskPhase> {
+        self.agent.as_ref()?.disks.iter().map(|d| d.phase).min()
+    }
+}
+
+/// The newest report of the agent on a server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentFacts {
+    /// Milliseconds since it was received.
+    pub age_ms: u64,
+    /// What the admin's own file forbids.
+    pub local_refusal: Option<String>,
+    /// Steps.
+    pub steps: Vec<StepStatus>,
+    /// Replication of each disk.
+    pub disks: Vec<DiskStatus>,
+    /// The cutover attempt at hand.
+    pub vote: Option<VoteFacts>,
+}
+
+/// Where the source stands in an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VoteFacts {
+    /// Which attempt.
+    pub attempt: i32,
+    /// Where it stands.
+    pub state: SourceCutover,
+    /// How long the filesystems were frozen, milliseconds.
+    pub frozen_ms: u64,
+    /// Milliseconds until the thaw when the report was received.
+    pub freeze_remaining_ms: u64,
+    /// The signed record, and what its verification found.
+    pub record: Option<RecordFacts>,
+    /// Why the attempt was given up.
+    pub message: String,
+}
+
+/// A record and what its verification found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordFacts {
+    /// The record as it would be kept.
+    pub record: RecordStatus,
+    /// The result.
+    pub verification: Verification,
+}
+
+/// What the verification of a record found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Both signatures hold, the roots are equal, and it is about this host, scheme, session and attempt.
+    Verified,
+    /// It does not hold; what differs, one English sentence.
+    Refused(String),
+    /// It could not be verified now.
+    Unknown,
+}
+
+/// How the machine on the cloud is, in its own words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArrivalFacts {
+    /// Steps.
+    pub steps: Vec<StepStatus>,
+    /// Whether adaptation is finished.
+    pub adapted: bool,
+    /// Units asked for that are not active.
+    pub units_down: Vec<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What the hosting backend says about one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostingFacts {
+    /// Whether all volumes of the scheme are there.
+    pub volumes: Known<()>,
+    /// The receiver.
+    pub receiver: Receiver,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// A receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// It listens.
+    Ready {
+        /// `address:port`.
+        address: String,
+        /// Name in its certificate.
+        name: String,
+    },
+    /// It was started and does not listen yet.
+    Starting,
+    /// It cannot be started; why.
+    Failed(String),
+    /// There is none.
+    Absent,
+    /// It could not be asked.
+    Unknown,
+}
+
+/// A machine on the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// It runs.
+    Running,
+    /// Made, not running.
+    Stopped,
+    /// Not made.
+    Absent,
+    /// It could not be asked.
+    Unknown,
+}
+
+/// Whether the source still answers its users or the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing answers since then.
+    Since(Timestamp),
+    /// Something answers: what.
+    Answers(String),
+    /// It was not asked, or could not be.
+    Unknown,
+}
+
+/// A probe's newest result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeFact {
+    /// Name in the scheme.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// When it was tried.
+    pub at: Timestamp,
+    /// What was found.
+    pub message: String,
+}
