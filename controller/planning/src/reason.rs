@@ -1,0 +1,256 @@
+//! Why a gate is not open, as data. The words for it are in `report/reason.rs` and nowhere else.
+
+use jiff::Timestamp;
+use qianyun_crds::{DiskPhase, GateName, Party};
+
+/// Why a gate is closed, or cannot be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Something could not be asked.
+    NotKnown { what: Asked },
+    /// An object that is referred to is not there.
+    NotFound { what: Asked, name: String },
+    /// The plan does not list the system.
+    SystemNotOnPlan { plan: String },
+    /// Offices have still to issue the plan.
+    PlanNotIssued { have: usize, need: usize, missing: String, party: Party },
+    /// An office returned the plan.
+    PlanReturned { by: String, opinion: String },
+    /// The declaration of the system is not complete.
+    SystemNotDeclared,
+    /// The host has no declaration.
+    HostNotDeclared { host: String },
+    /// The host belongs to another system.
+    HostOfAnotherSystem { host: String, system: String },
+    /// The host has never sent an inventory.
+    HostNeverReported { host: String },
+    /// The host's inventory is too old.
+    InventoryTooOld { host: String, days: i64, limit_days: i64 },
+    /// A check of the host stands in the way.
+    CheckBlocks { host: String, check: String, observed: String, required: String, party: Party },
+    /// A check of the host has no answer.
+    CheckNotKnown { host: String, check: String, party: Party },
+    /// The scheme names no host.
+    NoHosts,
+    /// The scheme names a host, volume or probe twice.
+    NamedTwice { what: &'static str, name: String },
+    /// Another migration has the host in hand.
+    HostTaken { host: String, migration: String },
+    /// The scheme names a disk that the host does not have.
+    DiskNotFound { host: String, volume: String, serial: String },
+    /// The disk has another size than the scheme says.
+    DiskSizeDiffers { host: String, volume: String, expected: i64, found: i64 },
+    /// The running system lies on a disk that the scheme leaves out.
+    DiskLeftOut { host: String, disk: String },
+    /// The volume is smaller than the disk.
+    VolumeTooSmall { host: String, volume: String, volume_bytes: i64, disk_bytes: i64 },
+    /// The scheme names a network that the platform does not have.
+    NetworkNotFound { host: String, network: String },
+    /// The scheme names a NIC that the host does not have.
+    NicNotFound { host: String, nic: String },
+    /// The platform cannot hold what the scheme asks for.
+    PlatformTooSmall { what: &'static str, needed: i64, available: i64 },
+    /// The window ends before it begins.
+    WindowReversed,
+    /// The scheme declares no probe, so nothing could prove that the system serves.
+    NoProbes,
+    /// The system has no level or filing number.
+    SystemNotGraded,
+    /// The platform's level is too low.
+    PlatformLevelTooLow { level: i32, needed: i32 },
+    /// The platform's assessment is out of date.
+    AssessmentOverdue { due: String },
+    /// The department has still to confirm this digest.
+    NotConfirmed { party: Party },
+    /// Offices have still to approve this digest.
+    ApprovalsMissing { have: usize, need: usize, missing: String, party: Party },
+    /// Someone returned this digest.
+    Returned { by: String, opinion: String },
+    /// The scheme was edited after its approvals.
+    SchemeEdited { host: String },
+    /// The policy names fewer than two offices to approve a scheme.
+    TooFewApprovers { found: usize },
+    /// The host is not being replicated.
+    NotReplicating { host: String },
+    /// The least advanced disk of the host is not in sync.
+    NotInSync { host: String, phase: DiskPhase },
+    /// The agent has not reported for a while.
+    AgentSilent { host: String, seconds: i64 },
+    /// The window has not begun.
+    WindowNotYet { start: Timestamp },
+    /// The window is over.
+    WindowOver { end: Timestamp },
+    /// The rest of the window is shorter than an attempt may take.
+    WindowTooShort { left_seconds: i64, needed_seconds: i64 },
+    /// There is no record of this attempt yet.
+    NoRecord { host: String },
+    /// The record does not hold.
+    RecordRefused { host: String, found: String },
+    /// No commit was decided for the host.
+    NotCommitted { host: String },
+    /// The source has not acknowledged the fence.
+    FenceNotAcknowledged { host: String },
+    /// Something of the source still answers.
+    SourceAnswers { host: String, what: String },
+    /// The source has not been silent long enough.
+    SilentTooShort { host: String, seconds: i64, needed_seconds: i64 },
+    /// The machine on the cloud does not run.
+    TargetNotRunning { host: String },
+    /// The agent on the machine on the cloud has not finished.
+    TargetNotAdapted { host: String, message: String },
+    /// A probe has not passed.
+    ProbeNotPassed { probe: String, found: String },
+    /// A probe has not passed in the time that the scheme gives it.
+    ProbeOverdue { probe: String, found: String, deadline_seconds: i64 },
+    /// The operator has still to confirm the cutover.
+    CutoverNotConfirmed,
+    /// The confirmation names another digest.
+    ConfirmationOfAnotherDigest { digest: String },
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// A `PolicyProfile`.
+    Policy,
+    /// A `MigrationPlan`.
+    Plan,
+    /// A `CloudPlatform`.
+    Platform,
+    /// An `InformationSystem`.
+    System,
+    /// A `Department`.
+    Department,
+    /// A `PhysicalHost`.
+    Host,
+    /// The list of `Approval`s.
+    Approvals,
+    /// A person's permission.
+    Permission,
+    /// The room left at the platform.
+    FreeStorage,
+    /// Whether the source is silent.
+    SourceSilence,
+    /// The state of the machine on the cloud.
+    Machine,
+    /// The verification of a record.
+    RecordCheck,
+}
+
+impl Reason {
+    /// Who can end it, where that is not the one whom the gate names.
+    pub fn party(&self) -> Option<Party> {
+        match self {
+            Reason::PlanNotIssued { party, .. }
+            | Reason::CheckBlocks { party, .. }
+            | Reason::CheckNotKnown { party, .. }
+            | Reason::NotConfirmed { party }
+            | Reason::ApprovalsMissing { party, .. } => Some(*party),
+            Reason::HostNotDeclared { .. } | Reason::HostNeverReported { .. } | Reason::AgentSilent { .. } => {
+                Some(Party::Department)
+            }
+            Reason::NotKnown { .. }
+            | Reason::NotReplicating { .. }
+            | Reason::NotInSync { .. }
+            | Reason::WindowNotYet { .. }
+            | Reason::SilentTooShort { .. }
+            | Reason::NoRecord { .. }
+            | Reason::NotCommitted { .. }
+            | Reason::TargetNotRunning { .. } => Some(Party::Nobody),
+            Reason::Returned { .. }
+            | Reason::PlanReturned { .. }
+            | Reason::SchemeEdited { .. }
+            | Reason::TooFewApprovers { .. } => Some(Party::Operator),
+            Reason::NotFound { .. }
+            | Reason::SystemNotOnPlan { .. }
+            | Reason::SystemNotDeclared
+            | Reason::HostOfAnotherSystem { .. }
+            | Reason::InventoryTooOld { .. }
+            | Reason::NoHosts
+            | Reason::NamedTwice { .. }
+            | Reason::HostTaken { .. }
+            | Reason::DiskNotFound { .. }
+            | Reason::DiskSizeDiffers { .. }
+            | Reason::DiskLeftOut { .. }
+            | Reason::VolumeTooSmall { .. }
+            | Reason::NetworkNotFound { .. }
+            | Reason::NicNotFound { .. }
+            | Reason::PlatformTooSmall { .. }
+            | Reason::WindowReversed
+            | Reason::NoProbes
+            | Reason::SystemNotGraded
+            | Reason::PlatformLevelTooLow { .. }
+            | Reason::AssessmentOverdue { .. }
+            | Reason::WindowOver { .. }
+            | Reason::WindowTooShort { .. }
+            | Reason::RecordRefused { .. }
+            | Reason::FenceNotAcknowledged { .. }
+            | Reason::SourceAnswers { .. }
+            | Reason::TargetNotAdapted { .. }
+            | Reason::ProbeNotPassed { .. }
+            | Reason::ProbeOverdue { .. }
+            | Reason::CutoverNotConfirmed
+            | Reason::ConfirmationOfAnotherDigest { .. } => None,
+        }
+    }
+
+    /// When the passing of time alone may end it.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        if let Reason::WindowNotYet { start } = self { Some(*start) } else { None }
+    }
+}
+
+/// Whether a gate lets the journey through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Open,
+    /// It does not.
+    Closed(Reason),
+    /// The facts are not known; nothing is let through.
+    Unknown(Reason),
+    /// The policy does not ask for it.
+    Off,
+}
+
+impl Verdict {
+    /// Whether the journey may pass.
+    pub fn passes(&self) -> bool {
+        match self {
+            Verdict::Open | Verdict::Off => true,
+            Verdict::Closed(_) | Verdict::Unknown(_) => false,
+        }
+    }
+
+    /// Why not, if not.
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Verdict::Closed(reason) | Verdict::Unknown(reason) => Some(reason),
+            Verdict::Open | Verdict::Off => None,
+        }
+    }
+}
+
+/// `Ok` if nothing is in the way, else the first thing that is.
+pub type Found = Result<(), Verdict>;
+
+/// Closed, as the error of a look.
+pub(crate) fn closed(reason: Reason) -> Verdict {
+    Verdict::Closed(reason)
+}
+
+/// Not known, as the error of a look.
+pub(crate) fn unknown(what: Asked) -> Verdict {
+    Verdict::Unknown(Reason::NotKnown { what })
+}
+
+/// A gate that stands in the way, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The gate.
+    pub gate: GateName,
+    /// Whether it is closed for good reason, or only not known.
+    pub known: bool,
+    /// Why.
+    pub reason: Reason,
+}

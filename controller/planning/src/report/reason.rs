@@ -1,0 +1,242 @@
+//! Words for why a gate is not open.
+
+#![allow(clippy::wildcard_enum_match_arm)]
+// Three tables in a row, each for the reasons of one kind; a test shows that none is without words.
+
+use super::{Words, length, words};
+use crate::calendar::minute;
+use crate::reason::{Asked, Reason};
+
+impl Asked {
+    fn words(self) -> Words {
+        match self {
+            Asked::Policy => words("policy profile", "制度配置"),
+            Asked::Plan => words("migration plan", "迁移计划"),
+            Asked::Platform => words("cloud platform", "云平台"),
+            Asked::System => words("information system", "信息系统"),
+            Asked::Department => words("department", "部门"),
+            Asked::Host => words("server", "服务器"),
+            Asked::Approvals => words("list of approvals", "审批记录"),
+            Asked::Permission => words("permission of an approver", "审批人权限"),
+            Asked::FreeStorage => words("room left at the platform", "平台剩余存储"),
+            Asked::SourceSilence => words("silence of the source", "源端静默状态"),
+            Asked::Machine => words("state of the machine on the cloud", "云主机状态"),
+            Asked::RecordCheck => words("verification of the record", "割接记录校验"),
+        }
+    }
+}
+
+impl Reason {
+    /// The sentence for people.
+    pub fn words(&self) -> Words {
+        self.paper_words().or_else(|| self.scheme_words()).unwrap_or_else(|| self.cutover_words())
+    }
+
+    /// What people have to write or sign.
+    fn paper_words(&self) -> Option<Words> {
+        Some(match self {
+            Reason::NotKnown { what } => {
+                let w = what.words();
+                words(
+                    format!("the {} is not known just now; it is asked again", w.en),
+                    format!("暂时无法得知{},将重试", w.zh),
+                )
+            }
+            Reason::NotFound { what, name } => {
+                let w = what.words();
+                words(format!("the {} {name:?} is not there", w.en), format!("{}“{name}”不存在", w.zh))
+            }
+            Reason::SystemNotOnPlan { plan } => {
+                words(format!("the plan {plan:?} does not list this system"), format!("迁移计划“{plan}”未列入本系统"))
+            }
+            Reason::PlanNotIssued { have, need, missing, .. } => words(
+                format!("the plan is issued by {have} of {need} offices; missing: {missing}"),
+                format!("迁移计划已下达 {have}/{need},尚缺:{missing}"),
+            ),
+            Reason::PlanReturned { by, opinion } => {
+                words(format!("{by} returned the plan: {opinion}"), format!("{by} 退回了迁移计划:{opinion}"))
+            }
+            Reason::SystemNotDeclared => words(
+                "the system's declaration as non-classified names no person or no valid day",
+                "系统非涉密声明缺少声明人或日期",
+            ),
+            Reason::HostNotDeclared { host } => words(
+                format!("nobody declared at {host} that it is non-classified"),
+                format!("{host} 尚未作出非涉密声明"),
+            ),
+            Reason::SystemNotGraded => words("the system has no level or no filing number", "系统未定级或缺少备案号"),
+            Reason::PlatformLevelTooLow { level, needed } => words(
+                format!("the platform has protection level {level}, level {needed} is required"),
+                format!("平台等保为 {level} 级,要求 {needed} 级"),
+            ),
+            Reason::AssessmentOverdue { due } => {
+                words(format!("the platform's assessment was due on {due:?}"), format!("平台等保测评已于“{due}”到期"))
+            }
+            Reason::NotConfirmed { .. } => {
+                words("the department has still to confirm this scheme", "部门尚未确认本方案")
+            }
+            Reason::ApprovalsMissing { have, need, missing, .. } => words(
+                format!("{have} of {need} offices approved this scheme; missing: {missing}"),
+                format!("两办审批 {have}/{need},尚缺:{missing}"),
+            ),
+            Reason::Returned { by, opinion } => words(
+                format!("{by} returned this scheme: {opinion}; edit it to submit it again"),
+                format!("{by} 退回了本方案:{opinion};修改后重新提交"),
+            ),
+            Reason::SchemeEdited { host } => words(
+                format!("the scheme was edited after its approvals, so they do not hold for {host} any more"),
+                format!("方案在批准后被修改,对 {host} 的批准已失效"),
+            ),
+            Reason::TooFewApprovers { found } => words(
+                format!(
+                    "the policy profile names {found} different offices to approve a scheme, at least 2 are required"
+                ),
+                format!("制度配置仅指定 {found} 个审批机构,至少需要 2 个"),
+            ),
+            Reason::CutoverNotConfirmed => {
+                words("the operator has still to confirm the cutover", "云平台运维单位尚未确认割接")
+            }
+            Reason::ConfirmationOfAnotherDigest { digest } => words(
+                format!("the confirmation names the digest {digest:?}, not that of the scheme that was carried out"),
+                format!("确认所附摘要“{digest}”与实际执行的方案不符"),
+            ),
+            _ => return None,
+        })
+    }
+
+    /// What the servers, the scheme and the platform have to be.
+    fn scheme_words(&self) -> Option<Words> {
+        Some(match self {
+            Reason::HostOfAnotherSystem { host, system } => words(
+                format!("the server {host} belongs to the system {system:?}"),
+                format!("服务器 {host} 属于系统“{system}”"),
+            ),
+            Reason::HostNeverReported { host } => {
+                words(format!("{host} has not sent an inventory yet"), format!("{host} 尚未上报清查结果"))
+            }
+            Reason::InventoryTooOld { host, days, limit_days } => words(
+                format!("the inventory of {host} is {days} days old, at most {limit_days} are allowed"),
+                format!("{host} 的清查结果已有 {days} 天,上限 {limit_days} 天"),
+            ),
+            Reason::CheckBlocks { host, check, observed, required, .. } => words(
+                format!("check {check} of {host}: found {observed}, required {required}"),
+                format!("{host} 检查 {check} 未通过:实际 {observed},要求 {required}"),
+            ),
+            Reason::CheckNotKnown { host, check, .. } => words(
+                format!("check {check} of {host} has no answer, which is not a pass"),
+                format!("{host} 检查 {check} 结果未知,不视为通过"),
+            ),
+            Reason::NoHosts => words("the scheme names no server", "方案未列出服务器"),
+            Reason::NamedTwice { what, name } => {
+                words(format!("the scheme names the {what} {name:?} twice"), format!("方案中重复出现“{name}”({what})"))
+            }
+            Reason::HostTaken { host, migration } => words(
+                format!("the server {host} is in the hands of the migration {migration:?}"),
+                format!("服务器 {host} 正由迁移“{migration}”处理"),
+            ),
+            Reason::DiskNotFound { host, volume, serial } => words(
+                format!("{host} has no disk with serial {serial:?} (volume {volume})"),
+                format!("{host} 没有序列号为“{serial}”的磁盘(云盘 {volume})"),
+            ),
+            Reason::DiskSizeDiffers { host, volume, expected, found } => words(
+                format!("the disk for volume {volume} of {host} has {found} bytes, the scheme says {expected}"),
+                format!("{host} 云盘 {volume} 对应磁盘为 {found} 字节,方案写为 {expected} 字节"),
+            ),
+            Reason::DiskLeftOut { host, disk } => words(
+                format!("the running system of {host} lies on {disk}, which the scheme leaves out"),
+                format!("{host} 的系统使用了磁盘 {disk},方案未列入"),
+            ),
+            Reason::VolumeTooSmall { host, volume, volume_bytes, disk_bytes } => words(
+                format!("volume {volume} of {host} has {volume_bytes} bytes, its disk has {disk_bytes}"),
+                format!("{host} 的云盘 {volume} 为 {volume_bytes} 字节,小于磁盘的 {disk_bytes} 字节"),
+            ),
+            Reason::NetworkNotFound { host, network } => words(
+                format!("the platform has no network {network:?} (for {host})"),
+                format!("平台没有网络“{network}”({host})"),
+            ),
+            Reason::NicNotFound { host, nic } => {
+                words(format!("{host} has no network interface {nic:?}"), format!("{host} 没有网卡“{nic}”"))
+            }
+            Reason::PlatformTooSmall { what, needed, available } => words(
+                format!("the platform has {available} of {what}, the scheme needs {needed}"),
+                format!("平台{what}可用 {available},方案需要 {needed}"),
+            ),
+            Reason::WindowReversed => words("the window ends before it begins", "割接窗口的结束早于开始"),
+            Reason::NoProbes => words(
+                "the scheme declares no probe, so nothing could prove that the system serves",
+                "方案未声明业务验证探测",
+            ),
+            _ => return None,
+        })
+    }
+
+    /// What the machines have to do.
+    fn cutover_words(&self) -> Words {
+        match self {
+            Reason::NotReplicating { host } => words(format!("{host} is not being copied"), format!("{host} 未在同步")),
+            Reason::NotInSync { host, phase } => {
+                words(format!("{host} is not in sync yet ({phase:?})"), format!("{host} 尚未同步完成({phase:?})"))
+            }
+            Reason::AgentSilent { host, seconds } => words(
+                format!("the agent on {host} has not reported for {}", length(*seconds)),
+                format!("{host} 上的代理已 {} 未上报", length(*seconds)),
+            ),
+            Reason::WindowNotYet { start } => words(
+                format!("the window begins at {} (UTC+8)", minute(*start)),
+                format!("割接窗口于 {} 开始", minute(*start)),
+            ),
+            Reason::WindowOver { end } => words(
+                format!("the window was over at {} (UTC+8); a scheme with a new one is needed", minute(*end)),
+                format!("割接窗口已于 {} 结束,需提交新窗口的方案", minute(*end)),
+            ),
+            Reason::WindowTooShort { left_seconds, needed_seconds } => words(
+                format!(
+                    "{} of the window are left, an attempt may take {}",
+                    length(*left_seconds),
+                    length(*needed_seconds)
+                ),
+                format!("窗口剩余 {},一次割接可能需要 {}", length(*left_seconds), length(*needed_seconds)),
+            ),
+            Reason::NoRecord { host } => {
+                words(format!("{host} has not signed the record yet"), format!("{host} 尚未签署割接记录"))
+            }
+            Reason::RecordRefused { host, found } => words(
+                format!("the record of {host} does not hold: {found}"),
+                format!("{host} 的割接记录校验不通过:{found}"),
+            ),
+            Reason::NotCommitted { host } => {
+                words(format!("no commit was decided for {host}"), format!("{host} 尚未决定提交"))
+            }
+            Reason::FenceNotAcknowledged { host } => words(
+                format!("{host} has not acknowledged that it goes out of service"),
+                format!("{host} 尚未确认退出服务"),
+            ),
+            Reason::SourceAnswers { host, what } => {
+                words(format!("the source of {host} still answers: {what}"), format!("{host} 源端仍在应答:{what}"))
+            }
+            Reason::SilentTooShort { host, seconds, needed_seconds } => words(
+                format!("the source of {host} has been silent for {seconds} s, {needed_seconds} s are required"),
+                format!("{host} 源端已静默 {seconds} 秒,要求 {needed_seconds} 秒"),
+            ),
+            Reason::TargetNotRunning { host } => {
+                words(format!("the machine for {host} does not run"), format!("{host} 的云主机未运行"))
+            }
+            Reason::TargetNotAdapted { host, message } if message.is_empty() => words(
+                format!("the agent on the machine for {host} has not finished"),
+                format!("{host} 云主机上的代理尚未完成适配"),
+            ),
+            Reason::TargetNotAdapted { host, message } => words(
+                format!("the agent on the machine for {host} has not finished: {message}"),
+                format!("{host} 云主机上的代理尚未完成适配:{message}"),
+            ),
+            Reason::ProbeNotPassed { probe, found } => {
+                words(format!("probe {probe} has not passed: {found}"), format!("探测 {probe} 未通过:{found}"))
+            }
+            Reason::ProbeOverdue { probe, found, deadline_seconds } => words(
+                format!("probe {probe} did not pass within {}: {found}", length(*deadline_seconds)),
+                format!("探测 {probe} 在 {} 内未通过:{found}", length(*deadline_seconds)),
+            ),
+            other => words(format!("{other:?}"), format!("{other:?}")),
+        }
+    }
+}
