@@ -1,0 +1,29 @@
+//! 清查完成 (Art. 22): every host of the scheme sent an inventory, none longer ago than the policy allows.
+//!
+//! Blocks every action on hosts. Opened by the department.
+
+use super::need;
+use crate::calendar::seconds_between;
+use crate::facts::Facts;
+use crate::reason::{Asked, Found, Reason, closed};
+use jiff::Timestamp;
+use qianyun_crds::PolicyProfileSpec;
+
+const DAY_SECONDS: i64 = 86_400;
+
+pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
+    for scheme in &facts.migration.spec.scheme.hosts {
+        let name = &scheme.host_ref;
+        let Some(host) = facts.host(name) else { continue };
+        let host = need(&host.host, Asked::Host, name)?;
+        let status = host.status.as_ref();
+        let taken = status.filter(|s| s.inventory.is_some()).and_then(|s| s.inventory_at.as_ref());
+        let Some(taken) = taken else { return Err(closed(Reason::HostNeverReported { host: name.clone() })) };
+        let days = seconds_between(taken.0, now) / DAY_SECONDS;
+        let limit_days = i64::from(policy.numbers.inventory_max_age_days);
+        if days > limit_days {
+            return Err(closed(Reason::InventoryTooOld { host: name.clone(), days, limit_days }));
+        }
+    }
+    Ok(())
+}

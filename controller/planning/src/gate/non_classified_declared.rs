@@ -1,0 +1,30 @@
+//! 非涉密声明 (Art. 22, 24): declared by a named person, on a day, for the system; and at the terminal of every host.
+//!
+//! Blocks every action on hosts. Opened by the department.
+
+use super::need;
+use crate::calendar::parse_day;
+use crate::facts::Facts;
+use crate::reason::{Asked, Found, Reason, closed};
+use jiff::Timestamp;
+use qianyun_crds::{Classification, PolicyProfileSpec};
+
+pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
+    let system = need(&facts.system, Asked::System, &facts.migration.spec.system_ref)?;
+    let declaration = &system.spec.declaration;
+    match declaration.classification {
+        Classification::NonClassified => {}
+    }
+    if declaration.declared_by.trim().is_empty() || parse_day(&declaration.declared_on).is_none() {
+        return Err(closed(Reason::SystemNotDeclared));
+    }
+    for scheme in &facts.migration.spec.scheme.hosts {
+        let Some(host) = facts.host(&scheme.host_ref) else { continue };
+        let host = need(&host.host, Asked::Host, &scheme.host_ref)?;
+        let declared = &host.spec.declaration;
+        if declared.statement.trim().is_empty() || declared.name.trim().is_empty() {
+            return Err(closed(Reason::HostNotDeclared { host: scheme.host_ref.clone() }));
+        }
+    }
+    Ok(())
+}

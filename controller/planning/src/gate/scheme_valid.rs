@@ -1,0 +1,144 @@
+//! 方案有效 (Art. 34): the hosts, disks, NICs and networks that the scheme names exist and fit, and the platform has room.
+//!
+//! Blocks every action on hosts. Opened by the operator, who edits the scheme. Whether the window is open now is another
+//! gate's business: a scheme does not become invalid by being carried out.
+
+use super::need;
+use crate::facts::{Facts, HostFacts, Known};
+use crate::reason::{Asked, Found, Reason, closed, unknown};
+use jiff::Timestamp;
+use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
+
+pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
+    let spec = &facts.migration.spec;
+    let scheme = &spec.scheme;
+    shape(scheme)?;
+    let platform = need(&facts.platform, Asked::Platform, &spec.platform_ref)?;
+    for scheme_host in &scheme.hosts {
+        let name = &scheme_host.host_ref;
+        let facts_of_host = facts.host(name).ok_or_else(|| unknown(Asked::Host))?;
+        let inventory = inventory_of(facts_of_host, name, &spec.system_ref)?;
+        disks(scheme_host, inventory)?;
+        nics(scheme_host, inventory, platform)?;
+    }
+    capacity(facts, platform)
+}
+
+fn shape(scheme: &Scheme) -> Found {
+    if scheme.hosts.is_empty() {
+        return Err(closed(Reason::NoHosts));
+    }
+    if scheme.window.end.0 <= scheme.window.start.0 {
+        return Err(closed(Reason::WindowReversed));
+    }
+    if scheme.probes.is_empty() {
+        return Err(closed(Reason::NoProbes));
+    }
+    unique("server", scheme.hosts.iter().map(|h| h.host_ref.as_str()))?;
+    unique("probe", scheme.probes.iter().map(|p| p.name.as_str()))?;
+    scheme.hosts.iter().try_for_each(|h| {
+        unique("volume", h.disks.iter().map(|d| d.volume.as_str()))?;
+        unique("network interface", h.target.nics.iter().map(|n| n.takes_place_of.as_str()))
+    })
+}
+
+fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Found {
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(closed(Reason::NamedTwice { what, name: name.to_string() }));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn inventory_of<'a>(
+    facts: &'a HostFacts,
+    name: &str,
+    system: &str,
+) -> Result<&'a HostInventory, crate::reason::Verdict> {
+    let host = need(&facts.host, Asked::Host, name)?;
+    if host.spec.system_ref != system {
+        return Err(closed(Reason::HostOfAnotherSystem { host: name.into(), system: host.spec.system_ref.clone() }));
+    }
+    if let Some(migration) = &facts.claimed_by {
+        return Err(closed(Reason::HostTaken { host: name.into(), migration: migration.clone() }));
+    }
+    let inventory = host.status.as_ref().and_then(|s| s.inventory.as_ref());
+    inventory.ok_or_else(|| closed(Reason::HostNeverReported { host: name.into() }))
+}
+
+/// A disk is the one meant if every identity that the scheme gives for it is its own, and at least one is given.
+fn is_meant(wanted: &SchemeDisk, disk: &HostDisk) -> bool {
+    let serial_fits = wanted.serial.is_empty() || wanted.serial == disk.serial;
+    let wwn_fits = wanted.wwn.is_empty() || wanted.wwn == disk.wwn;
+    serial_fits && wwn_fits && !(wanted.serial.is_empty() && wanted.wwn.is_empty())
+}
+
+fn disks(scheme_host: &SchemeHost, inventory: &HostInventory) -> Found {
+    let host = || scheme_host.host_ref.clone();
+    for wanted in &scheme_host.disks {
+        let volume = wanted.volume.clone();
+        let Some(disk) = inventory.disks.iter().find(|d| is_meant(wanted, d)) else {
+            let serial = if wanted.serial.is_empty() { wanted.wwn.clone() } else { wanted.serial.clone() };
+            return Err(closed(Reason::DiskNotFound { host: host(), volume, serial }));
+        };
+        if disk.size_bytes != wanted.size_bytes {
+            let (expected, found) = (wanted.size_bytes, disk.size_bytes);
+            return Err(closed(Reason::DiskSizeDiffers { host: host(), volume, expected, found }));
+        }
+        if wanted.volume_bytes < wanted.size_bytes {
+            return Err(closed(Reason::VolumeTooSmall {
+                host: host(),
+                volume,
+                volume_bytes: wanted.volume_bytes,
+                disk_bytes: wanted.size_bytes,
+            }));
+        }
+    }
+    let covered = |disk: &&HostDisk| scheme_host.disks.iter().any(|wanted| is_meant(wanted, disk));
+    let in_use = |disk: &&HostDisk| inventory.filesystems.iter().any(|f| f.disk == disk.name);
+    match inventory.disks.iter().find(|d| in_use(d) && !covered(d)) {
+        Some(left_out) => Err(closed(Reason::DiskLeftOut { host: host(), disk: left_out.name.clone() })),
+        None => Ok(()),
+    }
+}
+
+fn nics(scheme_host: &SchemeHost, inventory: &HostInventory, platform: &CloudPlatform) -> Found {
+    for nic in &scheme_host.target.nics {
+        let host = scheme_host.host_ref.clone();
+        if !platform.spec.networks.iter().any(|n| n.name == nic.network) {
+            return Err(closed(Reason::NetworkNotFound { host, network: nic.network.clone() }));
+        }
+        if !inventory.nics.iter().any(|n| n.name == nic.takes_place_of) {
+            return Err(closed(Reason::NicNotFound { host, nic: nic.takes_place_of.clone() }));
+        }
+    }
+    Ok(())
+}
+
+fn capacity(facts: &Facts, platform: &CloudPlatform) -> Found {
+    let hosts = &facts.migration.spec.scheme.hosts;
+    let cpus: i64 = hosts.iter().map(|h| i64::from(h.target.cpus)).sum();
+    let memory_mib = hosts.iter().fold(0_i64, |sum, h| sum.saturating_add(h.target.memory_mib));
+    let volume_bytes = |h: &SchemeHost| h.disks.iter().fold(0_i64, |sum, d| sum.saturating_add(d.volume_bytes));
+    let storage = hosts.iter().fold(0_i64, |sum, h| sum.saturating_add(volume_bytes(h)));
+    let capacity = &platform.spec.capacity;
+    fits("CPUs", cpus, capacity.cpus)?;
+    fits("MiB of memory", memory_mib, capacity.memory_mib)?;
+    fits("bytes of storage", storage, capacity.storage_bytes)?;
+    // Volumes that are there already take no new room. Whether they are is asked per host.
+    let has_volumes =
+        |h: &SchemeHost| facts.host(&h.host_ref).is_some_and(|f| matches!(f.hosting.volumes, Known::Is(())));
+    let to_make = hosts.iter().filter(|h| !has_volumes(h)).fold(0_i64, |sum, h| sum.saturating_add(volume_bytes(h)));
+    match &facts.free_storage_bytes {
+        _ if to_make == 0 => Ok(()),
+        Known::Is(free) => fits("bytes of free storage", to_make, i64::try_from(*free).unwrap_or(i64::MAX)),
+        Known::Absent | Known::Unknown => Err(unknown(Asked::FreeStorage)),
+    }
+}
+
+fn fits(what: &'static str, needed: i64, available: i64) -> Found {
+    if needed > available { Err(closed(Reason::PlatformTooSmall { what, needed, available })) } else { Ok(()) }
+}
