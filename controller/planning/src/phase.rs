@@ -1,0 +1,82 @@
+//! What to call where a system stands. A projection of facts; never remembered, so never wrong for long.
+//!
+//! ```text
+//! Drafting → Review → Approved → Replicating ⇄ Scheduled → CuttingOver → Provisional → Trial
+//!     ↑ edit    ↓ return                ↑                       ↓ abort
+//!     └────── Returned                  └────────────────── RollingBack
+//! ```
+
+use crate::facts::{Facts, HostFacts, Known};
+use crate::gate::judge;
+use crate::{approval, gate};
+use jiff::Timestamp;
+use qianyun_crds::{GateName, HostIntent, Phase};
+
+/// The phase of a system's journey.
+pub fn phase(facts: &Facts, now: Timestamp) -> Phase {
+    if facts.any_committed() {
+        return after_commit(facts, now);
+    }
+    let intents: Vec<HostIntent> = facts.hosts.iter().filter_map(|h| h.journey.get()).map(|j| j.spec.intent).collect();
+    let any = |wanted: HostIntent| intents.contains(&wanted);
+    if any(HostIntent::Cutover) || any(HostIntent::Fence) || any(HostIntent::Serve) {
+        return Phase::CuttingOver;
+    }
+    if any(HostIntent::Resume) {
+        return Phase::RollingBack;
+    }
+    if any(HostIntent::Replicate) {
+        let in_sync = judge(GateName::ReplicationInSync, facts, now).passes();
+        return if in_sync { Phase::Scheduled } else { Phase::Replicating };
+    }
+    on_paper(facts, now)
+}
+
+fn after_commit(facts: &Facts, now: Timestamp) -> Phase {
+    if !has_served(facts) {
+        return Phase::CuttingOver;
+    }
+    if judge(GateName::CutoverConfirmed, facts, now).passes() { Phase::Trial } else { Phase::Provisional }
+}
+
+/// Whether every host was committed, adapted itself, and every probe has passed since. Unlike the gate `ProbesPassed`, a
+/// machine that is being restarted does not take it back.
+pub fn has_served(facts: &Facts) -> bool {
+    let scheme = &facts.migration.spec.scheme;
+    let served = |name: &str| facts.host(name).is_some_and(|h| h.committed() && h.adapted());
+    let passed = |probe: &str| facts.hosts.iter().flat_map(|h| &h.probes).any(|p| p.name == probe && p.passed);
+    !scheme.hosts.is_empty()
+        && scheme.hosts.iter().all(|h| served(&h.host_ref))
+        && scheme.probes.iter().all(|p| passed(&p.name))
+}
+
+fn on_paper(facts: &Facts, now: Timestamp) -> Phase {
+    if is_returned(facts) {
+        return Phase::Returned;
+    }
+    let confirmed = gate::judge(GateName::DepartmentConfirmed, facts, now).passes();
+    let approved = gate::judge(GateName::DualApproved, facts, now).passes();
+    match (confirmed, approved) {
+        (true, true) => Phase::Approved,
+        (true, false) => Phase::Review,
+        (false, _) => Phase::Drafting,
+    }
+}
+
+/// Whether someone who may returned this digest.
+pub fn is_returned(facts: &Facts) -> bool {
+    let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return false };
+    let subject = approval::scheme_subject(facts, &policy.spec);
+    let judged = approval::judge(&subject, &policy.spec, approvals);
+    [GateName::DepartmentConfirmed, GateName::DualApproved]
+        .into_iter()
+        .any(|gate| approval::tally(&subject, gate, &judged).returned.is_some())
+}
+
+/// Hosts in sync or further over all of the scheme, as `1/1`.
+pub fn hosts_in_sync(facts: &Facts) -> String {
+    let hosts = &facts.migration.spec.scheme.hosts;
+    let ready = |h: &HostFacts| h.committed() || h.replication().is_some_and(|p| p >= qianyun_crds::DiskPhase::InSync);
+    let count = hosts.iter().filter(|h| facts.host(&h.host_ref).is_some_and(ready)).count();
+    format!("{count}/{}", hosts.len())
+}

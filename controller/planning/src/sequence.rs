@@ -1,0 +1,140 @@
+//! The order of the journey on one screen: each step that cannot simply be repeated, the gates that it needs, and its undo.
+
+use qianyun_crds::GateName::{
+    self, CutoverConfirmed, DepartmentConfirmed, DualApproved, HostsReady, InWindow, InventoryComplete,
+    NonClassifiedDeclared, PlanIssued, ProbesPassed, RecordVerified, ReplicationInSync, SchemeValid, SourceFenced,
+    SystemGraded, TargetLevelSufficient,
+};
+
+/// A step of a system's journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The first that touches a server: boot prepared, disks copied and followed.
+    Replicate,
+    /// Services stopped, filesystems frozen, last changes sent, record signed. The source votes.
+    Cutover,
+    /// The decision. From here the target goes on.
+    Commit,
+    /// The machine on the cloud is started, once the source is fenced.
+    Launch,
+    /// The system serves from the cloud, confirmed.
+    Trial,
+}
+
+/// How a step is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Intent `Idle`: copying stops. The prepared boot entry also boots the old hardware; the copy is kept.
+    StopCopying,
+    /// Decision `Abort`, intent `Resume`: thaw, start the services, follow again.
+    Abort,
+    /// None: the source never serves again from this attempt on.
+    Irreversible,
+}
+
+/// One line of the sequence.
+pub struct Line {
+    /// The step.
+    pub step: Step,
+    /// Gates that must pass, in the order in which they are looked at.
+    pub needs: &'static [GateName],
+    /// How it is taken back.
+    pub undo: Undo,
+}
+
+/// The sequence.
+///
+/// `HostsReady` and `ReplicationInSync` are not asked again at the commit: they are about the machine at work, and the
+/// record says more about the copy than they do. Everything else is. The launch asks for the approvals again and, of the
+/// source, only that it is fenced: a decision that was written is carried out even if the window has closed meanwhile.
+pub const SEQUENCE: [Line; 5] = [
+    Line {
+        step: Step::Replicate,
+        needs: &[
+            PlanIssued,
+            NonClassifiedDeclared,
+            InventoryComplete,
+            HostsReady,
+            SchemeValid,
+            SystemGraded,
+            TargetLevelSufficient,
+            DepartmentConfirmed,
+            DualApproved,
+        ],
+        undo: Undo::StopCopying,
+    },
+    Line {
+        step: Step::Cutover,
+        needs: &[
+            PlanIssued,
+            NonClassifiedDeclared,
+            InventoryComplete,
+            HostsReady,
+            SchemeValid,
+            SystemGraded,
+            TargetLevelSufficient,
+            DepartmentConfirmed,
+            DualApproved,
+            ReplicationInSync,
+            InWindow,
+        ],
+        undo: Undo::Abort,
+    },
+    Line {
+        step: Step::Commit,
+        needs: &[
+            PlanIssued,
+            NonClassifiedDeclared,
+            InventoryComplete,
+            SchemeValid,
+            SystemGraded,
+            TargetLevelSufficient,
+            DepartmentConfirmed,
+            DualApproved,
+            InWindow,
+            RecordVerified,
+        ],
+        undo: Undo::Irreversible,
+    },
+    Line { step: Step::Launch, needs: &[DualApproved, SourceFenced], undo: Undo::Irreversible },
+    Line { step: Step::Trial, needs: &[ProbesPassed, CutoverConfirmed], undo: Undo::Irreversible },
+];
+
+/// The gates that a step needs.
+pub fn needs(step: Step) -> &'static [GateName] {
+    match step {
+        Step::Replicate => SEQUENCE[0].needs,
+        Step::Cutover => SEQUENCE[1].needs,
+        Step::Commit => SEQUENCE[2].needs,
+        Step::Launch => SEQUENCE[3].needs,
+        Step::Trial => SEQUENCE[4].needs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SEQUENCE, Step, needs};
+    use crate::gate::GATES;
+    use qianyun_crds::GateName;
+
+    #[test]
+    fn the_lines_are_in_the_order_of_the_steps() {
+        for line in &SEQUENCE {
+            assert_eq!(needs(line.step), line.needs, "{:?}", line.step);
+        }
+    }
+
+    #[test]
+    fn every_step_before_the_trial_needs_both_offices() {
+        for line in SEQUENCE.iter().filter(|l| l.step < Step::Trial) {
+            assert!(line.needs.contains(&GateName::DualApproved), "{:?}", line.step);
+        }
+    }
+
+    #[test]
+    fn every_gate_of_the_table_blocks_something() {
+        for gate in GATES {
+            assert!(SEQUENCE.iter().any(|l| l.needs.contains(&gate.name)), "{:?}", gate.name);
+        }
+    }
+}
