@@ -1,0 +1,98 @@
+//! After the commit: the source out of service, then the machine on the cloud into service. Never the other way round.
+
+use super::Host;
+use crate::action::{Action, Plan};
+use crate::facts::{Machine, Receiver};
+use crate::gate::{first_obstacle, host_fenced};
+use crate::reason::{Obstacle, Verdict};
+use crate::waiting::WaitingOn;
+use qianyun_crds::{GateName, HostIntent};
+
+impl Host<'_> {
+    /// The commit is written: wait until the source is fenced, then let the target serve. A suspension does not hold this
+    /// up: between the two sides, nobody is served.
+    pub(super) fn fence(&self) -> Plan {
+        if let Some(plan) = self.not_fenced() {
+            return plan;
+        }
+        let host = self.name();
+        if let Some(earlier) = self.earlier_not_serving() {
+            return Plan::wait(WaitingOn::EarlierHosts { host, earlier });
+        }
+        Plan::act(self.set(HostIntent::Serve), WaitingOn::Launch { host })
+    }
+
+    /// What stands between the commit and the launch.
+    fn not_fenced(&self) -> Option<Plan> {
+        let host = self.name();
+        if let Err(verdict) = host_fenced(self.host, self.now) {
+            let known = matches!(verdict, Verdict::Closed(_));
+            let reason = verdict.reason().cloned()?;
+            let on = match reason {
+                crate::Reason::FenceNotAcknowledged { .. } => WaitingOn::FenceAcknowledgement { host },
+                reason => WaitingOn::Gate(Obstacle { gate: GateName::SourceFenced, known, reason }),
+            };
+            return Some(Plan::wait(on));
+        }
+        match self.host.hosting.receiver {
+            Receiver::Absent => {}
+            Receiver::Unknown => return Some(Plan::wait(WaitingOn::ReceiverStop { host })),
+            Receiver::Ready { .. } | Receiver::Starting | Receiver::Failed(_) => {
+                return Some(Plan::act(Action::StopReceiver { host: host.clone() }, WaitingOn::ReceiverStop { host }));
+            }
+        }
+        // A machine that was launched before is only started again; the approvals were asked for the first time.
+        if self.host.launched_at().is_some() {
+            return None;
+        }
+        if self.facts.scheme_host(&self.host.name).is_none() {
+            let reason = crate::Reason::SchemeEdited { host };
+            let obstacle = Obstacle { gate: GateName::DualApproved, known: true, reason };
+            return Some(Plan::wait(WaitingOn::Gate(obstacle)));
+        }
+        first_obstacle(&[GateName::DualApproved], self.facts, self.now).map(|o| Plan::wait(WaitingOn::Gate(o)))
+    }
+
+    /// Hosts are launched in the order of the scheme, each when the one before it is adapted.
+    fn earlier_not_serving(&self) -> Option<String> {
+        let hosts = &self.facts.migration.spec.scheme.hosts;
+        hosts
+            .iter()
+            .take_while(|h| h.host_ref != self.host.name)
+            .find(|h| !self.facts.host(&h.host_ref).is_some_and(|f| f.committed() && f.adapted()))
+            .map(|h| h.host_ref.clone())
+    }
+
+    pub(super) fn serve(&self) -> Plan {
+        let host = self.name();
+        match self.host.hosting.machine {
+            Machine::Running => {}
+            Machine::Unknown => return Plan::wait(WaitingOn::Launch { host }),
+            Machine::Stopped | Machine::Absent => {
+                return match self.not_fenced() {
+                    Some(plan) => plan,
+                    None => Plan::act(Action::EnsureTarget { host: host.clone() }, WaitingOn::Launch { host }),
+                };
+            }
+        }
+        if !self.host.adapted() {
+            return Plan::wait(WaitingOn::Arrival { host });
+        }
+        if self.tries_probes() && !self.all_probes_passed() {
+            return Plan::act(Action::RunProbes { host: host.clone() }, WaitingOn::Probes { host });
+        }
+        Plan::default()
+    }
+
+    /// Probes are about the whole system, so the last host of the scheme tries them, once all are adapted.
+    fn tries_probes(&self) -> bool {
+        let hosts = &self.facts.migration.spec.scheme.hosts;
+        hosts.last().is_some_and(|h| h.host_ref == self.host.name)
+            && hosts.iter().all(|h| self.facts.host(&h.host_ref).is_some_and(|f| f.committed() && f.adapted()))
+    }
+
+    fn all_probes_passed(&self) -> bool {
+        let passed = |name: &str| self.facts.hosts.iter().flat_map(|h| &h.probes).any(|p| p.name == name && p.passed);
+        self.facts.migration.spec.scheme.probes.iter().all(|p| passed(&p.name))
+    }
+}
