@@ -1,0 +1,75 @@
+//! One system's journey: which hosts' journeys to make, and what to say about the whole. Each host's next act is planned by
+//! [`crate::host_migration`]; nothing here touches a host.
+
+mod status;
+
+pub use status::status;
+
+use crate::action::{Action, Plan};
+use crate::facts::{Facts, Known};
+use crate::gate::first_obstacle;
+use crate::phase::{has_served, phase};
+use crate::reason::Obstacle;
+use crate::sequence::{Step, needs};
+use crate::waiting::WaitingOn;
+use crate::{calendar, host_migration};
+use jiff::Timestamp;
+use qianyun_crds::{HostIntent, Phase};
+
+/// Plans one system.
+pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
+    let spec = &facts.migration.spec;
+    let mut actions = Vec::new();
+    let blocked = next_obstacle(facts, now);
+    if blocked.is_none() && !spec.suspend {
+        for scheme in &spec.scheme.hosts {
+            let host = facts.host(&scheme.host_ref);
+            if host.is_some_and(|h| matches!(h.journey, Known::Absent)) {
+                actions.push(Action::CreateJourney { host: scheme.host_ref.clone(), digest: facts.digest.clone() });
+            }
+        }
+    }
+    Plan { actions, waiting: waiting(facts, blocked, now) }
+}
+
+/// The step that comes next for the system as a whole; `None` once the trial run has begun.
+pub fn next_step(facts: &Facts, now: Timestamp) -> Option<Step> {
+    let intents = || facts.hosts.iter().filter_map(|h| h.journey.get()).map(|j| j.spec.intent);
+    match phase(facts, now) {
+        Phase::Drafting | Phase::Review | Phase::Returned | Phase::Approved => Some(Step::Replicate),
+        Phase::Replicating | Phase::Scheduled | Phase::RollingBack => Some(Step::Cutover),
+        Phase::CuttingOver if facts.any_committed() && has_served(facts) => Some(Step::Trial),
+        Phase::CuttingOver if facts.any_committed() => Some(Step::Launch),
+        Phase::CuttingOver if intents().any(|i| i == HostIntent::Cutover) => Some(Step::Commit),
+        Phase::CuttingOver => Some(Step::Launch),
+        Phase::Provisional => Some(Step::Trial),
+        Phase::Trial | Phase::Rehearsing | Phase::Rehearsed | Phase::Acceptance | Phase::Accepted | Phase::Closed => {
+            None
+        }
+    }
+}
+
+/// What stands between the system and its next step.
+pub fn next_obstacle(facts: &Facts, now: Timestamp) -> Option<Obstacle> {
+    let step = next_step(facts, now)?;
+    first_obstacle(needs(step), facts, now)
+}
+
+/// What the whole system waits for: what its first waiting host waits for, where hosts are under way; else the gate.
+fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<WaitingOn> {
+    let phase = phase(facts, now);
+    let on_paper = phase <= Phase::Approved;
+    if let (true, Some(obstacle)) = (on_paper, &blocked) {
+        return Some(WaitingOn::Gate(obstacle.clone()));
+    }
+    if facts.migration.spec.suspend && !facts.any_committed() {
+        return Some(WaitingOn::Resumption);
+    }
+    if phase == Phase::Trial {
+        let months = facts.policy.get().map_or(0, |p| p.spec.numbers.trial_months);
+        let began = facts.migration.status.as_ref().and_then(|s| s.trial_started_at.as_ref()).map_or(now, |t| t.0);
+        return calendar::trial_end(began, months).map(|end| WaitingOn::TrialEnd { date: end.to_string() });
+    }
+    let of_hosts = facts.hosts.iter().find_map(|h| host_migration::plan(facts, &h.name, now).waiting);
+    of_hosts.or(blocked.map(WaitingOn::Gate))
+}
