@@ -10,6 +10,11 @@ use crate::{dist, setup};
 /// The word that selects the long kill tests instead of a name.
 const KILL: &str = "kill";
 
+// Always the whole workspace: a part of it would be built with other features of its dependencies, that is, twice.
+const UNITS: &[&str] = &["--lib", "--bins"];
+const EXAMPLES: &[&str] = &["--doc"];
+const INTEGRATION: &[&str] = &["--test", "*"];
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only tests whose name contains this; `kill` runs every kill test
@@ -26,26 +31,34 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     setup::run(layout)?;
     match options.pattern.as_deref() {
         None => {
-            rust_tests(layout, &["--workspace", "--exclude", "qianyun-tests"], &[])?;
+            rust_tests(layout, UNITS, &[])?;
+            rust_tests(layout, EXAMPLES, &[])?;
             go_tests(layout, &[])?;
             dist::run(layout)?;
-            rust_tests(layout, &["--package", "qianyun-tests"], &[])
+            rust_tests(layout, INTEGRATION, &[])
         }
         Some(KILL) => {
             dist::run(layout)?;
-            rust_tests(layout, &["--package", "qianyun-tests"], &["--ignored", KILL])
+            rust_tests(layout, INTEGRATION, &["--ignored", KILL])
         }
         Some(pattern) => {
             dist::run(layout)?;
-            rust_tests(layout, &["--workspace"], &[pattern])?;
-            go_tests(layout, &["-run", pattern])
+            rust_tests(layout, UNITS, &[pattern])?;
+            go_tests(layout, &["-run", pattern])?;
+            rust_tests(layout, INTEGRATION, &[pattern])
         }
     }
 }
 
 fn rust_tests(layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
-    say(format!("cargo test {}", selection.join(" ")));
-    Run::new("cargo").args(["test"]).args(selection).args(["--"]).args(filter).in_folder(&layout.root).run()
+    say(format!("cargo test --workspace {}", selection.join(" ")));
+    Run::new("cargo")
+        .args(["test", "--workspace"])
+        .args(selection)
+        .args(["--"])
+        .args(filter)
+        .in_folder(&layout.root)
+        .run()
 }
 
 fn go_tests(layout: &Layout, filter: &[&str]) -> Result<()> {
