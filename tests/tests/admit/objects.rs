@@ -1,0 +1,221 @@
+//! Objects that are right in every respect, to be made wrong in one.
+
+use super::people::CIVIL;
+use serde_json::{Value, json};
+
+/// A digest of nothing in particular.
+pub(crate) const DIGEST: &str = "sha256:6b1f7c0d9d1c0f3b6c2d0e5a4f8b7a69d3c2b1a0f9e8d7c6b5a4938271605f4e";
+/// A digest of something else.
+pub(crate) const OTHER_DIGEST: &str = "sha256:00000c0d9d1c0f3b6c2d0e5a4f8b7a69d3c2b1a0f9e8d7c6b5a4938271605f4e";
+/// A UID of no object.
+pub(crate) const NO_UID: &str = "00000000-0000-4000-8000-000000000000";
+
+fn object(kind: &str, name: &str, namespace: Option<&str>, spec: Value) -> Value {
+    let mut metadata = json!({"name": name});
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    json!({"apiVersion": "migration.qianyun.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+}
+
+pub(crate) fn policy(name: &str) -> Value {
+    let role = |name: &str, zh: &str, party: &str| json!({"name": name, "displayName": name, "displayNameZh": zh, "party": party});
+    object(
+        "PolicyProfile",
+        name,
+        None,
+        json!({
+            "title": "Suining smart-city measures",
+            "titleZh": "遂宁市智慧城市建设管理办法",
+            "effectiveFrom": "2018-03-16",
+            "effectiveUntil": "2020-03-15",
+            "roles": [
+                role("municipalGovernmentOffice", "市政府办公室", "mgo"),
+                role("smartCityOffice", "市智慧办", "sco"),
+                role("department", "使用单位", "dept"),
+            ],
+            "planIssuers": ["municipalGovernmentOffice", "smartCityOffice"],
+            "schemeConfirmer": "department",
+            "schemeApprovers": ["municipalGovernmentOffice", "smartCityOffice"],
+            "gates": [{"name": "SystemGraded", "enabled": false, "basis": "pilot"}],
+            "numbers": {
+                "trialMonths": 3, "reviewTargetWorkingDays": 20, "inventoryMaxAgeDays": 30, "freezeLimitSeconds": 30
+            },
+        }),
+    )
+}
+
+pub(crate) fn platform(name: &str) -> Value {
+    object(
+        "CloudPlatform",
+        name,
+        None,
+        json!({
+            "displayName": "Government cloud", "displayNameZh": "政务云", "operator": "云平台运维单位",
+            "backend": {"qemu": {"receiverAddress": "10.77.0.1"}},
+            "networks": [{"name": "office", "cidr": "10.77.0.0/24", "bridge": "br-office"}],
+            "mlps": {
+                "level": 3, "filingNo": "51090012345-00001", "lastAssessedAt": "2026-03-01", "nextDue": "2027-03-01"
+            },
+            "capacity": {"cpus": 64, "memoryMib": 262_144, "storageBytes": 10_995_116_277_760_i64},
+        }),
+    )
+}
+
+pub(crate) fn department(name: &str) -> Value {
+    object(
+        "Department",
+        name,
+        None,
+        json!({
+            "displayName": "Civil Affairs Bureau", "displayNameZh": "市民政局", "kind": "MunicipalDepartment",
+            "jurisdiction": "510900", "creditCode": "11510900MB1234567X", "namespace": CIVIL,
+            "contacts": [{"name": "陈静", "phone": "0825-2222222", "duty": "信息科"}],
+        }),
+    )
+}
+
+pub(crate) fn plan(name: &str, author: &str) -> Value {
+    object(
+        "MigrationPlan",
+        name,
+        None,
+        json!({
+            "year": 2026, "batch": 1, "policyRef": "suining-2018", "author": author,
+            "systems": [{"namespace": CIVIL, "name": "civil-registry", "dueDate": "2026-12-31"}],
+        }),
+    )
+}
+
+pub(crate) fn system(name: &str, declared_by: &str) -> Value {
+    object(
+        "InformationSystem",
+        name,
+        Some(CIVIL),
+        json!({
+            "displayName": "Civil registry", "displayNameZh": "民政登记", "departmentRef": "civil-affairs",
+            "category": "Business",
+            "businessContact": {"name": "陈静", "phone": "0825-2222222", "duty": "业务"},
+            "technicalContact": {"name": "周明", "phone": "0825-2222223", "duty": "技术"},
+            "mlps": {"level": 2, "filingNo": "51090012345-00002"},
+            "declaration": {"classification": "NonClassified", "declaredBy": declared_by, "declaredOn": "2026-11-01"},
+        }),
+    )
+}
+
+pub(crate) fn enrollment(name: &str) -> Value {
+    let spec = json!({"systemRef": "civil-registry", "maxHosts": 1, "expiresAt": "2026-12-31T00:00:00Z"});
+    object("HostEnrollment", name, Some(CIVIL), spec)
+}
+
+pub(crate) fn host(name: &str) -> Value {
+    object(
+        "PhysicalHost",
+        name,
+        Some(CIVIL),
+        json!({
+            "departmentRef": "civil-affairs", "systemRef": "civil-registry", "enrollmentRef": "batch-one",
+            "hardware": {
+                "systemUuid": "4c4c4544-0042-3010-8053-b7c04f4e3332", "systemSerial": "7B0SN32", "boardSerial": ".7B0SN32."
+            },
+            "publicKeyDigest": DIGEST,
+            "declaration": {
+                "statement": "本机不存储、不处理国家秘密", "name": "周明", "phone": "13800000000",
+                "declaredAt": "2026-11-02T08:00:00Z"
+            },
+        }),
+    )
+}
+
+pub(crate) fn scheme(name: &str, author: &str) -> Value {
+    object(
+        "SystemMigration",
+        name,
+        Some(CIVIL),
+        json!({
+            "systemRef": "civil-registry", "planRef": "plan-2026-1", "platformRef": "suining", "author": author,
+            "scheme": {
+                "summary": "Move the civil registry to the government cloud.",
+                "hosts": [{
+                    "hostRef": "registry-db",
+                    "target": {
+                        "cpus": 2, "memoryMib": 2048, "nics": [{"takesPlaceOf": "eno1", "network": "office"}]
+                    },
+                    "disks": [{
+                        "volume": "system", "serial": "S3YJNX0K", "sizeBytes": 8_589_934_592_i64,
+                        "volumeBytes": 8_589_934_592_i64
+                    }],
+                    "quiesce": [{"unit": "registry-app.service", "deadlineSeconds": 30}],
+                    "serveUnits": ["postgresql@15-main.service"],
+                }],
+                "window": {"start": "2026-11-28T22:00:00+08:00", "end": "2026-11-29T02:00:00+08:00"},
+                "probes": [{"name": "database", "address": "10.77.0.20", "tcpPort": 5432, "deadlineSeconds": 300}],
+                "downtimeBudgetMinutes": 30,
+                "rollback": {
+                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": "2026-11-29T06:00:00+08:00"
+                },
+                "evidence": [{"title": "应急预案", "digest": DIGEST}],
+            },
+        }),
+    )
+}
+
+pub(crate) fn journey(name: &str) -> Value {
+    object(
+        "HostMigration",
+        name,
+        Some(CIVIL),
+        json!({
+            "migrationRef": "civil-registry", "hostRef": "registry-db", "schemeDigest": DIGEST, "intent": "Replicate",
+            "session": 1, "attempt": 0
+        }),
+    )
+}
+
+/// A decision on a scheme.
+pub(crate) fn approval(name: &str, role: &str, by: &str, uid: &str) -> Value {
+    object(
+        "Approval",
+        name,
+        Some(CIVIL),
+        json!({
+            "gate": "DualApproved", "role": role, "digest": DIGEST, "decision": "Approve", "approvedBy": by,
+            "subject": {"kind": "SystemMigration", "name": "civil-registry", "uid": uid},
+        }),
+    )
+}
+
+/// Sets what `pointer` names in `object`; null removes it.
+pub(crate) fn with(mut object: Value, pointer: &str, value: Value) -> Value {
+    let (parent, last) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
+    let parent = object.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer} has no parent"));
+    match (parent, value) {
+        (Value::Object(map), Value::Null) => drop(map.remove(last)),
+        (Value::Object(map), value) => drop(map.insert(last.to_owned(), value)),
+        (Value::Array(items), value) => items[last.parse::<usize>().expect("an index")] = value,
+        (other, _) => panic!("{pointer}: {other} has no members"),
+    }
+    object
+}
+
+/// For each policy, someone and what it alone refuses them.
+pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "marker", "namespace": CIVIL}, "stringData": {"a": "b"}
+    });
+    vec![
+        ("qianyun-approvals", Asker::Administrator, approval("marker", "department", "someone-else", NO_UID)),
+        ("qianyun-schemes", Asker::Administrator, scheme("marker", "someone-else")),
+        ("qianyun-plans", Asker::Administrator, plan("marker", "someone-else")),
+        ("qianyun-controller-owned", Asker::Administrator, journey("marker")),
+        ("qianyun-declarations", Asker::Department, system("marker", "someone-else")),
+        ("qianyun-controller-secrets", Asker::Controller, secret),
+    ]
+}
+
+/// Who asks with a marker.
+pub(crate) enum Asker {
+    Administrator,
+    Department,
+    Controller,
+}
