@@ -1,0 +1,362 @@
+//! What one object can say about itself, judged by a real API server: each row makes a right object wrong in one respect and
+//! pins the message, because the message is what tells people how to fix it.
+
+mod admit;
+
+use admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
+use admit::people::{CIVIL, person};
+use admit::{Cluster, Said, User};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+static CLUSTER: LazyLock<Cluster> =
+    LazyLock::new(|| Cluster::start("objects").expect("a control plane with the chart on it"));
+
+/// A pointer into an object, what to put there, and what the API server must say.
+type Row = (&'static str, Value, &'static str);
+
+/// Asks the API server without storing anything.
+fn ask(user: &User, object: &Value) -> Result<Said> {
+    CLUSTER.kubectl(user, &["create", "--dry-run=server", "-f", "-"], Some(object))
+}
+
+/// The right object is let through; each wrong one is refused for the reason of its row.
+fn judge(user: &User, right: &Value, rows: Vec<Row>) -> Result<()> {
+    let said = ask(user, right)?;
+    assert!(said.ok, "the right object is refused: {}", said.err);
+    let mut failures = Vec::new();
+    for (pointer, value, reason) in rows {
+        let said = ask(user, &with(right.clone(), pointer, value.clone()))?;
+        if said.ok || !said.err.contains(reason) {
+            failures.push(format!("{pointer} = {value}: expected {reason:?}, found {said:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+fn long(length: usize) -> Value {
+    json!("x".repeat(length))
+}
+
+#[test]
+fn a_policy_is_consistent() -> Result<()> {
+    judge(
+        &person(&CLUSTER, "li")?,
+        &objects::policy("p"),
+        vec![
+            ("/spec/effectiveUntil", json!("2018-03-15"), "spec.effectiveUntil is before spec.effectiveFrom"),
+            ("/spec/effectiveFrom", json!("2018-02-30"), "must be of type date"),
+            ("/spec/planIssuers/0", json!("mayor"), "spec.planIssuers names a role that is not in spec.roles"),
+            ("/spec/schemeConfirmer", json!("mayor"), "spec.schemeConfirmer names a role that is not in spec.roles"),
+            ("/spec/schemeApprovers/0", json!("mayor"), "spec.schemeApprovers names a role that is not in spec.roles"),
+            ("/spec/schemeApprovers", json!(["smartCityOffice"]), "needs at least two roles"),
+            ("/spec/schemeApprovers/0", json!("smartCityOffice"), "Duplicate value: \"smartCityOffice\""),
+            ("/spec/schemeApprovers/0", json!("department"), "is also in spec.schemeApprovers"),
+            ("/spec/gates/0/name", json!("DualApproved"), "switches off a gate that always holds"),
+            ("/spec/gates/0/name", json!("NoSuchGate"), "Unsupported value: \"NoSuchGate\""),
+            ("/spec/roles/0/name", json!("smartCityOffice"), "Duplicate value"),
+            ("/spec/roles", json!([]), "should have at least 1 items"),
+            ("/spec/numbers/trialMonths", json!(-1), "should be greater than or equal to 0"),
+            ("/spec/numbers/freezeLimitSeconds", json!(61), "should be less than or equal to 60"),
+            ("/spec/title", json!(""), "should be at least 1 chars long"),
+            ("/spec/title", long(257), "may not be more than 256"),
+            ("/metadata/name", long(64), "metadata.name is longer than 63 characters"),
+        ],
+    )
+}
+
+#[test]
+fn a_platform_has_networks_that_exist() -> Result<()> {
+    judge(
+        &person(&CLUSTER, "li")?,
+        &objects::platform("p"),
+        vec![
+            ("/spec/backend", json!({}), "spec.backend"),
+            ("/spec/backend/qemu/receiverAddress", json!("10.77.0"), "must be an ip address, as 10.77.0.1"),
+            ("/spec/networks/0/cidr", json!("10.77.0.0"), "must be a range of addresses"),
+            ("/spec/networks/0/cidr", json!("10.77.0.9/24"), "with all host bits zero"),
+            ("/spec/networks/0/bridge", json!("br-office-network"), "Too long: may not be more than 15"),
+            ("/spec/networks/0/name", json!("Office"), "should match"),
+            ("/spec/networks", json!([]), "should have at least 1 items"),
+            ("/spec/mlps/level", json!(6), "should be less than or equal to 5"),
+            ("/spec/mlps/nextDue", json!("2026-02-01"), "mlps.nextDue must be after mlps.lastAssessedAt"),
+            ("/spec/capacity/cpus", json!(0), "should be greater than or equal to 1"),
+        ],
+    )
+}
+
+#[test]
+fn a_department_and_its_system_are_who_they_say() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    judge(
+        &li,
+        &objects::department("d"),
+        vec![
+            ("/spec/creditCode", json!("11510900MB1234567O"), "should match"),
+            ("/spec/jurisdiction", json!("5109"), "should match"),
+            ("/spec/namespace", json!("Civil_Affairs"), "should match"),
+            ("/spec/contacts/0/phone", json!("call me"), "should match"),
+            ("/spec/kind", json!("Ministry"), "Unsupported value: \"Ministry\""),
+        ],
+    )?;
+    judge(
+        &li,
+        &objects::system("s", "chen"),
+        vec![
+            ("/spec/declaration/classification", json!("Secret"), "supported values: \"NonClassified\""),
+            ("/spec/declaration", Value::Null, "spec.declaration: Required value"),
+            ("/spec/declaration/declaredOn", json!("yesterday"), "must be of type date"),
+            ("/spec/mlps/level", json!(0), "should be greater than or equal to 1"),
+        ],
+    )
+}
+
+#[test]
+fn a_plan_and_an_enrolment_are_bounded() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    let twice = json!([
+        {"namespace": CIVIL, "name": "a", "dueDate": "2026-12-31"}, {"namespace": CIVIL, "name": "a", "dueDate": "2026-12-30"}
+    ]);
+    judge(
+        &li,
+        &objects::plan("p", "li"),
+        vec![
+            ("/spec/year", json!(1999), "should be greater than or equal to 2018"),
+            ("/spec/systems", twice, "Duplicate value"),
+            ("/spec/systems", json!([]), "should have at least 1 items"),
+            ("/spec/systems/0/dueDate", json!("2026-12-32"), "must be of type date"),
+            ("/spec/author", json!("two words"), "should match"),
+        ],
+    )?;
+    judge(
+        &li,
+        &objects::enrollment("e"),
+        vec![
+            ("/spec/maxHosts", json!(0), "should be greater than or equal to 1"),
+            ("/spec/maxHosts", json!(201), "should be less than or equal to 200"),
+            ("/spec/expiresAt", json!("soon"), "must be of type date-time"),
+            ("/spec/systemRef", json!("A B"), "should match"),
+        ],
+    )
+}
+
+#[test]
+fn a_scheme_says_all_that_is_approved() -> Result<()> {
+    let right = objects::scheme("s", "li");
+    let twice = |pointer: &str| {
+        let one = right.pointer(pointer).expect("it is in the scheme")[0].clone();
+        json!([one.clone(), one])
+    };
+    let (hosts, disks) = (twice("/spec/scheme/hosts"), twice("/spec/scheme/hosts/0/disks"));
+    let (probes, units) = (twice("/spec/scheme/probes"), twice("/spec/scheme/hosts/0/quiesce"));
+    judge(
+        &person(&CLUSTER, "li")?,
+        &right,
+        vec![
+            ("/spec/scheme/hosts", json!([]), "a scheme needs at least one host"),
+            ("/spec/scheme/hosts", hosts, "Duplicate value"),
+            ("/spec/scheme/hosts/0/disks", json!([]), "a host needs at least one disk"),
+            ("/spec/scheme/hosts/0/disks", disks, "Duplicate value"),
+            (
+                "/spec/scheme/hosts/0/disks/0/volumeBytes",
+                json!(8_589_934_591_i64),
+                "volumeBytes is smaller than sizeBytes",
+            ),
+            ("/spec/scheme/hosts/0/disks/0/serial", json!(""), "a disk needs its serial or its wwn"),
+            ("/spec/scheme/hosts/0/quiesce", units, "Duplicate value"),
+            ("/spec/scheme/hosts/0/quiesce/0/unit", json!("rm -rf /"), "should match"),
+            ("/spec/scheme/hosts/0/quiesce/0/deadlineSeconds", json!(0), "should be greater than or equal to 1"),
+            ("/spec/scheme/hosts/0/target/nics", json!([]), "should have at least 1 items"),
+            ("/spec/scheme/hosts/0/target/memoryMib", json!(64), "should be greater than or equal to 256"),
+            ("/spec/scheme/window/end", json!("2026-11-28T22:00:00+08:00"), "window.end is not after window.start"),
+            (
+                "/spec/scheme/rollback/latestAt",
+                json!("2026-11-28T12:00:00+08:00"),
+                "rollback.latestAt is not after window.start",
+            ),
+            ("/spec/scheme/probes", json!([]), "a scheme needs at least one probe"),
+            ("/spec/scheme/probes", probes, "Duplicate value"),
+            ("/spec/scheme/probes/0/address", json!("http://10.77.0.20"), "must be an ip address or a host name"),
+            ("/spec/scheme/probes/0/tcpPort", json!(65_536), "should be less than or equal to 65535"),
+            ("/spec/scheme/evidence/0/digest", json!("sha256:abc"), "should match"),
+            ("/spec/scheme/summary", json!(""), "should be at least 1 chars long"),
+            ("/spec/scheme/rollback", Value::Null, "spec.scheme.rollback: Required value"),
+            ("/metadata/name", long(64), "metadata.name is longer than 63 characters"),
+        ],
+    )
+}
+
+#[test]
+fn a_decision_says_what_on_what_and_why() -> Result<()> {
+    judge(
+        &person(&CLUSTER, "wang")?,
+        &objects::approval("a", "municipalGovernmentOffice", "wang", NO_UID),
+        vec![
+            ("/spec/decision", json!("Return"), "a Return needs spec.opinion"),
+            ("/spec/gate", json!("InWindow"), "no person decides spec.gate"),
+            ("/spec/gate", json!("PlanIssued"), "spec.gate does not fit spec.subject.kind"),
+            ("/spec/subject/kind", json!("MigrationPlan"), "spec.gate does not fit spec.subject.kind"),
+            ("/spec/digest", json!("sha256:123"), "should match"),
+            ("/spec/digest", json!(DIGEST.to_uppercase()), "should match"),
+            ("/spec/subject/uid", json!("1"), "should match"),
+            ("/spec/opinion", json!(""), "should be at least 1 chars long"),
+        ],
+    )
+}
+
+#[test]
+fn an_enrolled_server_made_the_declaration_word_for_word() -> Result<()> {
+    judge(
+        &CLUSTER.controller()?,
+        &objects::host("h"),
+        vec![
+            ("/spec/declaration/statement", json!("fine"), "must be one of the two sentences"),
+            ("/spec/declaration/name", json!(""), "should be at least 1 chars long"),
+            ("/spec/publicKeyDigest", json!("md5:1"), "should match"),
+            ("/spec/hardware/systemSerial", long(129), "may not be more than 128"),
+        ],
+    )
+}
+
+#[test]
+fn what_binds_is_never_changed() -> Result<()> {
+    let (li, controller) = (person(&CLUSTER, "li")?, CLUSTER.controller()?);
+    let rows = [
+        (&li, objects::department("fixed"), json!({"namespace": "other"}), "spec.namespace cannot be changed"),
+        (
+            &li,
+            objects::system("fixed", "chen"),
+            json!({"departmentRef": "other"}),
+            "spec.departmentRef cannot be changed",
+        ),
+        (&li, objects::enrollment("fixed"), json!({"systemRef": "other"}), "spec.systemRef cannot be changed"),
+        (&li, objects::scheme("fixed", "li"), json!({"systemRef": "other"}), "spec.systemRef cannot be changed"),
+        (&li, objects::scheme("fixed-too", "li"), json!({"planRef": "other"}), "spec.planRef cannot be changed"),
+        (&controller, objects::journey("fixed"), json!({"hostRef": "other"}), "spec.hostRef cannot be changed"),
+        (&controller, objects::journey("fixed-too"), json!({"session": 0}), "greater than or equal to 1"),
+    ];
+    for (user, object, change, reason) in rows {
+        CLUSTER.create(user, &object)?.done()?;
+        let name = format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap_or_default(),
+            object["metadata"]["name"].as_str().unwrap_or_default()
+        );
+        let said = CLUSTER.patch(user, CIVIL, &name, &json!({"spec": change}), false)?;
+        assert!(!said.ok && said.err.contains(reason), "{name}: expected {reason:?}, found {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_cutover_is_decided_once() -> Result<()> {
+    let controller = CLUSTER.controller()?;
+    CLUSTER.create(&controller, &objects::journey("decided"))?.done()?;
+    let decision = |kind: &str, attempt: i32| json!({"kind": kind, "attempt": attempt, "epoch": 2, "at": "2026-11-23T00:00:00Z", "reason": "because"});
+    let cutover = |attempt: i32, decision: Value| json!({"epoch": 2, "cutover": {"attempt": attempt, "source": "Prepared", "decision": decision}});
+    let write =
+        |status: Value| CLUSTER.patch(&controller, CIVIL, "hostmigration/decided", &json!({"status": status}), true);
+
+    let refused = |status: Value, reason: &str| -> Result<()> {
+        let said = write(status)?;
+        assert!(!said.ok && said.err.contains(reason), "expected {reason:?}, found {said:?}");
+        Ok(())
+    };
+    refused(cutover(1, decision("Commit", 1)), "a Commit needs the signed record")?;
+    refused(cutover(1, decision("Abort", 2)), "cutover.decision is for another attempt")?;
+    write(cutover(2, decision("Abort", 2)))?.done()?;
+
+    refused(json!({"cutover": {"decision": null}}), "never changes and never disappears")?;
+    refused(json!({"cutover": {"decision": {"reason": "another"}}}), "never changes and never disappears")?;
+    refused(
+        json!({"cutover": {"decision": {"kind": "Commit", "recordDigest": DIGEST}}}),
+        "never changes and never disappears",
+    )?;
+    refused(json!({"cutover": null}), "status.cutover disappears")?;
+    refused(cutover(1, Value::Null), "cutover.attempt goes down")?;
+    refused(json!({"epoch": 1}), "this writer lost the leader election")?;
+    let said = CLUSTER.patch(&controller, CIVIL, "hostmigration/decided", &json!({"status": null}), true)?;
+    assert!(!said.ok && said.err.contains("status.cutover disappears"), "the whole status went: {said:?}");
+
+    write(cutover(3, Value::Null))?.done()?;
+    let record = json!({
+        "digest": OTHER_DIGEST, "record": "{}", "sourceSignature": "00", "sourceCertificate": "c", "targetSignature": "00",
+        "targetCertificate": "c"
+    });
+    let mut commit = cutover(3, with(decision("Commit", 3), "/recordDigest", json!(DIGEST)));
+    commit["cutover"]["record"] = record;
+    refused(commit.clone(), "a Commit needs the signed record")?;
+    commit["cutover"]["record"]["digest"] = json!(DIGEST);
+    write(commit)?.done()
+}
+
+#[test]
+fn two_writers_of_conditions_keep_their_own() -> Result<()> {
+    let controller = CLUSTER.controller()?;
+    CLUSTER.create(&controller, &objects::journey("conditions"))?.done()?;
+    for name in ["InSync", "Fenced"] {
+        let object = json!({
+            "apiVersion": "migration.qianyun.dev/v1alpha1", "kind": "HostMigration",
+            "metadata": {"name": "conditions", "namespace": CIVIL},
+            "status": {"conditions": [{
+                "type": name, "status": "True", "reason": "Because", "message": "", "lastTransitionTime": "2026-11-23T00:00:00Z"
+            }]},
+        });
+        let manager = format!("--field-manager={name}");
+        let arguments = ["apply", "--server-side", "--subresource=status", &manager, "-f", "-"];
+        CLUSTER.kubectl(&controller, &arguments, Some(&object))?.done()?;
+    }
+    let arguments = ["get", "hostmigration/conditions", "--namespace", CIVIL, "-o", "json"];
+    let stored = CLUSTER.kubectl(&controller, &arguments, None)?.json()?;
+    assert_eq!(stored["status"]["conditions"].as_array().map(Vec::len), Some(2), "{stored}");
+    let wait = ["wait", "--for=condition=Fenced", "hostmigration/conditions", "--namespace", CIVIL, "--timeout=5s"];
+    CLUSTER.kubectl(&controller, &wait, None)?.done()
+}
+
+#[test]
+fn objects_are_found_by_what_they_belong_to() -> Result<()> {
+    let controller = CLUSTER.controller()?;
+    CLUSTER
+        .create(&controller, &with(objects::journey("found"), "/spec/migrationRef", json!("one-of-a-kind")))?
+        .done()?;
+    let arguments =
+        ["get", "hostmig", "--namespace", CIVIL, "--field-selector=spec.migrationRef=one-of-a-kind", "-o", "name"];
+    let said = CLUSTER.kubectl(&controller, &arguments, None)?;
+    assert_eq!(said.out.trim(), "hostmigration.migration.qianyun.dev/found", "{}", said.err);
+    Ok(())
+}
+
+/// Collects the fields below `schema` that have no text of their own.
+fn silent(path: &str, schema: &Value, found: &mut Vec<String>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if property["description"].as_str().is_none_or(str::is_empty) {
+            found.push(path.clone());
+        }
+        silent(&path, property, found);
+        silent(&format!("{path}[]"), &property["items"], found);
+    }
+}
+
+#[test]
+fn kubectl_explain_has_a_text_for_every_field() -> Result<()> {
+    let admin = &CLUSTER.admin;
+    let document = "/openapi/v3/apis/migration.qianyun.dev/v1alpha1";
+    let document = CLUSTER.kubectl(admin, &["get", "--raw", document], None)?.json()?;
+    let (mut kinds, mut found) = (0, Vec::new());
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        if name.starts_with("dev.qianyun") && !name.ends_with("List") {
+            kinds += 1;
+            silent(name, schema, &mut found);
+        }
+    }
+    assert_eq!(kinds, 10, "kinds that the API server publishes");
+    assert!(found.is_empty(), "fields without a text: {found:#?}");
+    let said = CLUSTER.kubectl(admin, &["explain", "sysmig.spec.scheme.hosts.disks"], None)?;
+    assert!(said.out.contains("named by what does not change"), "{said:?}");
+    let said = CLUSTER.kubectl(admin, &["explain", "hostmig", "--recursive"], None)?;
+    assert!(said.out.contains("recordDigest"), "{said:?}");
+    Ok(())
+}
