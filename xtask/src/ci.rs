@@ -46,8 +46,8 @@ fn licences(layout: &Layout) -> Result<()> {
 fn go_vet(layout: &Layout) -> Result<()> {
     say("go vet, gofmt");
     let go = setup::go::ensure(layout)?;
-    Run::new(&go).args(["vet", "./..."]).in_folder(layout.controlplane()).run()?;
-    let gofmt = Run::new(&go).args(["env", "GOROOT"]).in_folder(layout.controlplane()).output()?;
+    go.run(layout).args(["vet", "./..."]).run()?;
+    let gofmt = go.run(layout).args(["env", "GOROOT"]).output()?;
     let gofmt = std::path::Path::new(gofmt.trim()).join("bin/gofmt");
     let unformatted = Run::new(gofmt).args(["-l", "."]).in_folder(layout.controlplane()).output()?;
     anyhow::ensure!(unformatted.is_empty(), "not formatted, run gofmt -w: {}", unformatted.trim());

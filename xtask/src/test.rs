@@ -64,5 +64,5 @@ fn rust_tests(layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()
 fn go_tests(layout: &Layout, filter: &[&str]) -> Result<()> {
     say("go test: the control plane");
     let go = setup::go::ensure(layout)?;
-    Run::new(go).args(["test", "-count=1", "-v"]).args(filter).args(["./..."]).in_folder(layout.controlplane()).run()
+    go.run(layout).args(["test", "-count=1", "-v"]).args(filter).args(["./..."]).run()
 }

@@ -18,19 +18,29 @@ const TOOLCHAIN_SUM: &str = "h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=";
 /// Where a Go may be that is not on the path.
 const USUAL_PLACES: &[&str] = &["go", "/usr/local/go/bin/go"];
 
-/// The program `go` to use.
-pub(crate) fn ensure(layout: &Layout) -> Result<PathBuf> {
+/// A Go that can build the control plane.
+pub(crate) struct Go(PathBuf);
+
+impl Go {
+    /// A run of it in the control plane's module. Some distributions forbid fetching a newer version; here it is wanted.
+    pub(crate) fn run(&self, layout: &Layout) -> Run {
+        Run::new(&self.0).env("GOTOOLCHAIN", "auto").in_folder(layout.controlplane())
+    }
+}
+
+/// Finds it, or fetches it.
+pub(crate) fn ensure(layout: &Layout) -> Result<Go> {
     let fetched = layout.cache.join("go").join(TOOLCHAIN);
     let mut places: Vec<PathBuf> = USUAL_PLACES.iter().map(PathBuf::from).collect();
     places.push(fetched.join("bin/go"));
     if let Some(go) = places.into_iter().find(|go| manages_toolchains(go)) {
-        return Ok(go);
+        return Ok(Go(go));
     }
     if Run::new("go").args(["version"]).output().is_err() {
         packages::install(&["golang-go"])?;
     }
     fetch(&fetched)?;
-    Ok(fetched.join("bin/go"))
+    Ok(Go(fetched.join("bin/go")))
 }
 
 /// True for Go 1.21 and later.

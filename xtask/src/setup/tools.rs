@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::command::{Run, say};
 use crate::content::{Key, ensure_tool};
 use crate::layout::Layout;
+use crate::setup::go::Go;
 
 /// The version of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -22,7 +23,7 @@ fn kubectl_flags(version: &str) -> String {
     format!("-s -w{}{}{}", set("gitVersion", version), set("gitMajor", major), set("gitMinor", minor))
 }
 
-pub(super) fn ensure(layout: &Layout, go: &Path) -> Result<()> {
+pub(super) fn ensure(layout: &Layout, go: &Go) -> Result<()> {
     let module = layout.controlplane();
     let version = kubernetes_version(&module)?;
     let key = |name: &str| -> Result<Key> { Key::new(name).file(&module.join("go.mod"))?.file(&module.join("go.sum")) };
@@ -39,7 +40,7 @@ pub(super) fn ensure(layout: &Layout, go: &Path) -> Result<()> {
     let build = |name: &str, key: String, flags: &str, package: &str| {
         ensure_tool(layout, name, &key, |to| {
             say(format!("build {name} from its Go module (minutes the first time)"));
-            Run::new(go).args(["build", "-ldflags", flags, "-o"]).args([to]).args([package]).in_folder(&module).run()
+            go.run(layout).args(["build", "-ldflags", flags, "-o"]).args([to]).args([package]).run()
         })
     };
     build("controlplane", controlplane.finish(), "-s -w", ".")?;
