@@ -10,7 +10,7 @@ use qianyun_tests::wait::{self, Look};
 use qianyun_tests::witness::{Load, Witness};
 
 const LOAD: Load = Load { workers: 3, pause: Duration::from_millis(20) };
-const COMMITS_WITHIN: Duration = Duration::from_secs(120);
+const COMMITS_WITHIN: Duration = Duration::from_secs(300);
 
 fn wait_for_commits(witness: &Witness, count: u64) -> anyhow::Result<()> {
     wait::until(&format!("{count} commits are acknowledged"), COMMITS_WITHIN, || {

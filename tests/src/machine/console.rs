@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 /// From power-on to a shell under emulation on a busy machine.
-const SHELL_WITHIN: Duration = Duration::from_secs(300);
+const SHELL_WITHIN: Duration = Duration::from_secs(600);
 /// How long one read waits before the deadline is looked at again.
 const READ_SLICE: Duration = Duration::from_millis(500);
 /// A silent wire is asked again after this long: what was typed before the shell was there is lost.

@@ -38,7 +38,7 @@ debconf='printf "grub-pc grub-pc/install_devices_empty boolean true\n" | chroot 
 # The documentation and the drivers that a server has no devices for stay away; dpkg remembers that by itself.
 mmdebstrap --quiet --mode=root --variant=minbase --skip=check/empty \
   --include=systemd-sysv,udev,kmod,dbus,linux-image-amd64,initramfs-tools,grub-pc,ifupdown,iproute2,iputils-ping \
-  --include=postgresql,curl,systemd-timesyncd,procps,zstd,util-linux-extra \
+  --include=postgresql,curl,procps,zstd,util-linux-extra \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*' \
@@ -56,7 +56,7 @@ echo office-15 >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n10.77.0.15 office-15\n' >"$root/etc/hosts"
 chroot "$root" passwd --quiet --delete root
 chown --recursive root:root "$root/etc/network" "$root/etc/initramfs-tools" "$root/etc/default" "$root/etc/systemd" "$root/usr/local"
-for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service; do
+for unit in dev-hugepages.mount dev-mqueue.mount apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service; do
   chroot "$root" systemctl --quiet mask "$unit"
 done
 chroot "$root" useradd --system --no-create-home --shell=/usr/sbin/nologin registry
