@@ -17,16 +17,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ipxe-qemu", "option ROMs of the network cards of QEMU machines"),
     ("iproute2", "network namespaces, bridges and taps between the machines"),
     ("kmod", "loads loop and tap drivers"),
-    ("linux-libc-dev", "kernel headers that aws-lc includes"),
     ("mmdebstrap", "makes the office server's Debian from packages"),
+    ("mount", "mounts the file systems of loop devices"),
     ("musl-tools", "the agent is one static binary"),
-    ("openssh-client", "types on the office server as its administrator would"),
-    ("postgresql-client", "the witness looks up acknowledged commits"),
-    ("procps", "process lists when a test fails"),
     ("qemu-system-x86", "the office server and the machine in the cloud"),
     ("qemu-utils", "qemu-img makes overlays of replicas"),
     ("seabios", "BIOS of the office server"),
-    ("util-linux", "losetup, mount, unshare, fsfreeze"),
+    ("util-linux", "losetup, nsenter, unshare, fsfreeze"),
 ];
 
 pub(crate) fn ensure() -> Result<()> {
