@@ -105,25 +105,42 @@ pub struct LeafDisk {
     file: Arc<File>,
 }
 
+/// The disks of a machine. One that is broken does not hide the others.
+#[derive(Debug)]
+pub struct Listed {
+    /// Those that can be read.
+    pub disks: Vec<LeafDisk>,
+    /// Why others cannot; each error names its disk.
+    pub refused: Vec<DeviceError>,
+}
+
+/// Whether a disk of this name holds nothing that stays: memory, a file of another disk, a medium that is taken out.
+fn is_passing(name: &str) -> bool {
+    let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    ["loop", "ram", "zram", "sr", "fd", "nbd"].contains(&kind)
+}
+
 impl LeafDisk {
     /// All disks of the machine that hold data for good: not RAM disks, loop devices, floppies, or optical drives, and
-    /// none of size zero (an empty card reader).
-    pub fn list() -> Result<Vec<Self>, DeviceError> {
-        let mut disks = Vec::new();
+    /// none of size zero (an empty card reader) or without a node (one path of a multipath NVMe disk).
+    pub fn list() -> Result<Listed, DeviceError> {
+        let mut listed = Listed { disks: Vec::new(), refused: Vec::new() };
         for name in sysfs::disk_names()? {
-            let passing = ["loop", "ram", "zram", "sr", "fd", "nbd"];
-            let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
-            if passing.contains(&letters) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0 {
+            let unusable = sysfs::is_hidden(&name) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0;
+            if is_passing(&name) || unusable {
                 continue;
             }
-            disks.push(Self::open(&name)?);
+            match Self::open(&name) {
+                Ok(disk) => listed.disks.push(disk),
+                Err(error) => listed.refused.push(error),
+            }
         }
-        Ok(disks)
+        Ok(listed)
     }
 
     /// The one disk with this identity.
     pub fn find(wanted: &DeviceIdentity) -> Result<Self, DeviceError> {
-        let mut matching: Vec<_> = Self::list()?.into_iter().filter(|disk| disk.identity == *wanted).collect();
+        let mut matching: Vec<_> = Self::list()?.disks.into_iter().filter(|disk| disk.identity == *wanted).collect();
         match (matching.pop(), matching.len()) {
             (Some(disk), 0) => Ok(disk),
             (found, rest) => {
@@ -201,5 +218,16 @@ impl LeafDisk {
     /// Size in bytes when the disk was opened.
     pub fn size_bytes(&self) -> u64 {
         self.identity.size_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_that_stay_are_told_from_those_that_pass_by_their_name() {
+        assert!(["loop0", "ram12", "zram0", "sr0", "fd0", "nbd3"].iter().all(|name| is_passing(name)));
+        assert!(!["sda", "vda", "nvme0n1", "mmcblk0", "cciss!c0d0", "xvdb"].iter().any(|name| is_passing(name)));
     }
 }

@@ -107,6 +107,12 @@ pub(super) fn is_stacked(name: &str) -> Result<bool, DeviceError> {
     }
 }
 
+/// Whether the disk has no node: the paths of a multipath NVMe disk, whose head is a disk of its own.
+pub(super) fn is_hidden(name: &str) -> bool {
+    // The file exists from 4.15 on, as hidden disks do.
+    read_text(&block_dir(name).join("hidden")).is_ok_and(|text| text == "1")
+}
+
 pub(crate) fn size_bytes(name: &str) -> Result<u64, DeviceError> {
     let sectors: u64 = parse(&block_dir(name).join("size"), "a number of sectors")?;
     Ok(sectors.saturating_mul(SECTOR_BYTES))
