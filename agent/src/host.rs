@@ -7,6 +7,7 @@
 pub(crate) mod fake;
 pub(crate) mod linux;
 
+use qianyun_agent_api::inventory::DiskIdentity;
 use std::time::Duration;
 
 /// No file that the agent reads whole is honest above this size; the largest is a listing of open sockets.
@@ -96,6 +97,8 @@ pub(crate) trait Host: Send + Sync {
     fn space(&self, path: &str) -> Result<Space, HostError>;
     /// Runs a program to its end; a non-zero status is not an error here.
     fn run(&self, program: &str, args: &[&str], limit: Duration) -> Result<Output, HostError>;
+    /// What names a whole disk for good, as the engine will ask for it; `None` if the disk cannot be opened.
+    fn disk_identity(&self, name: &str) -> Option<DiskIdentity>;
     /// Milliseconds since the Unix epoch.
     fn now_unix_ms(&self) -> i64;
     /// Release of the running kernel, and its name for the machine, as `x86_64`.

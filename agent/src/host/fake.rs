@@ -3,6 +3,7 @@
 //! It can fail at the n-th change, as a full disk or a kill would. It exists in tests only.
 
 use super::{Host, HostError, Output, Space};
+use qianyun_agent_api::inventory::DiskIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -158,6 +159,10 @@ impl Host for Fake {
             Some(act) => Ok(act(self, args)),
             None => Err(HostError::Start { program: program.to_owned(), source: std::io::ErrorKind::NotFound.into() }),
         }
+    }
+
+    fn disk_identity(&self, name: &str) -> Option<DiskIdentity> {
+        self.text(&format!("/dev/{name}")).and_then(|text| serde_json::from_str(&text).ok())
     }
 
     fn now_unix_ms(&self) -> i64 {

@@ -26,15 +26,17 @@ fn disk(host: &dyn Host, name: &str) -> Option<Disk> {
     let vendor = host.text(&format!("/sys/block/{name}/device/vendor")).unwrap_or_default();
     let model = host.text(&format!("/sys/block/{name}/device/model")).unwrap_or_default();
     let logical = number("queue/logical_block_size").unwrap_or(SYSFS_SECTOR_BYTES);
+    // Without the right to open the disk, its size is what remains: such an inventory names no disk for good.
+    let unnamed = || DiskIdentity {
+        serial: String::new(),
+        wwn: String::new(),
+        size_bytes,
+        logical_block_bytes: u32::try_from(logical).unwrap_or(u32::MAX),
+        table_id: String::new(),
+    };
     Some(Disk {
         name: name.to_owned(),
-        identity: DiskIdentity {
-            serial: serial(host, name, &udev),
-            wwn: wwn(host, name, &udev),
-            size_bytes,
-            logical_block_bytes: u32::try_from(logical).unwrap_or(u32::MAX),
-            table_id: udev_value(&udev, "ID_PART_TABLE_UUID"),
-        },
+        identity: host.disk_identity(name).unwrap_or_else(unnamed),
         model: format!("{vendor} {model}").trim().to_owned(),
         transport: transport(host, name, &udev),
         rotational: number("queue/rotational") == Some(1),
@@ -51,22 +53,6 @@ fn udev_data(host: &dyn Host, name: &str) -> String {
 fn udev_value(udev: &str, key: &str) -> String {
     let value = udev.lines().find_map(|line| line.strip_prefix("E:")?.strip_prefix(key)?.strip_prefix('='));
     value.unwrap_or_default().to_owned()
-}
-
-fn first_of(candidates: impl IntoIterator<Item = String>) -> String {
-    candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
-}
-
-fn serial(host: &dyn Host, name: &str, udev: &str) -> String {
-    let file = |path: &str| host.text(&format!("/sys/block/{name}/{path}")).unwrap_or_default();
-    let from_udev = [udev_value(udev, "ID_SCSI_SERIAL"), udev_value(udev, "ID_SERIAL_SHORT")];
-    first_of(from_udev.into_iter().chain([file("device/serial"), file("serial")]))
-}
-
-fn wwn(host: &dyn Host, name: &str, udev: &str) -> String {
-    let file = |path: &str| host.text(&format!("/sys/block/{name}/{path}")).unwrap_or_default();
-    let from_udev = [udev_value(udev, "ID_WWN_WITH_EXTENSION"), udev_value(udev, "ID_WWN")];
-    first_of(from_udev.into_iter().chain([file("wwid"), file("device/wwid")]))
 }
 
 fn transport(host: &dyn Host, name: &str, udev: &str) -> String {

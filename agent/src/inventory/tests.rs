@@ -56,9 +56,10 @@ kernel/fs/ext4/ext4.ko:
 ";
 
 fn disk(host: Fake) -> Fake {
-    let udev_disk = "E:ID_SERIAL_SHORT=WD-1234\nE:ID_WWN=0x50014ee2\nE:ID_BUS=ata\nE:ID_PART_TABLE_UUID=9f8e7d6c\nE:ID_PART_TABLE_TYPE=dos\n";
+    let udev_disk = "E:ID_BUS=ata\nE:ID_PART_TABLE_TYPE=dos\n";
     host.file("/sys/block/sda/size", "41943040\n")
         .symlink("/sys/block/sda", "../devices/pci0000:00/0000:00:1f.2/ata1/host0/block/sda")
+        .file("/dev/sda", IDENTITY)
         .file("/sys/block/sda/removable", "0\n")
         .file("/sys/block/sda/queue/logical_block_size", "512\n")
         .file("/sys/block/sda/queue/rotational", "1\n")
@@ -87,6 +88,9 @@ fn disk(host: Fake) -> Fake {
         )
         .file("/sys/kernel/tracing/events/block/block_rq_complete/format", "name: block_rq_complete\n")
 }
+
+const IDENTITY: &str =
+    r#"{"serial":"WD-1234","wwn":"0x50014ee2","sizeBytes":21474836480,"logicalBlockBytes":512,"tableId":"9f8e7d6c"}"#;
 
 const MOUNTINFO: &str = "22 28 0:20 / /proc rw - proc proc rw
 28 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
