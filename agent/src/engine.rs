@@ -3,6 +3,8 @@
 //! The real one is [`replication`]; the trait exists so that the agent's own loop can be driven through every failure
 //! without a disk.
 
+#[cfg(test)]
+pub(crate) mod fake;
 pub(crate) mod replication;
 
 use crate::inventory::Machine;

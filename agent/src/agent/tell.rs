@@ -86,7 +86,7 @@ impl Agent {
         }
     }
 
-    fn report(&mut self, fencing: bool) -> Report {
+    pub(super) fn report(&mut self, fencing: bool) -> Report {
         let with_inventory = std::mem::take(&mut self.telling.inventory_due) && self.machine.is_some();
         self.telling.inventory_sent = with_inventory;
         let (epoch, generation) = self.desired.as_ref().map_or((0, 0), |d| (d.epoch, d.generation));

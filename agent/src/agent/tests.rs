@@ -1,1 +1,347 @@
+//! The whole loop over a recorded machine and an engine without disks: kills, older leaders, late decisions.
 
+use super::*;
+use crate::engine::fake::FakeEngine;
+use crate::host::fake::Fake;
+use crate::identity::Enrolled;
+use crate::steps::tests::{systemd, with_boot_tools};
+use qianyun_agent_api::desired::{
+    ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, QuiesceUnit, ReplicateIntent, ResumeIntent, ServeIntent,
+};
+use qianyun_agent_api::report::{CutoverState, StepState};
+
+/// Everything here ends within this, or the test has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A server that has joined, with services and boot tools.
+fn joined() -> Arc<Fake> {
+    let host = systemd(with_boot_tools());
+    let (key, _) = identity::make_key().unwrap();
+    let pem = rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let answer = EnrollResponse {
+        namespace: "civil".into(),
+        host: "db".into(),
+        certificate_pem: pem.clone(),
+        ca_pem: pem,
+        department: "d".into(),
+        system: "s".into(),
+    };
+    let enrolled = Enrolled {
+        // Nothing listens there: these tests speak with the owner by events.
+        server: "https://127.0.0.1:1".into(),
+        namespace: "civil".into(),
+        host: "db".into(),
+        department: "d".into(),
+        system: "s".into(),
+        declared_by: "n".into(),
+        declared_unix_ms: 1,
+    };
+    let paths = Paths::default();
+    identity::keep(&host, &paths, &key, &answer, &enrolled).unwrap();
+    let fingerprint = inventory::fingerprint(&host);
+    let mut ledger = LedgerFile::load(&host, &paths).unwrap();
+    ledger.store(&host, Ledger { fingerprint, ..Ledger::default() }).unwrap();
+    Arc::new(host)
+}
+
+struct Bench {
+    host: Arc<Fake>,
+    engine: Arc<FakeEngine>,
+    agent: Agent,
+    inbox: mpsc::Receiver<Event>,
+}
+
+impl Bench {
+    fn start(host: Arc<Fake>, engine: Arc<FakeEngine>) -> Self {
+        let (events, inbox) = mpsc::channel(EVENTS);
+        let agent = Agent::new(host.clone(), engine.clone(), Paths::default(), Log::default(), events).unwrap();
+        Self { host, engine, agent, inbox }
+    }
+
+    fn new() -> Self {
+        Self::start(joined(), Arc::default())
+    }
+
+    /// SIGKILL and a new start; the watchdog has thawed in between.
+    fn restart(self) -> Self {
+        self.engine.restart();
+        Self::start(self.host, self.engine)
+    }
+
+    /// The same with a power cut: `/run` is empty and the boot is another.
+    fn reboot(self) -> Self {
+        self.host.put("/proc/sys/kernel/random/boot_id", "b2");
+        self.host.remove("/run/qianyun/state.json").unwrap();
+        self.restart()
+    }
+
+    fn ask(&mut self, generation: u64, intent: Intent) {
+        self.agent.apply(Event::Desired(Desired { epoch: 3, generation, intent })).unwrap();
+    }
+
+    /// Lets the loop turn until the level is reached.
+    async fn until(&mut self, what: &str, reached: impl Fn(&Agent, &FakeEngine) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            self.agent.apply(Event::Tick).unwrap();
+            self.agent.act();
+            if reached(&self.agent, &self.engine) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {:?} {:?}", self.agent.busy, self.agent.steps.records());
+            if let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(20), self.inbox.recv()).await {
+                self.agent.apply(event).unwrap();
+            }
+        }
+    }
+
+    async fn rest(&mut self, waiting: Waiting) {
+        let what = format!("waits for {waiting:?}");
+        // While an attempt is under way the machine is not looked at.
+        let looked = |agent: &Agent| agent.machine.is_some() || agent.ledger.ledger.armed.is_some();
+        self.until(&what, |agent, _| agent.busy.is_none() && agent.waiting == waiting && looked(agent)).await;
+    }
+
+    fn state(&mut self) -> Option<CutoverState> {
+        self.agent.report(false).cutover.map(|cutover| cutover.state)
+    }
+
+    fn runs(&self, unit: &str) -> bool {
+        self.host.text(&format!("/units/{unit}")).as_deref() == Some("active")
+    }
+}
+
+fn replicate(host: &Fake) -> ReplicateIntent {
+    let identity = inventory::collect(host, None).inventory.disks[0].identity.clone();
+    ReplicateIntent {
+        session: 7,
+        scheme_digest: "sha256:5c".into(),
+        receiver_address: "10.0.0.9:9000".into(),
+        receiver_name: "7.receiver.qianyun.dev".into(),
+        disks: vec![DiskAssignment { volume: "sda".into(), identity }],
+        max_bytes_per_second: 0,
+    }
+}
+
+fn cutover(host: &Fake) -> Intent {
+    Intent::Cutover(CutoverIntent {
+        attempt: 1,
+        replicate: replicate(host),
+        quiesce: vec![QuiesceUnit { unit: "writer.service".into(), deadline_ms: 1_000 }],
+        freeze_limit_ms: 30_000,
+        arrival: ArrivalPlan::default(),
+    })
+}
+
+fn resume(host: &Fake) -> Intent {
+    Intent::Resume(ResumeIntent { attempt: 1, replicate: replicate(host) })
+}
+
+async fn voted() -> Bench {
+    let mut bench = Bench::new();
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent);
+    bench.rest(Waiting::Decision).await;
+    bench
+}
+
+#[tokio::test]
+async fn idle_touches_nothing_but_the_agents_own_state() {
+    let mut bench = Bench::new();
+    bench.ask(1, Intent::Idle {});
+    let before = bench.host.changes().len();
+    bench.rest(Waiting::Nothing).await;
+    let touched: Vec<String> = (bench.host.changes().split_off(before).into_iter())
+        .filter(|change| change.starts_with("write") || change.starts_with("re"))
+        .filter(|change| !change.contains("/run/qianyun/") && !change.contains("/var/lib/qianyun/ledger"))
+        .collect();
+    assert_eq!(touched, Vec::<String>::new());
+    assert!(bench.engine.calls().is_empty());
+    let report = bench.agent.report(false);
+    assert!(report.inventory.is_some() && report.checks.len() == 12);
+}
+
+#[tokio::test]
+async fn an_older_leader_or_an_older_state_is_refused_also_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.ask(5, Intent::Idle {});
+    let mut bench = bench.restart();
+    let intent = Intent::Replicate(replicate(&bench.host));
+    for (epoch, generation) in [(2, 99), (3, 4)] {
+        bench.agent.apply(Event::Desired(Desired { epoch, generation, intent: intent.clone() })).unwrap();
+        assert!(bench.agent.desired.is_none(), "{epoch} {generation}");
+    }
+    bench.ask(5, Intent::Idle {});
+    assert!(bench.agent.desired.is_some(), "the same state is taken up by a new process");
+    bench.agent.apply(Event::Desired(Desired { epoch: 4, generation: 1, intent })).unwrap();
+    assert_eq!(bench.agent.ledger.ledger.epoch, 4, "a new leader counts from anew");
+}
+
+#[tokio::test]
+async fn a_commit_is_acknowledged_before_the_power_goes() {
+    let mut bench = voted().await;
+    assert_eq!(bench.state(), Some(CutoverState::Prepared));
+    assert!(!bench.runs("writer.service"));
+    let record = bench.agent.report(false).cutover.unwrap().record.unwrap();
+    let fence = FenceIntent { attempt: 1, record_digest: record.digest() };
+    bench.ask(2, Intent::Fence(fence));
+    bench.until("acknowledges", |agent, _| agent.telling.fencing).await;
+    assert!(!bench.engine.calls().contains(&"power off"));
+    bench.agent.apply(Event::Reported { fencing: true, result: Err("lost".into()) }).unwrap();
+    bench.until("acknowledges again", |agent, _| agent.telling.fencing).await;
+    assert!(!bench.engine.calls().contains(&"power off"), "an answer that did not come is none");
+    bench.agent.apply(Event::Reported { fencing: true, result: Ok((ReportAnswer::default(), None)) }).unwrap();
+    bench.until("powers off", |_, engine| engine.calls().contains(&"power off")).await;
+    assert_eq!(bench.state(), Some(CutoverState::Fencing));
+    assert!(!bench.runs("writer.service"));
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_disk_while_it_is_frozen() {
+    let mut bench = voted().await;
+    let intent = resume(&bench.host);
+    let frozen_at = bench.host.changes().len();
+    bench.ask(9, intent);
+    let disk: Vec<String> = (bench.host.changes().split_off(frozen_at).into_iter())
+        .filter(|change| change.starts_with("write") && !change.starts_with("write /run/"))
+        .collect();
+    assert_eq!(disk, Vec::<String>::new());
+    assert_eq!(bench.agent.ledger.ledger.generation, 1);
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.agent.ledger.ledger.generation, 9, "it is written after the thaw");
+}
+
+#[tokio::test]
+async fn an_abort_brings_the_services_back() {
+    let mut bench = voted().await;
+    let intent = resume(&bench.host);
+    bench.ask(2, intent);
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.state(), Some(CutoverState::Resumed));
+    assert!(bench.runs("writer.service"));
+    let calls = bench.engine.calls();
+    assert_eq!(calls[calls.len() - 2..], ["thaw", "resume"]);
+}
+
+#[tokio::test]
+async fn a_kill_after_the_vote_keeps_the_services_down_until_the_decision() {
+    let mut bench = voted().await.restart();
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent);
+    bench.rest(Waiting::Decision).await;
+    assert_eq!(bench.state(), Some(CutoverState::PreparedButThawed));
+    assert!(!bench.runs("writer.service"));
+    assert!(bench.agent.report(false).cutover.unwrap().record.is_some(), "the vote is not forgotten");
+    let intent = resume(&bench.host);
+    bench.ask(2, intent);
+    bench.rest(Waiting::Nothing).await;
+    assert!(bench.runs("writer.service"));
+}
+
+#[tokio::test]
+async fn the_watchdog_after_the_vote_changes_nothing_but_the_word() {
+    let mut bench = voted().await;
+    bench.engine.expire();
+    bench.rest(Waiting::Decision).await;
+    assert_eq!(bench.state(), Some(CutoverState::PreparedButThawed));
+    assert!(!bench.runs("writer.service"));
+}
+
+#[tokio::test]
+async fn a_kill_before_the_vote_gives_up_and_says_why() {
+    let mut bench = Bench::new();
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent.clone());
+    bench.until("freezes", |_, engine| engine.calls().contains(&"freeze")).await;
+    let mut bench = bench.restart();
+    bench.ask(1, intent);
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.state(), Some(CutoverState::GivenUp));
+    assert!(bench.agent.report(false).cutover.unwrap().message.contains("restarted"));
+    assert!(bench.runs("writer.service"));
+}
+
+#[tokio::test]
+async fn a_power_cut_while_armed_waits_for_the_controller() {
+    let mut bench = voted().await.reboot();
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent);
+    bench.rest(Waiting::Decision).await;
+    assert_eq!(bench.state(), Some(CutoverState::PreparedButThawed));
+    bench.ask(2, Intent::Fence(FenceIntent { attempt: 1, record_digest: "sha256:any".into() }));
+    bench.until("acknowledges", |agent, _| agent.telling.fencing).await;
+}
+
+#[tokio::test]
+async fn every_failing_step_gives_the_attempt_up_with_services_running() {
+    for call in ["freeze", "finalise"] {
+        let mut bench = Bench::new();
+        bench.engine.fail(call);
+        let intent = cutover(&bench.host);
+        bench.ask(1, intent);
+        bench.until("gives up", |agent, _| agent.ledger.ledger.outcome.is_some()).await;
+        assert_eq!(bench.state(), Some(CutoverState::GivenUp));
+        assert!(bench.agent.report(false).cutover.unwrap().message.contains(call));
+        assert!(bench.runs("writer.service") && bench.engine.frozen().is_none());
+        let failed = bench.agent.steps.records().into_iter().filter(|record| record.state == StepState::Failed);
+        assert_eq!(failed.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_admins_file_stops_what_runs_and_the_report_says_so() {
+    let mut bench = Bench::new();
+    let intent = Intent::Replicate(replicate(&bench.host));
+    bench.ask(1, intent);
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.engine.calls(), ["start"]);
+    bench.host.put("/etc/qianyun/agent.toml", "[allow]\nintents = []\n");
+    bench.rest(Waiting::LocalFile).await;
+    assert_eq!(bench.engine.calls(), ["start", "stop"]);
+    assert!(bench.agent.report(false).local_refusal.unwrap().contains("allow.intents"));
+    bench.host.put("/etc/qianyun/agent.toml", "[alow]\n");
+    bench.rest(Waiting::LocalFile).await;
+    assert!(bench.agent.report(false).local_refusal.unwrap().contains("alow"), "a slip of the pen permits nothing");
+}
+
+#[tokio::test]
+async fn other_hardware_is_the_arrival_and_serves() {
+    let bench = voted().await;
+    bench.host.put("/sys/class/dmi/id/product_uuid", "other");
+    let mut bench = bench.reboot();
+    assert_eq!(bench.agent.role, Role::Arrival);
+    bench.ask(2, Intent::Serve(ServeIntent { units: vec!["writer.service".into()] }));
+    // The gate of the source lies in `/run`, which did not travel.
+    bench.host.remove("/run/systemd/system/writer.service.d/qianyun-cutover.conf").unwrap();
+    bench.rest(Waiting::Nothing).await;
+    assert!(bench.runs("writer.service"));
+    bench.until("units are told", |agent, _| agent.units.first().is_some_and(|unit| unit.state == "active")).await;
+    let arrival = bench.agent.report(false).arrival.unwrap();
+    assert!(arrival.adapted);
+    assert_eq!(arrival.message, "not up: broken.service");
+}
+
+#[tokio::test]
+async fn an_inventory_that_was_lost_on_the_way_is_sent_again() {
+    let mut bench = Bench::new();
+    bench.ask(1, Intent::Idle {});
+    bench.rest(Waiting::Nothing).await;
+    assert!(bench.agent.report(false).inventory.is_some());
+    assert!(bench.agent.report(false).inventory.is_none(), "once is enough");
+    bench.agent.telling.inventory_due = true;
+    assert!(bench.agent.report(false).inventory.is_some());
+    bench.agent.apply(Event::Reported { fencing: false, result: Err("lost".into()) }).unwrap();
+    assert!(bench.agent.report(false).inventory.is_some());
+    let answer = ReportAnswer { want_inventory: true, ..ReportAnswer::default() };
+    bench.agent.apply(Event::Reported { fencing: false, result: Ok((answer, None)) }).unwrap();
+    assert!(bench.agent.report(false).inventory.is_some(), "the gateway asked for it");
+}
+
+#[tokio::test]
+async fn the_gateways_clock_is_compared() {
+    let mut bench = Bench::new();
+    let date = Some("Mon, 23 Nov 2026 00:00:00 GMT".to_owned());
+    bench.agent.apply(Event::Reported { fencing: false, result: Ok((ReportAnswer::default(), date)) }).unwrap();
+    let skew = bench.agent.status.clock_skew_ms.unwrap();
+    assert_eq!(skew, bench.host.now_unix_ms() - 1_795_392_000_000);
+}

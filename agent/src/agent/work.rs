@@ -144,11 +144,13 @@ impl Work {
 
     fn record_context(&self) -> Result<RecordContext, WorkError> {
         let cutover = self.cutover()?;
+        let armed = self.armed.as_ref().ok_or(WorkError::Missing("a record", "an armed attempt"))?;
         Ok(RecordContext {
             host: self.host_name.clone(),
             scheme_digest: cutover.replicate.scheme_digest.clone(),
             session: cutover.replicate.session,
-            epoch: self.epoch,
+            // A new leader may have taken over since; the attempt is still the one that was asked for then.
+            epoch: armed.epoch,
             attempt: cutover.attempt,
             frozen_unix_ms: self.frozen_unix_ms,
         })

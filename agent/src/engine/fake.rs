@@ -1,0 +1,106 @@
+//! An engine without disks, for tests: it does what it is told, remembers it, and fails where it is told to.
+
+use super::{Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
+use qianyun_agent_api::canonical::to_canonical_json;
+use qianyun_agent_api::desired::ReplicateIntent;
+use qianyun_agent_api::record::{CutoverRecord, Signature, SignedRecord};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The engine of a test.
+#[derive(Default)]
+pub(crate) struct FakeEngine {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<&'static str>,
+    session: Option<u64>,
+    frozen: bool,
+    fails: Option<&'static str>,
+}
+
+impl FakeEngine {
+    /// The call of this name fails.
+    pub(crate) fn fail(&self, call: &'static str) {
+        self.state.lock().unwrap().fails = Some(call);
+    }
+
+    /// What was called, in order.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
+    /// The watchdog's deadline, or the death of the process.
+    pub(crate) fn expire(&self) {
+        self.state.lock().unwrap().frozen = false;
+    }
+
+    /// The process is gone, and with it what only it knew.
+    pub(crate) fn restart(&self) {
+        *self.state.lock().unwrap() = State::default();
+    }
+
+    fn call(&self, name: &'static str, change: impl FnOnce(&mut State)) -> Result<(), EngineError> {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(name);
+        if state.fails == Some(name) {
+            return Err(EngineError(format!("{name} failed")));
+        }
+        change(&mut state);
+        Ok(())
+    }
+}
+
+impl Engine for FakeEngine {
+    fn start(&self, intent: &ReplicateIntent, _: &[SourceDisk], _: u64) -> Result<(), EngineError> {
+        self.call("start", |state| state.session = Some(intent.session))
+    }
+
+    fn stop(&self) -> Result<(), EngineError> {
+        self.call("stop", |state| state.session = None)
+    }
+
+    fn following(&self) -> Option<Following> {
+        let session = self.state.lock().unwrap().session?;
+        Some(Following { session, in_sync: true, disks: Vec::new() })
+    }
+
+    fn freeze(&self, _: Duration) -> Result<(), EngineError> {
+        self.call("freeze", |state| state.frozen = true)
+    }
+
+    fn frozen(&self) -> Option<Frozen> {
+        self.state.lock().unwrap().frozen.then_some(Frozen { elapsed_ms: 1_000, remaining_ms: 29_000 })
+    }
+
+    fn finalise(&self, context: &RecordContext) -> Result<SignedRecord, EngineError> {
+        self.call("finalise", |_| {})?;
+        let record = CutoverRecord {
+            version: 1,
+            host: context.host.clone(),
+            scheme_digest: context.scheme_digest.clone(),
+            session: context.session,
+            epoch: context.epoch,
+            attempt: context.attempt,
+            frozen_unix_ms: context.frozen_unix_ms,
+            verified_unix_ms: context.frozen_unix_ms,
+            disks: Vec::new(),
+        };
+        let signature = Signature { signature: String::new(), certificate_pem: String::new() };
+        Ok(SignedRecord { record: to_canonical_json(&record).unwrap(), source: signature.clone(), target: signature })
+    }
+
+    fn thaw(&self) -> Result<(), EngineError> {
+        self.call("thaw", |state| state.frozen = false)
+    }
+
+    fn resume(&self) -> Result<(), EngineError> {
+        self.call("resume", |_| {})
+    }
+
+    fn power_off(&self) -> Result<(), EngineError> {
+        self.call("power off", |_| {})
+    }
+}
