@@ -11,6 +11,7 @@ use rustls_pki_types::UnixTime;
 use std::fmt::Write;
 use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::extensions::GeneralName;
 
 /// The format that this program understands.
 const VERSION: u32 = 1;
@@ -50,8 +51,8 @@ pub(crate) fn judge(signed: &[u8], ca_pem: &str) -> Result<(CutoverRecord, Vec<F
     let record: CutoverRecord = serde_json::from_str(&signed.record)
         .map_err(|source| VerifyError::NotARecord { what: "its signed part", source })?;
     let mut findings = vec![format_of(&record, &signed.record)];
-    let source = Signer { cn: Some(format!("host:{}", record.host)), dns: None };
-    let target = Signer { cn: None, dns: Some(format!("{}.receiver.qianyun.dev", record.session)) };
+    let source = Signer::Host(format!("host:{}", record.host));
+    let target = Signer::Receiver(record.session);
     let at = Duration::from_millis(u64::try_from(record.verified_unix_ms).unwrap_or(0));
     findings.extend(signature("源端签名", "source signature", &signed, &signed.source, &source, ca_pem, at)?);
     findings.extend(signature("目标端签名", "target signature", &signed, &signed.target, &target, ca_pem, at)?);
@@ -64,10 +65,16 @@ pub(crate) fn is_valid(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.ok)
 }
 
-struct Signer {
-    cn: Option<String>,
-    dns: Option<String>,
+/// Who should have signed.
+enum Signer {
+    /// The host, by the common name of its certificate.
+    Host(String),
+    /// The receiver of this session: `s<session>-<digest of the migration>.receiver.qianyun.dev`.
+    Receiver(u64),
 }
+
+/// Domain of the receivers' names.
+const RECEIVER_DOMAIN: &str = ".receiver.qianyun.dev";
 
 fn finding(zh: &'static str, en: &'static str, result: Result<String, String>) -> Finding {
     let ok = result.is_ok();
@@ -112,13 +119,16 @@ fn check(
     let certificate = EndEntityCert::try_from(&der).map_err(|error| format!("certificate: {error}"))?;
     // Hosts are clients and receivers are servers; the chain is checked at the time of the record, since certificates
     // live for days and records for decades.
-    let usage = if signer.cn.is_some() { KeyUsage::client_auth() } else { KeyUsage::server_auth() };
+    let usage = match signer {
+        Signer::Host(_) => KeyUsage::client_auth(),
+        Signer::Receiver(_) => KeyUsage::server_auth(),
+    };
     let algorithms = [webpki::aws_lc_rs::ECDSA_P256_SHA256, webpki::aws_lc_rs::ECDSA_P384_SHA384];
     let anchors = std::slice::from_ref(anchor);
     certificate
         .verify_for_usage(&algorithms, anchors, &[], UnixTime::since_unix_epoch(at), usage, None, None)
         .map_err(|error| format!("certificate chain: {error}"))?;
-    let name = named(&der, &certificate, signer)?;
+    let name = named(&der, signer)?;
     let bytes = hex::decode(&signature.signature).map_err(|error| format!("signature: {error}"))?;
     certificate
         .verify_signature(webpki::aws_lc_rs::ECDSA_P256_SHA256, text, &bytes)
@@ -126,18 +136,28 @@ fn check(
     Ok(name)
 }
 
-fn named(der: &[u8], certificate: &EndEntityCert<'_>, signer: &Signer) -> Result<String, String> {
-    if let Some(dns) = &signer.dns {
-        let name = rustls_pki_types::ServerName::try_from(dns.as_str()).map_err(|error| error.to_string())?;
-        certificate.verify_is_valid_for_subject_name(&name).map_err(|error| format!("expected {dns}: {error}"))?;
-        return Ok(dns.clone());
-    }
+fn named(der: &[u8], signer: &Signer) -> Result<String, String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(der).map_err(|error| error.to_string())?;
-    let found = parsed.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
-    match &signer.cn {
-        Some(expected) if expected == found => Ok(found.to_owned()),
-        Some(expected) => Err(format!("expected {expected}, found {found:?}")),
-        None => Err("no name was expected".into()),
+    match signer {
+        Signer::Host(expected) => {
+            let mut names = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+            let found = names.next().unwrap_or_default();
+            if found == expected { Ok(found.to_owned()) } else { Err(format!("expected {expected}, found {found:?}")) }
+        }
+        Signer::Receiver(session) => {
+            let names = parsed.subject_alternative_name().ok().flatten();
+            let names = names.map(|extension| extension.value.general_names.clone()).unwrap_or_default();
+            let names: Vec<&str> = (names.iter())
+                .filter_map(|name| match name {
+                    GeneralName::DNSName(name) => Some(*name),
+                    _ => None,
+                })
+                .collect();
+            let of_session =
+                |name: &&&str| name.starts_with(&format!("s{session}-")) && name.ends_with(RECEIVER_DOMAIN);
+            let expected = || format!("expected s{session}-*{RECEIVER_DOMAIN}, found {names:?}");
+            names.iter().find(of_session).map(|name| (*name).to_owned()).ok_or_else(expected)
+        }
     }
 }
 

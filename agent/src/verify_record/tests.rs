@@ -69,7 +69,7 @@ fn signed(authority: &Authority, record: &CutoverRecord) -> SignedRecord {
     let text = canonical::to_canonical_json(record).unwrap();
     SignedRecord {
         source: authority.sign(&text, "host:civil/db", None),
-        target: authority.sign(&text, "receiver", Some("7.receiver.qianyun.dev")),
+        target: authority.sign(&text, "receiver", Some("s7-0011223344556677.receiver.qianyun.dev")),
         record: text,
     }
 }
@@ -111,7 +111,7 @@ fn signers_that_the_record_does_not_name_are_refused() {
     swapped.source = authority.sign(&swapped.record, "host:civil/other", None);
     assert_eq!(bad(&swapped, &authority.pem()), ["source signature"]);
     let mut older = signed(&authority, &record());
-    older.target = authority.sign(&older.record, "receiver", Some("6.receiver.qianyun.dev"));
+    older.target = authority.sign(&older.record, "receiver", Some("s6-0011223344556677.receiver.qianyun.dev"));
     assert_eq!(bad(&older, &authority.pem()), ["target signature"]);
     let mut one_sided = signed(&authority, &record());
     one_sided.target = one_sided.source.clone();
