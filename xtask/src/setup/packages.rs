@@ -8,7 +8,6 @@ use crate::command::{Run, say};
 const PACKAGES: &[(&str, &str)] = &[
     ("build-essential", "the linker and the C compiler for aws-lc and zstd"),
     ("ca-certificates", "cargo and go verify what they download"),
-    ("cmake", "builds aws-lc where no ready-made assembly fits"),
     ("dpkg-dev", "builds the agent's .deb"),
     ("e2fsprogs", "makes and checks the ext4 of loop devices and of the office server"),
     ("fdisk", "sfdisk partitions the office server's disk"),
