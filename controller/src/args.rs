@@ -1,0 +1,66 @@
+//! Flags, and the only place where the environment is read.
+
+use clap::Parser;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The controller of Qianyun: reconcilers, the agents' gateway, and the hosting backend.
+#[derive(Debug, Parser)]
+#[command(name = "qianyun-controller", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Address that agents connect to.
+    #[arg(long, default_value = "[::]:8443")]
+    pub(crate) gateway_listen: SocketAddr,
+    /// The same as agents know it, as https://gateway.example:8443; goes into the certificate and the enrolment command.
+    #[arg(long)]
+    pub(crate) gateway_url: String,
+    /// Directory for volumes and machines; must outlive the controller.
+    #[arg(long)]
+    pub(crate) state_dir: PathBuf,
+    /// Namespace of the lease and of the authority's secret.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub(crate) namespace: String,
+    /// Name of the lease; the authority's secret is <lease-name>-ca.
+    #[arg(long, default_value = "qianyun-controller")]
+    pub(crate) lease_name: String,
+    /// Program that receivers are started from.
+    #[arg(long, default_value = "/usr/bin/qianyun-agent")]
+    pub(crate) agent_binary: PathBuf,
+    /// Address of /livez and /readyz.
+    #[arg(long, default_value = "[::]:8081")]
+    pub(crate) health_listen: SocketAddr,
+    /// Kubeconfig; by default the service account of the pod.
+    #[arg(long)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// What is logged, as info or info,qianyun_controller=debug.
+    #[arg(long, env = "QIANYUN_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// Who this replica is in the lease; by default the host name.
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+}
+
+impl Args {
+    /// Who this replica is in the lease.
+    pub(crate) fn identity(&self) -> String {
+        let hostname = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.identity.clone().unwrap_or_else(hostname)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn an_identity_is_never_empty() {
+        let flags = ["x", "--gateway-url", "https://gw:8443", "--state-dir", "/s", "--namespace", "n"];
+        assert!(!Args::parse_from(flags).identity().is_empty());
+    }
+}
