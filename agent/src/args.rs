@@ -2,6 +2,7 @@
 
 use crate::screen::Language;
 use clap::{Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 
 /// The agent of a server that moves to the government cloud.
 #[derive(Debug, Parser)]
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Run,
     /// Guard and adapt early in the boot (started by systemd).
     Boot,
+    /// Receive a copy (started by the hosting platform).
+    Receive(ReceiveArgs),
 }
 
 /// Arguments of `enroll`.
@@ -71,6 +74,29 @@ pub(crate) struct EnrollArgs {
     /// Telephone number of that person.
     #[arg(long)]
     pub(crate) phone: Option<String>,
+}
+
+/// Arguments of `receive`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReceiveArgs {
+    /// Where to listen.
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+    /// Folder of the ledger, the key and certificate (`key.pem`, `certificate.pem`) and `record.json`.
+    #[arg(long)]
+    pub(crate) dir: String,
+    /// Replication session; connections of older ones are dropped.
+    #[arg(long)]
+    pub(crate) session: u64,
+    /// The volumes and their disks: `[{"name": …, "path": …, "identity": …}]`.
+    #[arg(long)]
+    pub(crate) volumes_file: String,
+    /// The one host that may send, `<namespace>/<name>`.
+    #[arg(long)]
+    pub(crate) host: String,
+    /// The CA certificate, PEM.
+    #[arg(long)]
+    pub(crate) ca: String,
 }
 
 impl Args {

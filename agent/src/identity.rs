@@ -5,7 +5,7 @@
 use crate::host::{Host, HostError};
 use crate::paths::Paths;
 use qianyun_agent_api::enroll::EnrollResponse;
-use qianyun_agent_api::record::Signature;
+use qianyun_replication_io::signer::Signer;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,11 +104,6 @@ impl Identity {
             .map_err(|error| IdentityError::Malformed { expected: "a private key", found: error.to_owned() })
     }
 
-    /// Signs a record.
-    pub(crate) fn sign(&self, record: &[u8]) -> Result<Signature, IdentityError> {
-        Ok(Signature { signature: hex::encode(self.key.sign(record)?), certificate_pem: self.certificate_pem.clone() })
-    }
-
     /// A request to renew the certificate for the same key: records already signed stay with it.
     pub(crate) fn renewal(&self) -> Result<String, IdentityError> {
         request(&self.key)
@@ -121,6 +116,16 @@ impl Identity {
             .map_err(|error| IdentityError::Malformed { expected: "an X.509 certificate", found: error.to_string() })?;
         let (from, to) = (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
         Ok(from + (to - from) / 3 * 2)
+    }
+}
+
+impl Signer for Identity {
+    fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        self.key.sign(bytes).map_err(|error| error.to_string())
+    }
+
+    fn certificate_pem(&self) -> String {
+        self.certificate_pem.clone()
     }
 }
 
@@ -209,7 +214,7 @@ mod tests {
         keep(&host, &Paths::default(), &key, &answer, &enrolled_as).unwrap();
         let identity = Identity::load(&host, &Paths::default()).unwrap();
         assert_eq!(enrolled(&host, &Paths::default()).unwrap(), enrolled_as);
-        assert!(identity.sign(b"record").unwrap().signature.len() > 100);
+        assert!(Signer::sign(&identity, b"record").unwrap().len() > 60);
         assert!(identity.renew_after().unwrap() > 0);
     }
 }

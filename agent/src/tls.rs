@@ -5,7 +5,8 @@
 use crate::identity::{self, Identity, IdentityError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ pub(crate) enum TlsError {
     /// rustls refused them.
     #[error("tls refused the certificates")]
     Tls(#[from] rustls::Error),
+    /// No client could be verified.
+    #[error("clients cannot be verified")]
+    Verifier(#[from] VerifierBuilderError),
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -43,6 +47,16 @@ pub(crate) fn mutual(identity: &Identity) -> Result<Arc<ClientConfig>, TlsError>
     let config = builder
         .with_root_certificates(roots(&identity.ca_pem)?)
         .with_client_auth_cert(chain, identity.private_key()?)?;
+    Ok(Arc::new(config))
+}
+
+/// For a receiver: shows its certificate, and demands one of the CA from every client.
+pub(crate) fn receiver(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
+    let trusted = Arc::new(roots(&identity.ca_pem)?);
+    let verifier = WebPkiClientVerifier::builder_with_provider(trusted, provider()).build()?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let chain = vec![identity::certificate(&identity.certificate_pem)?];
+    let config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, identity.private_key()?)?;
     Ok(Arc::new(config))
 }
 
