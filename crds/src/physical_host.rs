@@ -181,14 +181,14 @@ pub struct HostInventory {
     #[schemars(range(min = 0))]
     pub memory_mib: i64,
     /// Whole disks.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 1024))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<HostDisk>,
     /// Mounted local filesystems.
-    #[schemars(length(max = 512))]
+    #[schemars(length(max = 1024))]
     pub filesystems: Vec<HostFilesystem>,
     /// Network interfaces.
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub nics: Vec<HostNic>,
     /// Running or failed service units.
