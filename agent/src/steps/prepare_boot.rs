@@ -86,9 +86,8 @@ impl PrepareBoot {
         copy_tree(host, SOURCE, &self.work, 0)?;
         let own = host.text(&format!("{SOURCE}/modules")).unwrap_or_default();
         let modules = format!("{own}\n# added by qianyun-agent\n{}\n", WANTED.join("\n"));
-        host.write(&format!("{}/modules", self.work), modules.as_bytes(), 0o644)?;
-        // `dep` would keep only what today's hardware needs. Read last, so that it stands.
-        host.write(&format!("{}/conf.d/zz-qianyun", self.work), b"MODULES=most\n", 0o644)
+        // Listed modules are added and loaded whatever the host's own choice (`most`, `dep`, `list`) leaves out.
+        host.write(&format!("{}/modules", self.work), modules.as_bytes(), 0o644)
     }
 }
 
