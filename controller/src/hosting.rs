@@ -4,8 +4,11 @@
 //! what is missing. What it starts outlives the controller. A backend decides nothing about the journey.
 
 use futures::future::BoxFuture;
+use qianyun_agent_api::desired::DiskAssignment;
 use sha2::{Digest, Sha256};
 use std::fmt;
+
+pub(crate) mod qemu;
 
 /// The `HostMigration` that volumes, receiver and machine belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,16 +57,6 @@ pub(crate) enum HostingError {
     },
 }
 
-impl HostingError {
-    /// Whether trying again can help without anyone changing anything.
-    pub(crate) fn retryable(&self) -> bool {
-        match self {
-            Self::Refused { .. } => false,
-            Self::Failed { .. } => true,
-        }
-    }
-}
-
 /// What a site can do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Capabilities {
@@ -95,6 +88,8 @@ pub(crate) struct ReceiverSpec {
     pub(crate) listen_address: String,
     /// The volumes it writes.
     pub(crate) volumes: Vec<VolumeSpec>,
+    /// The disk that may be copied to each volume, as the agent is told.
+    pub(crate) disks: Vec<DiskAssignment>,
 }
 
 /// A receiver that listens.
@@ -185,9 +180,6 @@ pub(crate) trait Hosting: Send + Sync {
         migration: &'a MigrationKey,
         spec: &'a MachineSpec,
     ) -> BoxFuture<'a, Result<(), HostingError>>;
-
-    /// The machine does not run when it returns; its overlays stay.
-    fn stop_machine<'a>(&'a self, migration: &'a MigrationKey) -> BoxFuture<'a, Result<(), HostingError>>;
 
     /// What there is. Changes nothing.
     fn observe<'a>(&'a self, migration: &'a MigrationKey) -> BoxFuture<'a, Result<Observed, HostingError>>;
