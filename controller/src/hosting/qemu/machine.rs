@@ -1,0 +1,265 @@
+//! Machines: one QEMU process per migration, on qcow2 overlays of the volumes, on taps of the site's bridges.
+//!
+//! QEMU reads the volumes as backing files and writes the overlays. A machine is started only where no receiver runs,
+//! and never twice: its lock is held by the process itself.
+
+use super::super::{HostingError, MachineSpec, MachineState, MigrationKey, machine_mac};
+use super::process::{Slot, run};
+use super::{failed, make_dir, qmp, sync_dir, volume};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+const QEMU: &str = "qemu-system-x86_64";
+/// `qemu-img create` of an overlay writes a few hundred KiB; `ip` a few bytes to the kernel.
+const QUICK: Duration = Duration::from_secs(30);
+/// QEMU opens its socket before it runs the guest; it has set up its memory by then.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+/// Firmware that really runs on KVM is through its self-test within a second.
+const KVM_PROOF: Duration = Duration::from_secs(10);
+/// It writes 4 KiB about itself; a hundred times that is no firmware.
+const FIRMWARE_BYTES: u64 = 400 * 1024;
+/// More disks or NICs than the slots of a q35 root bus leave free.
+const MAX_DEVICES: usize = 16;
+
+/// Where a machine is made, and how it runs.
+pub(super) struct Machine<'a> {
+    /// Its own directory.
+    pub(super) dir: &'a Path,
+    /// Directory of the volumes.
+    pub(super) volumes: &'a Path,
+    /// `kvm` or `tcg`.
+    pub(super) accelerator: &'static str,
+}
+
+/// `kvm` if a guest really executes on it here, else `tcg`. That `/dev/kvm` is there proves nothing: in a nested
+/// machine it may open and then fail or hang. So the firmware is run through its whole self-test, timers and all.
+pub(super) async fn find_accelerator() -> &'static str {
+    match tokio::time::timeout(KVM_PROOF, firmware_ends_on_kvm()).await {
+        Ok(Ok(true)) => "kvm",
+        Ok(Ok(false) | Err(_)) | Err(_) => "tcg",
+    }
+}
+
+async fn firmware_ends_on_kvm() -> std::io::Result<bool> {
+    let mut command = Command::new(QEMU);
+    command.args(["-accel", "kvm", "-cpu", "host", "-m", "32", "-display", "none", "-nodefaults", "-no-user-config"]);
+    command.args(["-chardev", "stdio,id=debug", "-device", "isa-debugcon,iobase=0x402,chardev=debug"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let Some(output) = child.stdout.take() else { return Ok(false) };
+    let mut lines = BufReader::new(output.take(FIRMWARE_BYTES)).lines();
+    while let Some(line) = lines.next_line().await? {
+        if line.starts_with("No bootable device") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Refuses if a machine was ever made here: its overlays are worth nothing once the volumes below them change.
+pub(super) fn refuse_if_made(dir: &Path) -> Result<(), HostingError> {
+    if !is_made(dir) {
+        return Ok(());
+    }
+    Err(HostingError::Refused {
+        what: format!("the machine in {}", dir.display()),
+        expected: "none, before a receiver writes the volumes".to_owned(),
+        found: "overlays of a machine".to_owned(),
+    })
+}
+
+/// How the machine is.
+pub(super) async fn observe(dir: &Path) -> Result<MachineState, HostingError> {
+    if !is_made(dir) {
+        return Ok(MachineState::Absent);
+    }
+    if !Slot::new(dir).is_taken()? {
+        return Ok(MachineState::Stopped);
+    }
+    Ok(match qmp::execute(dir, "query-status").await {
+        Ok(answer) if answer["running"] == true => MachineState::Running,
+        Ok(answer) => MachineState::Unknown { reason: format!("qemu says {}", answer["status"]) },
+        Err(HostingError::Failed { what, source }) => {
+            MachineState::Unknown { reason: format!("{what} failed: {source}") }
+        }
+        Err(refused @ HostingError::Refused { .. }) => return Err(refused),
+    })
+}
+
+impl Machine<'_> {
+    /// Runs the machine. `no_receiver` is asked once the overlays exist, because a receiver looks for overlays before
+    /// it starts: whichever comes second sees the other.
+    pub(super) async fn ensure(
+        &self,
+        migration: &MigrationKey,
+        spec: &MachineSpec,
+        no_receiver: &(dyn Fn() -> Result<(), HostingError> + Sync),
+    ) -> Result<(), HostingError> {
+        check(spec)?;
+        make_dir(self.dir)?;
+        let slot = Slot::new(self.dir);
+        let Some(free) = slot.take()? else { return Ok(()) };
+        no_receiver()?;
+        let made = self.make_overlays(&spec.volumes).await?;
+        if let Err(refused) = no_receiver() {
+            remove(&made)?;
+            return Err(refused);
+        }
+        for (index, nic) in spec.nics.iter().enumerate() {
+            ensure_tap(&tap_name(self.dir, index), &nic.bridge).await?;
+        }
+        let arguments = self.arguments(migration, spec)?;
+        slot.start(free, Path::new(QEMU), &arguments, &self.dir.join("qemu.log"))?;
+        self.wait_until_started(&slot).await
+    }
+
+    /// Makes the overlays that are missing; gives those that it made.
+    async fn make_overlays(&self, volumes: &[String]) -> Result<Vec<PathBuf>, HostingError> {
+        let mut made = Vec::new();
+        for name in volumes {
+            let (raw, overlay) = (absolute(&volume::path(self.volumes, name)?)?, self.overlay(name));
+            if overlay.exists() {
+                continue;
+            }
+            let fresh = overlay.with_extension("new");
+            let (raw, fresh_text) = (text(&raw)?, text(&fresh)?);
+            run("qemu-img", &["create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", fresh_text], QUICK).await?;
+            std::fs::rename(&fresh, &overlay).map_err(|error| failed("making overlay", &overlay, error))?;
+            sync_dir(&overlay).map_err(|error| failed("making overlay", &overlay, error))?;
+            made.push(overlay);
+        }
+        Ok(made)
+    }
+
+    fn overlay(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.qcow2"))
+    }
+
+    fn arguments(&self, migration: &MigrationKey, spec: &MachineSpec) -> Result<Vec<String>, HostingError> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
+        add("-name", format!("guest=qianyun-{}", short_digest(&migration.to_string())));
+        add("-machine", "q35".to_owned());
+        add("-accel", if self.accelerator == "kvm" { "kvm" } else { "tcg,thread=multi" }.to_owned());
+        add("-cpu", if self.accelerator == "kvm" { "host" } else { "max" }.to_owned());
+        add("-smp", spec.cpus.to_string());
+        add("-m", format!("{}M", spec.memory_mib));
+        add("-uuid", uuid(&format!("qianyun machine {migration}")));
+        add("-display", "none".to_owned());
+        // A boot loader with a graphical menu wants a screen, also where nobody looks.
+        add("-vga", "std".to_owned());
+        add("-chardev", "file,id=console,path=console.log,append=on".to_owned());
+        add("-serial", "chardev:console".to_owned());
+        add("-qmp", format!("unix:{},server=on,wait=off", qmp::SOCKET));
+        add("-device", "virtio-rng-pci".to_owned());
+        for (index, name) in spec.volumes.iter().enumerate() {
+            let file = absolute(&self.overlay(name))?;
+            let file = json!({"driver": "file", "filename": text(&file)?});
+            let node =
+                json!({"driver": "qcow2", "node-name": format!("disk{index}"), "discard": "unmap", "file": file});
+            add("-blockdev", node.to_string());
+            add("-device", format!("virtio-blk-pci,drive=disk{index},serial={name},bootindex={index}"));
+        }
+        for (index, nic) in spec.nics.iter().enumerate() {
+            let tap = tap_name(self.dir, index);
+            add("-netdev", format!("tap,id=net{index},ifname={tap},script=no,downscript=no"));
+            add("-device", format!("virtio-net-pci,netdev=net{index},mac={},romfile=", nic.mac));
+        }
+        arguments.extend(["-nodefaults", "-no-user-config"].map(str::to_owned));
+        Ok(arguments)
+    }
+
+    async fn wait_until_started(&self, slot: &Slot) -> Result<(), HostingError> {
+        let deadline = tokio::time::Instant::now() + STARTED_WITHIN;
+        loop {
+            if qmp::execute(self.dir, "query-status").await.is_ok() {
+                return Ok(());
+            }
+            let ended = !slot.is_taken()?;
+            if ended || tokio::time::Instant::now() >= deadline {
+                let log = std::fs::read_to_string(self.dir.join("qemu.log")).unwrap_or_default();
+                let words = log.lines().last().unwrap_or("its log is empty").to_owned();
+                return Err(failed("starting the machine of", self.dir, words));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn is_made(dir: &Path) -> bool {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.map(|file| file.path()).any(|path| path.extension().is_some_and(|extension| extension == "qcow2"))
+}
+
+fn remove(overlays: &[PathBuf]) -> Result<(), HostingError> {
+    overlays.iter().try_for_each(|path| std::fs::remove_file(path).map_err(|error| failed("removing", path, error)))
+}
+
+/// Everything that goes into QEMU's arguments is checked here, because commas mean something there.
+fn check(spec: &MachineSpec) -> Result<(), HostingError> {
+    let refuse = |what: &str, expected: String, found: String| {
+        Err(HostingError::Refused { what: format!("{what} of the machine of {}", spec.host), expected, found })
+    };
+    for (what, count) in [("disks", spec.volumes.len()), ("nics", spec.nics.len())] {
+        if count > MAX_DEVICES {
+            return refuse(what, format!("at most {MAX_DEVICES}"), count.to_string());
+        }
+    }
+    if spec.volumes.is_empty() {
+        return refuse("disks", "at least 1".to_owned(), "0".to_owned());
+    }
+    for (index, nic) in spec.nics.iter().enumerate() {
+        let mac = machine_mac(&spec.host, index);
+        if nic.mac != mac {
+            return refuse("mac address", mac, nic.mac.clone());
+        }
+    }
+    Ok(())
+}
+
+/// A tap of our own on the site's bridge: QEMU's own helper would have to be setuid.
+async fn ensure_tap(tap: &str, bridge: &str) -> Result<(), HostingError> {
+    let name_fits = (1..=15).contains(&bridge.len()) && !bridge.starts_with('-');
+    if !name_fits || run("ip", &["link", "show", "dev", bridge], QUICK).await.is_err() {
+        return Err(HostingError::Refused {
+            what: "a network of the platform".to_owned(),
+            expected: format!("a linux bridge {bridge:?} where the controller runs"),
+            found: "none of that name; make the bridge or correct the platform's networks".to_owned(),
+        });
+    }
+    if run("ip", &["link", "show", "dev", tap], QUICK).await.is_err() {
+        run("ip", &["tuntap", "add", "dev", tap, "mode", "tap"], QUICK).await?;
+    }
+    run("ip", &["link", "set", "dev", tap, "master", bridge, "up"], QUICK).await.map(drop)
+}
+
+/// Interface names have 15 bytes at most.
+fn tap_name(dir: &Path, index: usize) -> String {
+    format!("qy{}{index}", &short_digest(&dir.display().to_string())[..10])
+}
+
+fn short_digest(text: &str) -> String {
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+}
+
+/// A UUID of `name`, the same every time (version 8 of RFC 9562: by a rule of our own).
+fn uuid(name: &str) -> String {
+    let mut b = Sha256::digest(name.as_bytes());
+    b[6] = (b[6] & 0x0f) | 0x80;
+    b[8] = (b[8] & 0x3f) | 0x80;
+    let h = hex::encode(&b[..16]);
+    format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, HostingError> {
+    std::path::absolute(path).map_err(|error| failed("finding", path, error))
+}
+
+fn text(path: &Path) -> Result<&str, HostingError> {
+    path.to_str().ok_or_else(|| failed("naming", path, "expected a path in utf-8"))
+}
