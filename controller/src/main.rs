@@ -1,6 +1,34 @@
 //! The controller: reconcilers, the agents' gateway, and the hosting backend, in one process.
 
+mod args;
+mod ca;
+#[cfg(test)]
+mod fake_api;
 mod gateway;
+mod health;
 mod hosting;
+mod lease;
+mod probe;
+mod reconcile;
+mod record;
+mod run;
+mod telemetry;
+mod world;
 
-fn main() {}
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    // Before anything talks: kube, the gateway and rcgen all use this one provider.
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match installed.map_err(|_| anyhow::anyhow!("a crypto provider is installed already")).and_then(|()| run::run(args))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            eprintln!("qianyun-controller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
