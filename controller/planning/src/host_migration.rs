@@ -25,7 +25,7 @@ use crate::reason::{Obstacle, Reason, Verdict};
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
-use qianyun_crds::{GateName, HostIntent, HostMigration};
+use qianyun_crds::{DiskPhase, GateName, HostIntent, HostMigration};
 
 /// A report older than this says nothing about now; see `gate/replication_in_sync.rs`.
 const REPORT_FRESH_MS: u64 = 60_000;
@@ -114,7 +114,7 @@ impl Host<'_> {
         if let Some(plan) = self.without_receiver() {
             return plan;
         }
-        Plan::act(self.set(HostIntent::Replicate), WaitingOn::AgentReport { host })
+        Plan::act(self.set(HostIntent::Replicate), WaitingOn::Copy { host, phase: DiskPhase::Idle })
     }
 
     /// What to do where no receiver listens; `None` where one does.
@@ -136,6 +136,10 @@ impl Host<'_> {
         if let Some(obstacle) = self.must_stop() {
             return Plan::act(self.set(HostIntent::Idle), WaitingOn::Gate(obstacle));
         }
+        // Not known: what runs goes on, nothing is started anew.
+        if let Some(obstacle) = first_obstacle(&[GateName::DualApproved], self.facts, self.now) {
+            return Plan::wait(WaitingOn::Gate(obstacle));
+        }
         if let Some(plan) = self.without_receiver() {
             return plan;
         }
@@ -151,10 +155,10 @@ impl Host<'_> {
             return Plan::wait(WaitingOn::Resumption);
         }
         if let Some(obstacle) = self.obstacle(Step::Cutover) {
-            return Plan::wait(match obstacle.reason {
-                Reason::NotInSync { host, phase } => WaitingOn::Copy { host, phase },
-                reason => WaitingOn::Gate(Obstacle { reason, ..obstacle }),
-            });
+            if let Reason::NotInSync { host, phase } = obstacle.reason {
+                return Plan::wait(WaitingOn::Copy { host, phase });
+            }
+            return Plan::wait(WaitingOn::Gate(obstacle));
         }
         self.begin_attempt()
     }

@@ -14,7 +14,7 @@ use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use qianyun_crds::{CutoverDecision, DecisionKind, GateName, HostIntent, SourceCutover};
+use qianyun_crds::{CutoverDecision, DecisionKind, DiskPhase, GateName, HostIntent, SourceCutover};
 
 /// Of the freeze, this much must be left when the commit is written: docs/design/0001 fixes it. It covers the write to the
 /// API server and the agent's hearing of it.
@@ -115,7 +115,7 @@ impl Host<'_> {
         }
         match self.must_stop() {
             Some(obstacle) => Plan::act(self.set(HostIntent::Idle), WaitingOn::Gate(obstacle)),
-            None => Plan::act(self.set(HostIntent::Replicate), WaitingOn::AgentReport { host }),
+            None => Plan::act(self.set(HostIntent::Replicate), WaitingOn::Copy { host, phase: DiskPhase::Idle }),
         }
     }
 
@@ -179,12 +179,16 @@ impl Host<'_> {
             return self.abort(&AbortReason::TooLate { left_ms });
         }
         if let Some(obstacle) = self.obstacle(Step::Commit) {
-            return match &obstacle.reason {
-                Reason::NoRecord { host } if *host != self.host.name => {
-                    Plan::wait(WaitingOn::OtherVotes { host: self.name(), others: host.clone() })
-                }
-                _ if obstacle.known => self.abort(&AbortReason::Gate(obstacle)),
-                _ => Plan::wait(WaitingOn::Gate(obstacle)),
+            if let Reason::NoRecord { host } = &obstacle.reason
+                && *host != self.host.name
+            {
+                return Plan::wait(WaitingOn::OtherVotes { host: self.name(), others: host.clone() });
+            }
+            let closed = obstacle.known;
+            return if closed {
+                self.abort(&AbortReason::Gate(obstacle))
+            } else {
+                Plan::wait(WaitingOn::Gate(obstacle))
             };
         }
         if let Some(other) = self.facts.hosts.iter().find(|h| !self.is_as_far(h)) {
@@ -216,7 +220,9 @@ impl Host<'_> {
     }
 
     fn abort(&self, reason: &AbortReason) -> Plan {
-        self.written(DecisionKind::Abort, None, reason.words().en, None)
+        // The schema takes 1,024 bytes; a give-up's message comes from outside.
+        let words = reason.words().en.chars().take(250).collect();
+        self.written(DecisionKind::Abort, None, words, None)
     }
 
     fn written(

@@ -28,9 +28,10 @@ impl Host<'_> {
         if let Err(verdict) = host_fenced(self.host, self.now) {
             let known = matches!(verdict, Verdict::Closed(_));
             let reason = verdict.reason().cloned()?;
-            let on = match reason {
-                crate::Reason::FenceNotAcknowledged { .. } => WaitingOn::FenceAcknowledgement { host },
-                reason => WaitingOn::Gate(Obstacle { gate: GateName::SourceFenced, known, reason }),
+            let on = if matches!(reason, crate::Reason::FenceNotAcknowledged { .. }) {
+                WaitingOn::FenceAcknowledgement { host }
+            } else {
+                WaitingOn::Gate(Obstacle { gate: GateName::SourceFenced, known, reason })
             };
             return Some(Plan::wait(on));
         }

@@ -214,9 +214,10 @@ impl Reason {
             Reason::SourceAnswers { host, what } => {
                 words(format!("the source of {host} still answers: {what}"), format!("{host} 源端仍在应答:{what}"))
             }
-            Reason::SilentTooShort { host, seconds, needed_seconds } => words(
-                format!("the source of {host} has been silent for {seconds} s, {needed_seconds} s are required"),
-                format!("{host} 源端已静默 {seconds} 秒,要求 {needed_seconds} 秒"),
+            // Without the seconds that have passed: a sentence that changes each second would be written each second.
+            Reason::SilentTooShort { host, needed_seconds, .. } => words(
+                format!("the source of {host} has to be silent for {needed_seconds} s before anything is launched"),
+                format!("{host} 源端须先静默 {needed_seconds} 秒方可启动云主机"),
             ),
             Reason::TargetNotRunning { host } => {
                 words(format!("the machine for {host} does not run"), format!("{host} 的云主机未运行"))
