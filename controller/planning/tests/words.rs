@@ -1,0 +1,148 @@
+//! Every reason and everything that can be waited for has a sentence in both languages, written by a person.
+
+use qianyun_crds::{DiskPhase, GateName, Party};
+use qianyun_planning::host_migration::AbortReason;
+use qianyun_planning::reason::{Asked, Obstacle};
+use qianyun_planning::report::Words;
+use qianyun_planning::{Reason, WaitingOn};
+
+fn reasons() -> Vec<Reason> {
+    let s = || "db1".to_string();
+    let at = "2026-11-23T14:00:00Z".parse().unwrap();
+    let asked = [
+        Asked::Policy,
+        Asked::Plan,
+        Asked::Platform,
+        Asked::System,
+        Asked::Department,
+        Asked::Host,
+        Asked::Approvals,
+        Asked::Permission,
+        Asked::FreeStorage,
+        Asked::SourceSilence,
+        Asked::Machine,
+        Asked::RecordCheck,
+    ];
+    let mut all: Vec<Reason> = asked.into_iter().map(|what| Reason::NotKnown { what }).collect();
+    all.extend([
+        Reason::NotFound { what: Asked::Host, name: s() },
+        Reason::SystemNotOnPlan { plan: s() },
+        Reason::PlanNotIssued { have: 1, need: 2, missing: s(), party: Party::SmartCityOffice },
+        Reason::PlanReturned { by: s(), opinion: s() },
+        Reason::SystemNotDeclared,
+        Reason::HostNotDeclared { host: s() },
+        Reason::HostOfAnotherSystem { host: s(), system: s() },
+        Reason::HostNeverReported { host: s() },
+        Reason::InventoryTooOld { host: s(), days: 40, limit_days: 30 },
+        Reason::CheckBlocks { host: s(), check: s(), observed: s(), required: s(), party: Party::Department },
+        Reason::CheckNotKnown { host: s(), check: s(), party: Party::Department },
+        Reason::NoHosts,
+        Reason::NamedTwice { what: "probe", name: s() },
+        Reason::HostTaken { host: s(), migration: s() },
+        Reason::DiskNotFound { host: s(), volume: s(), serial: s() },
+        Reason::DiskSizeDiffers { host: s(), volume: s(), expected: 1, found: 2 },
+        Reason::DiskLeftOut { host: s(), disk: s() },
+        Reason::VolumeTooSmall { host: s(), volume: s(), volume_bytes: 1, disk_bytes: 2 },
+        Reason::NetworkNotFound { host: s(), network: s() },
+        Reason::NicNotFound { host: s(), nic: s() },
+        Reason::PlatformTooSmall { what: "CPUs", needed: 2, available: 1 },
+        Reason::WindowReversed,
+        Reason::NoProbes,
+        Reason::SystemNotGraded,
+        Reason::PlatformLevelTooLow { level: 2, needed: 3 },
+        Reason::AssessmentOverdue { due: s() },
+        Reason::NotConfirmed { party: Party::Department },
+        Reason::ApprovalsMissing { have: 1, need: 2, missing: s(), party: Party::SmartCityOffice },
+        Reason::Returned { by: s(), opinion: s() },
+        Reason::SchemeEdited { host: s() },
+        Reason::TooFewApprovers { found: 1 },
+        Reason::NotReplicating { host: s() },
+        Reason::NotInSync { host: s(), phase: DiskPhase::InitialCopy },
+        Reason::AgentSilent { host: s(), seconds: 90 },
+        Reason::WindowNotYet { start: at },
+        Reason::WindowOver { end: at },
+        Reason::WindowTooShort { left_seconds: 10, needed_seconds: 90 },
+        Reason::NoRecord { host: s() },
+        Reason::RecordRefused { host: s(), found: s() },
+        Reason::NotCommitted { host: s() },
+        Reason::FenceNotAcknowledged { host: s() },
+        Reason::SourceAnswers { host: s(), what: s() },
+        Reason::SilentTooShort { host: s(), seconds: 1, needed_seconds: 5 },
+        Reason::TargetNotRunning { host: s() },
+        Reason::TargetNotAdapted { host: s(), message: String::new() },
+        Reason::TargetNotAdapted { host: s(), message: s() },
+        Reason::ProbeNotPassed { probe: s(), found: s() },
+        Reason::ProbeOverdue { probe: s(), found: s(), deadline_seconds: 60 },
+        Reason::CutoverNotConfirmed,
+        Reason::ConfirmationOfAnotherDigest { digest: s() },
+    ]);
+    all
+}
+
+fn waitings() -> Vec<WaitingOn> {
+    let host = || "db1".to_string();
+    let at = "2026-11-23T14:00:00Z".parse().unwrap();
+    let obstacle = Obstacle { gate: GateName::HostsReady, known: true, reason: Reason::NoHosts };
+    vec![
+        WaitingOn::Gate(obstacle),
+        WaitingOn::Resumption,
+        WaitingOn::AgentReport { host: host() },
+        WaitingOn::LocalPermission { host: host(), refusal: host() },
+        WaitingOn::Journey { host: host() },
+        WaitingOn::Volumes { host: host() },
+        WaitingOn::Receiver { host: host(), trouble: String::new() },
+        WaitingOn::Receiver { host: host(), trouble: "no room".into() },
+        WaitingOn::Copy { host: host(), phase: DiskPhase::CatchingUp },
+        WaitingOn::Vote { host: host() },
+        WaitingOn::OtherVotes { host: host(), others: host() },
+        WaitingOn::NextAttempt { host: host(), at, why: host() },
+        WaitingOn::NewWindow { host: host(), attempts: 3, why: host() },
+        WaitingOn::SourceResumption { host: host() },
+        WaitingOn::FenceAcknowledgement { host: host() },
+        WaitingOn::ReceiverStop { host: host() },
+        WaitingOn::EarlierHosts { host: host(), earlier: host() },
+        WaitingOn::Launch { host: host() },
+        WaitingOn::Arrival { host: host() },
+        WaitingOn::Probes { host: host() },
+        WaitingOn::TrialEnd { date: "2027-02-23".into() },
+    ]
+}
+
+fn assert_written_by_a_person(words: &Words) {
+    assert!(words.en.is_ascii() && words.en.len() > 10, "{words:?}");
+    assert!(words.zh.chars().filter(|c| !c.is_ascii()).count() > 3, "{words:?}");
+    assert!(!words.en.contains(" { "), "a program's form of a value: {words:?}");
+}
+
+#[test]
+fn every_reason_has_a_sentence_in_both_languages() {
+    for reason in reasons() {
+        assert_written_by_a_person(&reason.words());
+    }
+}
+
+#[test]
+fn everything_waited_for_has_a_sentence_in_both_languages_and_a_name_that_fits_the_api() {
+    for on in waitings() {
+        assert_written_by_a_person(&on.words());
+        let name = on.name();
+        assert!(name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+    }
+}
+
+#[test]
+fn every_abort_has_a_sentence_in_both_languages() {
+    let obstacle = Obstacle { gate: GateName::InWindow, known: true, reason: Reason::NoHosts };
+    for reason in [
+        AbortReason::Suspended,
+        AbortReason::Gate(obstacle),
+        AbortReason::GivenUp { message: String::new() },
+        AbortReason::GivenUp { message: "postgresql did not stop".into() },
+        AbortReason::Thawed,
+        AbortReason::TooLate { left_ms: 900 },
+        AbortReason::OtherHost { host: "web1".into() },
+        AbortReason::NoVote { seconds: 300 },
+    ] {
+        assert_written_by_a_person(&reason.words());
+    }
+}

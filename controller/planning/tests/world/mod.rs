@@ -1,0 +1,335 @@
+//! A small world for the planner's tests: objects of one department, two servers with simulated agents, a hosting site that
+//! does what it is told, and a controller that plans and carries out. No clock: time passes when a test says so.
+#![allow(dead_code, unused_imports)]
+// Each test program uses a part of it.
+
+mod objects;
+mod server;
+
+pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE};
+pub(crate) use server::{Server, Stage};
+
+use jiff::{Timestamp, ToSpan};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use qianyun_crds::{
+    Approval, ApprovalSpec, ApprovalSubject, CloudPlatform, CutoverConfirmation, Decision, Department, GateName,
+    HostIntent, HostMigration, HostMigrationSpec, InformationSystem, MigrationPlan, PolicyProfile, SubjectKind,
+    SystemMigration,
+};
+use qianyun_planning::action::{Action, Plan};
+use qianyun_planning::facts::{
+    ApprovalFact, Authorisation, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver, Silence,
+};
+use qianyun_planning::{host_migration, lint, system_migration};
+use std::collections::BTreeSet;
+
+/// The world.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) migration: SystemMigration,
+    pub(crate) plan: MigrationPlan,
+    pub(crate) policy: Known<PolicyProfile>,
+    pub(crate) platform: CloudPlatform,
+    pub(crate) system: InformationSystem,
+    pub(crate) department: Department,
+    pub(crate) approvals: Vec<Approval>,
+    /// People who do not hold their role any more.
+    pub(crate) denied: BTreeSet<String>,
+    /// Whether permissions can be asked.
+    pub(crate) authoriser_up: bool,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) epoch: i64,
+}
+
+impl World {
+    /// One server, nothing decided, the window opening in ten minutes.
+    pub(crate) fn new() -> Self {
+        Self::with_servers(&["db1"])
+    }
+
+    pub(crate) fn with_servers(names: &[&str]) -> Self {
+        let now: Timestamp = "2026-11-23T14:00:00Z".parse().unwrap();
+        World {
+            now,
+            migration: objects::migration(names, now),
+            plan: objects::plan(),
+            policy: Known::Is(objects::policy()),
+            platform: objects::platform(),
+            system: objects::system(),
+            department: objects::department(),
+            approvals: Vec::new(),
+            denied: BTreeSet::new(),
+            authoriser_up: true,
+            servers: names.iter().map(|n| Server::new(n, now)).collect(),
+            epoch: 7,
+        }
+    }
+
+    /// As [`World::new`], with everything signed.
+    pub(crate) fn approved(names: &[&str]) -> Self {
+        let mut world = Self::with_servers(names);
+        world.sign_all();
+        world
+    }
+
+    pub(crate) fn sign_all(&mut self) {
+        for (role, person) in APPROVERS {
+            self.decide(GateName::PlanIssued, role, person, Decision::Approve);
+        }
+        self.decide(GateName::DepartmentConfirmed, "department", "dept-li", Decision::Approve);
+        for (role, person) in APPROVERS {
+            self.decide(GateName::DualApproved, role, person, Decision::Approve);
+        }
+    }
+
+    pub(crate) fn digest(&self) -> String {
+        qianyun_crds::scheme_digest("uid-scheme", &self.migration.spec).unwrap()
+    }
+
+    pub(crate) fn plan_digest(&self) -> String {
+        qianyun_crds::plan_digest("uid-plan", &self.plan.spec).unwrap()
+    }
+
+    /// A person decides on what they read a moment ago.
+    pub(crate) fn decide(&mut self, gate: GateName, role: &str, person: &str, decision: Decision) {
+        let of_plan = gate == GateName::PlanIssued;
+        let digest = if of_plan { self.plan_digest() } else { self.digest() };
+        self.decide_on(gate, role, person, decision, &digest);
+    }
+
+    pub(crate) fn decide_on(&mut self, gate: GateName, role: &str, person: &str, decision: Decision, digest: &str) {
+        let of_plan = gate == GateName::PlanIssued;
+        let name = format!("a{:03}", self.approvals.len());
+        let mut approval = Approval::new(
+            &name,
+            ApprovalSpec {
+                gate,
+                role: role.into(),
+                subject: ApprovalSubject {
+                    kind: if of_plan { SubjectKind::MigrationPlan } else { SubjectKind::SystemMigration },
+                    name: if of_plan { "plan-2026".into() } else { "civil-registry".into() },
+                    uid: if of_plan { "uid-plan".into() } else { "uid-scheme".into() },
+                },
+                digest: digest.into(),
+                decision,
+                opinion: (decision == Decision::Return).then(|| "the rollback is not described".to_string()),
+                approved_by: person.into(),
+            },
+        );
+        approval.metadata.namespace = Some(NAMESPACE.into());
+        approval.metadata.creation_timestamp = Some(Time(self.now));
+        self.approvals.push(approval);
+    }
+
+    pub(crate) fn confirm(&mut self) {
+        let digest = self.digest();
+        self.migration.spec.confirmation = Some(CutoverConfirmation { by: AUTHOR.into(), digest });
+    }
+
+    pub(crate) fn edit(&mut self) {
+        self.migration.spec.scheme.summary.push_str(" (edited)");
+    }
+
+    pub(crate) fn pass(&mut self, seconds: i64) {
+        self.now = self.now.checked_add(seconds.seconds()).unwrap();
+    }
+
+    pub(crate) fn server(&mut self, name: &str) -> &mut Server {
+        self.servers.iter_mut().find(|s| s.name == name).unwrap()
+    }
+
+    /// Everything as the controller would observe it.
+    pub(crate) fn facts(&self) -> Facts {
+        let approvals = self.approvals.iter().map(|approval| ApprovalFact {
+            approval: approval.clone(),
+            authorised: match (self.authoriser_up, self.denied.contains(&approval.spec.approved_by)) {
+                (false, _) => Authorisation::Unknown,
+                (true, true) => Authorisation::Denied,
+                (true, false) => Authorisation::Allowed,
+            },
+        });
+        Facts {
+            migration: self.migration.clone(),
+            digest: self.digest(),
+            plan: Known::Is(self.plan.clone()),
+            plan_digest: self.plan_digest(),
+            policy: self.policy.clone(),
+            platform: Known::Is(self.platform.clone()),
+            system: Known::Is(self.system.clone()),
+            department: Known::Is(self.department.clone()),
+            approvals: Known::Is(approvals.collect()),
+            free_storage_bytes: Known::Is(1 << 40),
+            hosts: self.servers.iter().map(|s| self.host_facts(s)).collect(),
+            epoch: self.epoch,
+        }
+    }
+
+    fn host_facts(&self, server: &Server) -> HostFacts {
+        let committed = server
+            .journey
+            .as_ref()
+            .is_some_and(|j| j.status.as_ref().and_then(|s| s.cutover.as_ref()).is_some_and(|c| c.decision.is_some()));
+        HostFacts {
+            name: server.name.clone(),
+            host: Known::Is(server.physical.clone()),
+            journey: server.journey.clone().map_or(Known::Absent, Known::Is),
+            disks_in_scheme: 1,
+            claimed_by: server.claimed_by.clone(),
+            agent: server.heard(self.now),
+            arrival: server.arrival(),
+            hosting: HostingFacts {
+                volumes: if server.volumes { Known::Is(()) } else { Known::Absent },
+                receiver: server.receiver.clone(),
+                machine: server.machine,
+            },
+            silence: match (committed, server.silent_since()) {
+                (false, _) => Silence::Unknown,
+                (true, Some(since)) => Silence::Since(since),
+                (true, None) => Silence::Answers("agent".into()),
+            },
+            probes: server.probes.clone(),
+        }
+    }
+
+    /// Plans the whole system. Panics where a plan breaks a rule of `lint`.
+    pub(crate) fn plans(&self) -> Vec<(String, Plan)> {
+        let facts = self.facts();
+        let mut plans = vec![("system".to_string(), system_migration::plan(&facts, self.now))];
+        for host in &facts.hosts {
+            plans.push((host.name.clone(), host_migration::plan(&facts, &host.name, self.now)));
+        }
+        for (name, plan) in &plans {
+            assert_eq!(lint::check(&facts, plan, self.now), None, "plan of {name}: {plan:?}");
+        }
+        plans
+    }
+
+    /// One round of the controller: plan, write what was seen, carry out. Returns what was carried out.
+    pub(crate) fn reconcile(&mut self) -> Vec<Action> {
+        let mut done = Vec::new();
+        let names: Vec<String> =
+            std::iter::once("system".to_string()).chain(self.servers.iter().map(|s| s.name.clone())).collect();
+        for name in names {
+            let Some((_, plan)) = self.plans().into_iter().find(|(n, _)| *n == name) else { continue };
+            self.write_status(&name, &plan);
+            for action in plan.actions {
+                self.carry_out(&action);
+                done.push(action);
+            }
+        }
+        done
+    }
+
+    pub(crate) fn write_status(&mut self, name: &str, plan: &Plan) {
+        let facts = self.facts();
+        if name == "system" {
+            self.migration.status = Some(system_migration::status(&facts, plan.waiting.as_ref(), self.now));
+        } else {
+            let status = host_migration::status(&facts, name, plan.waiting.as_ref(), self.now);
+            if let Some(journey) = self.server(name).journey.as_mut() {
+                journey.status = status;
+            }
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, action: &Action) {
+        let now = self.now;
+        let probes: Vec<String> = self.migration.spec.scheme.probes.iter().map(|p| p.name.clone()).collect();
+        let server = self.server(action.host());
+        match action {
+            Action::CreateJourney { host, digest } => {
+                server.journey.get_or_insert_with(|| journey(host, digest));
+            }
+            Action::SetIntent { intent, attempt, digest, .. } => {
+                let spec = &mut server.journey.as_mut().unwrap().spec;
+                (spec.intent, spec.attempt) = (*intent, *attempt);
+                spec.scheme_digest.clone_from(digest);
+            }
+            Action::EnsureVolumes { .. } => server.volumes = true,
+            Action::EnsureReceiver { .. } => {
+                server.receiver = Receiver::Ready { address: "10.77.0.1:7000".into(), name: "s1.receiver".into() };
+            }
+            Action::StopReceiver { .. } => server.receiver = Receiver::Absent,
+            Action::Decide { decision, not_after, .. } => {
+                if not_after.is_none_or(|limit| now <= limit) {
+                    let status = server.journey.as_mut().unwrap().status.as_mut().unwrap();
+                    let cutover = status.cutover.as_mut().unwrap();
+                    assert_eq!(cutover.decision.as_ref().filter(|d| d.attempt == decision.attempt), None);
+                    cutover.decision = Some(decision.clone());
+                }
+            }
+            Action::EnsureTarget { .. } => server.machine = Machine::Running,
+            Action::RunProbes { .. } => {
+                let serves = server.serves_from_cloud();
+                let result = |name: &String| ProbeFact {
+                    name: name.clone(),
+                    passed: serves,
+                    at: now,
+                    message: if serves { "connected".into() } else { "refused".into() },
+                };
+                server.probes = probes.iter().map(result).collect();
+            }
+        }
+    }
+
+    /// A second passes: agents hear what they are to be, act, report; then the controller has a round.
+    pub(crate) fn tick(&mut self) -> Vec<Action> {
+        self.pass(1);
+        let now = self.now;
+        for server in &mut self.servers {
+            server.step(now);
+        }
+        self.reconcile()
+    }
+
+    /// Ticks until nothing is done for five seconds; at most ten minutes.
+    pub(crate) fn settle(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..600 {
+            quiet = if self.tick().is_empty() { quiet + 1 } else { 0 };
+            if quiet >= 15 {
+                return;
+            }
+        }
+    }
+
+    /// Ticks until `done` holds; panics after an hour.
+    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&World) -> bool) {
+        for _ in 0..3600 {
+            if done(self) {
+                return;
+            }
+            self.tick();
+        }
+        panic!("never: {what}; {:?}", self.plans());
+    }
+
+    pub(crate) fn intent(&self, name: &str) -> Option<HostIntent> {
+        self.servers.iter().find(|s| s.name == name)?.journey.as_ref().map(|j| j.spec.intent)
+    }
+
+    /// The invariant of the whole product.
+    pub(crate) fn assert_never_two_sides(&self) {
+        for server in &self.servers {
+            let target = server.machine == Machine::Running;
+            assert!(!(server.serves_users() && target), "two sides of {} are active: {server:?}", server.name);
+        }
+    }
+}
+
+fn journey(host: &str, digest: &str) -> HostMigration {
+    let mut journey = HostMigration::new(
+        &format!("civil-registry.{host}"),
+        HostMigrationSpec {
+            migration_ref: "civil-registry".into(),
+            host_ref: host.into(),
+            scheme_digest: digest.into(),
+            intent: HostIntent::Idle,
+            session: 1,
+            attempt: 0,
+        },
+    );
+    journey.metadata.namespace = Some(NAMESPACE.into());
+    journey
+}
