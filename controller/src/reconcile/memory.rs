@@ -1,0 +1,113 @@
+//! What is remembered between two looks. Nothing that safety rests on: a new leader begins with none of it.
+
+use crate::gateway::agents::HostKey;
+use crate::hosting::MigrationKey;
+use jiff::Timestamp;
+use qianyun_planning::facts::{Authorisation, ProbeFact};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an answer about a permission is taken as it was, where nothing irreversible rests on it.
+const PERMISSION_FRESH: Duration = Duration::from_secs(15);
+
+/// Whose permission.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Holder {
+    pub(super) namespace: String,
+    pub(super) person: String,
+    pub(super) role: String,
+}
+
+/// The memory of one leadership.
+#[derive(Default)]
+pub(crate) struct Memory {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    permissions: HashMap<Holder, (Authorisation, Instant)>,
+    volumes: HashMap<MigrationKey, String>,
+    trouble: HashMap<MigrationKey, String>,
+    probes: HashMap<MigrationKey, Vec<ProbeFact>>,
+    silent: HashMap<HostKey, Timestamp>,
+    written: HashMap<MigrationKey, Instant>,
+}
+
+impl Memory {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was answered about a permission a moment ago.
+    pub(super) fn permission(&self, holder: &Holder) -> Option<Authorisation> {
+        let inner = self.inner();
+        inner.permissions.get(holder).filter(|(_, at)| at.elapsed() < PERMISSION_FRESH).map(|(answer, _)| *answer)
+    }
+
+    /// Keeps an answer. What is not known is asked again next time.
+    pub(super) fn keep_permission(&self, holder: Holder, answer: Authorisation) {
+        let mut inner = self.inner();
+        inner.permissions.retain(|_, (_, at)| at.elapsed() < PERMISSION_FRESH);
+        match answer {
+            Authorisation::Allowed | Authorisation::Denied => {
+                inner.permissions.insert(holder, (answer, Instant::now()));
+            }
+            Authorisation::Unknown => {}
+        }
+    }
+
+    /// Whether the volumes of a journey were made for this digest.
+    pub(super) fn has_volumes(&self, journey: &MigrationKey, digest: &str) -> bool {
+        self.inner().volumes.get(journey).is_some_and(|made| made == digest)
+    }
+
+    /// The volumes of a journey were made for this digest.
+    pub(super) fn keep_volumes(&self, journey: MigrationKey, digest: String) {
+        self.inner().volumes.insert(journey, digest);
+    }
+
+    /// Why the site last refused or failed for a journey.
+    pub(super) fn trouble(&self, journey: &MigrationKey) -> Option<String> {
+        self.inner().trouble.get(journey).cloned()
+    }
+
+    /// The site refused or failed; `None` once it worked.
+    pub(super) fn keep_trouble(&self, journey: &MigrationKey, trouble: Option<String>) {
+        match trouble {
+            Some(text) => self.inner().trouble.insert(journey.clone(), text),
+            None => self.inner().trouble.remove(journey),
+        };
+    }
+
+    /// The newest probe results.
+    pub(super) fn probes(&self, journey: &MigrationKey) -> Vec<ProbeFact> {
+        self.inner().probes.get(journey).cloned().unwrap_or_default()
+    }
+
+    /// New probe results.
+    pub(super) fn keep_probes(&self, journey: MigrationKey, probes: Vec<ProbeFact>) {
+        self.inner().probes.insert(journey, probes);
+    }
+
+    /// Nothing of a source answered just now; returns since when that is so.
+    pub(super) fn silent(&self, host: &HostKey, now: Timestamp) -> Timestamp {
+        *self.inner().silent.entry(host.clone()).or_insert(now)
+    }
+
+    /// Something of a source answered.
+    pub(super) fn not_silent(&self, host: &HostKey) {
+        self.inner().silent.remove(host);
+    }
+
+    /// How long ago the status of a journey was written.
+    pub(super) fn written_ago(&self, journey: &MigrationKey) -> Duration {
+        self.inner().written.get(journey).map_or(Duration::MAX, Instant::elapsed)
+    }
+
+    /// The status of a journey was written.
+    pub(super) fn keep_written(&self, journey: MigrationKey) {
+        self.inner().written.insert(journey, Instant::now());
+    }
+}
