@@ -1,0 +1,33 @@
+//! `SystemMigration`: makes the journeys of its hosts, and says where the whole stands. Touches no host itself.
+
+mod apply;
+pub(super) mod observe;
+mod status;
+
+use super::Context;
+use super::driver::{Later, LookError};
+use super::permission::Freshness;
+use qianyun_crds::SystemMigration;
+use qianyun_planning::{lint, system_migration};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A net under the wake-ups: plan, policy, platform and servers do not wake it.
+const AGAIN: Duration = Duration::from_secs(10);
+/// While hosts are under way, people watch.
+const AGAIN_SOON: Duration = Duration::from_secs(3);
+
+/// One look.
+pub(super) async fn reconcile(migration: Arc<SystemMigration>, ctx: Arc<Context>) -> Result<Later, LookError> {
+    let now = (ctx.clock)();
+    let facts = observe::facts(&ctx, &migration, Freshness::Recent).await?;
+    let plan = system_migration::plan(&facts, now);
+    status::write(&ctx, &facts, &plan, now).await?;
+    let what = || format!("the migration {}", facts.migration.metadata.name.clone().unwrap_or_default());
+    match lint::check(&facts, &plan, now) {
+        Some(rule) => return Err(LookError::Refused { what: what(), rule }),
+        None => apply::carry_out(&ctx, &facts, &plan).await?,
+    }
+    let under_way = facts.hosts.iter().any(|h| h.journey.get().is_some());
+    Ok(Later(if under_way { AGAIN_SOON } else { AGAIN }))
+}

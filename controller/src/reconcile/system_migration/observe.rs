@@ -1,0 +1,145 @@
+//! Gathers everything that is known about one system's migration.
+
+use crate::reconcile::Context;
+use crate::reconcile::driver::LookError;
+use crate::reconcile::host_migration::observe as host;
+use crate::reconcile::permission::{Freshness, judge_all};
+use crate::world::{Source, all, city, local};
+use kube::ResourceExt;
+use qianyun_crds::{Approval, HostMigration, MigrationPlan, PolicyProfile, SubjectKind, SystemMigration};
+use qianyun_planning::facts::{ApprovalFact, Facts, HostFacts, Known};
+
+/// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
+pub(crate) async fn facts(
+    ctx: &Context,
+    migration: &SystemMigration,
+    freshness: Freshness,
+) -> Result<Facts, LookError> {
+    let source = source_of(freshness);
+    let namespace = migration.namespace().unwrap_or_default();
+    let migration = match local(ctx, &ctx.stores().migrations, &namespace, &migration.name_any(), source).await {
+        Known::Is(newer) => newer,
+        Known::Absent | Known::Unknown => {
+            return Err(LookError::Missing { what: format!("the migration {namespace}/{}", migration.name_any()) });
+        }
+    };
+    let spec = &migration.spec;
+    let digest = qianyun_crds::scheme_digest(&migration.uid().unwrap_or_default(), spec)
+        .map_err(|source| LookError::Digest { what: "the scheme".to_string(), source })?;
+    let (plan, plan_digest, policy) = plan_and_policy(ctx, &spec.plan_ref, source).await?;
+    let platform = city(ctx, &ctx.stores().platforms, &spec.platform_ref, source).await;
+    let system = local(ctx, &ctx.stores().systems, &namespace, &spec.system_ref, source).await;
+    let department = match &system {
+        Known::Is(system) => city(ctx, &ctx.stores().departments, &system.spec.department_ref, source).await,
+        Known::Absent => Known::Absent,
+        Known::Unknown => Known::Unknown,
+    };
+    let approvals = approvals(ctx, &migration, freshness).await;
+    let free_storage_bytes = free_storage(ctx).await;
+    let hosts = hosts(ctx, &migration, &digest, source).await;
+    let epoch = ctx.epoch_number();
+    Ok(Facts {
+        digest,
+        plan,
+        plan_digest,
+        policy,
+        platform,
+        system,
+        department,
+        approvals,
+        free_storage_bytes,
+        hosts,
+        epoch,
+        migration,
+    })
+}
+
+/// Where facts of a freshness are read.
+pub(crate) fn source_of(freshness: Freshness) -> Source {
+    match freshness {
+        Freshness::Recent => Source::Watch,
+        Freshness::Now => Source::Server,
+    }
+}
+
+type PlanAndPolicy = (Known<MigrationPlan>, String, Known<PolicyProfile>);
+
+async fn plan_and_policy(ctx: &Context, name: &str, source: Source) -> Result<PlanAndPolicy, LookError> {
+    let plan = city(ctx, &ctx.stores().plans, name, source).await;
+    let (digest, policy) = match &plan {
+        Known::Is(found) => {
+            let digest = qianyun_crds::plan_digest(&found.uid().unwrap_or_default(), &found.spec)
+                .map_err(|source| LookError::Digest { what: "the plan".to_string(), source })?;
+            (digest, city(ctx, &ctx.stores().policies, &found.spec.policy_ref, source).await)
+        }
+        Known::Absent => (String::new(), Known::Absent),
+        Known::Unknown => (String::new(), Known::Unknown),
+    };
+    Ok((plan, digest, policy))
+}
+
+/// Decisions that name the migration, from its own namespace, and those that name its plan, from any.
+async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshness) -> Known<Vec<ApprovalFact>> {
+    let (name, namespace) = (migration.name_any(), migration.namespace());
+    let concerns = |approval: &Approval| {
+        let subject = &approval.spec.subject;
+        match subject.kind {
+            SubjectKind::SystemMigration => subject.name == name && approval.namespace() == namespace,
+            SubjectKind::MigrationPlan => subject.name == migration.spec.plan_ref,
+        }
+    };
+    match all(ctx, &ctx.stores().approvals, None, source_of(freshness)).await {
+        Known::Is(list) => Known::Is(judge_all(ctx, list.into_iter().filter(concerns).collect(), freshness).await),
+        Known::Absent => Known::Absent,
+        Known::Unknown => Known::Unknown,
+    }
+}
+
+async fn free_storage(ctx: &Context) -> Known<u64> {
+    match ctx.hosting.capabilities().await {
+        Ok(can) => Known::Is(can.free_storage_bytes),
+        Err(error) => {
+            tracing::warn!(%error, "the site does not say what it can hold");
+            Known::Unknown
+        }
+    }
+}
+
+/// Hosts of the scheme, in its order, then those that were begun and are in it no longer.
+async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source: Source) -> Vec<HostFacts> {
+    let namespace = migration.namespace().unwrap_or_default();
+    let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source).await;
+    let mut names: Vec<String> = Vec::new();
+    let begun = journeys.get().into_iter().flatten().filter(|j| j.spec.migration_ref == migration.name_any());
+    let listed = migration.spec.scheme.hosts.iter().map(|h| h.host_ref.clone());
+    for name in listed.chain(begun.map(|j| j.spec.host_ref.clone())) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let looks = names.iter().map(|name| {
+        let journey = journey_of(&journeys, migration, name);
+        let claimed_by = claimed_by(&journeys, migration, name);
+        host::facts(ctx, migration, digest, name, journey, claimed_by, source)
+    });
+    futures::future::join_all(looks).await
+}
+
+fn journey_of(journeys: &Known<Vec<HostMigration>>, migration: &SystemMigration, host: &str) -> Known<HostMigration> {
+    match journeys {
+        Known::Is(list) => {
+            let mine = |j: &&HostMigration| j.spec.migration_ref == migration.name_any() && j.spec.host_ref == host;
+            list.iter().find(mine).cloned().map_or(Known::Absent, Known::Is)
+        }
+        Known::Absent => Known::Absent,
+        Known::Unknown => Known::Unknown,
+    }
+}
+
+/// Another migration that has the host in hand.
+fn claimed_by(journeys: &Known<Vec<HostMigration>>, migration: &SystemMigration, host: &str) -> Option<String> {
+    let idle = qianyun_crds::HostIntent::Idle;
+    let name = migration.name_any();
+    let other = |j: &&HostMigration| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
+    journeys.get()?.iter().find(other).map(|j| j.spec.migration_ref.clone())
+}
