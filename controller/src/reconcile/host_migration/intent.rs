@@ -1,0 +1,137 @@
+//! Translates what a journey says into what the agent is told. Nothing is handed out that cannot be said whole.
+
+use crate::hosting::machine_mac;
+use crate::reconcile::Context;
+use crate::world;
+use kube::ResourceExt;
+use qianyun_agent_api::desired::{
+    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, Intent, QuiesceUnit, ReplicateIntent,
+    ResumeIntent, ServeIntent,
+};
+use qianyun_agent_api::inventory::DiskIdentity;
+use qianyun_crds::{HostDisk, HostIntent, HostMigration, PhysicalHost, SchemeDisk, SchemeHost, SystemMigration};
+use qianyun_planning::Facts;
+use qianyun_planning::facts::{HostFacts, Receiver};
+
+/// Tells the agent what its host is to be, from the journey as it stands.
+pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
+    let Some(host) = facts.host(host) else { return };
+    let Some(journey) = host.journey.get() else { return };
+    let key = world::host_key(journey);
+    match intent(ctx, facts, host, journey) {
+        Some(intent) => ctx.agents.set_desired(&key, intent),
+        None => {
+            tracing::warn!(host = %key, intent = ?journey.spec.intent, "cannot be said whole yet; nothing new is handed out")
+        }
+    }
+}
+
+fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration) -> Option<Intent> {
+    let attempt = u32::try_from(journey.spec.attempt).ok()?;
+    let scheme = facts.scheme_host(&host.name);
+    Some(match journey.spec.intent {
+        HostIntent::Idle => Intent::Idle {},
+        HostIntent::Replicate => Intent::Replicate(replicate(facts, host, journey)?),
+        HostIntent::Cutover => Intent::Cutover(CutoverIntent {
+            attempt,
+            replicate: replicate(facts, host, journey)?,
+            quiesce: quiesce(scheme?),
+            freeze_limit_ms: freeze_limit_ms(facts),
+            arrival: arrival_plan(scheme?, journey),
+        }),
+        HostIntent::Resume => {
+            Intent::Resume(ResumeIntent { attempt, replicate: replicate_again(ctx, facts, host, journey) })
+        }
+        HostIntent::Fence => {
+            let decision = host.decision()?;
+            Intent::Fence(FenceIntent { attempt, record_digest: decision.record_digest.clone()? })
+        }
+        HostIntent::Serve => Intent::Serve(ServeIntent { units: scheme?.serve_units.clone() }),
+    })
+}
+
+fn replicate(facts: &Facts, host: &HostFacts, journey: &HostMigration) -> Option<ReplicateIntent> {
+    let recorded = journey.status.as_ref().and_then(|s| s.receiver.as_ref());
+    let (receiver_address, receiver_name) = match &host.hosting.receiver {
+        Receiver::Ready { address, name } => (address.clone(), name.clone()),
+        Receiver::Absent | Receiver::Failed(_) | Receiver::Starting | Receiver::Unknown => {
+            (recorded?.address.clone(), recorded?.name.clone())
+        }
+    };
+    Some(ReplicateIntent {
+        session: u64::try_from(journey.spec.session).ok()?,
+        scheme_digest: journey.spec.scheme_digest.clone(),
+        receiver_address,
+        receiver_name,
+        disks: disks(&facts.migration, host.host.get()?)?,
+        max_bytes_per_second: 0,
+    })
+}
+
+/// How to go on after an abort: as before it. Where that is not known any more, with no disk: the services come back all
+/// the same, and the next look says what to copy.
+fn replicate_again(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration) -> ReplicateIntent {
+    let told = ctx.agents.desired(&world::host_key(journey)).map(|d| d.intent);
+    let before = match told {
+        Some(Intent::Replicate(r)) => Some(r),
+        Some(Intent::Cutover(c)) => Some(c.replicate),
+        Some(Intent::Resume(r)) => Some(r.replicate),
+        Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => None,
+    };
+    let before = before.filter(|r| r.scheme_digest == journey.spec.scheme_digest);
+    before.or_else(|| replicate(facts, host, journey)).unwrap_or_else(|| ReplicateIntent {
+        session: u64::try_from(journey.spec.session).unwrap_or(1),
+        scheme_digest: journey.spec.scheme_digest.clone(),
+        receiver_address: String::new(),
+        receiver_name: String::new(),
+        disks: Vec::new(),
+        max_bytes_per_second: 0,
+    })
+}
+
+/// The disks of a host as the agent has to find them; `None` while the inventory does not show each of them.
+pub(super) fn disks(migration: &SystemMigration, host: &PhysicalHost) -> Option<Vec<DiskAssignment>> {
+    let name = host.name_any();
+    let scheme = migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name)?;
+    let found = &host.status.as_ref()?.inventory.as_ref()?.disks;
+    scheme.disks.iter().map(|wanted| assignment(wanted, found)).collect()
+}
+
+fn assignment(wanted: &SchemeDisk, found: &[HostDisk]) -> Option<DiskAssignment> {
+    let fits = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+    let named = !wanted.serial.is_empty() || !wanted.wwn.is_empty();
+    let disk = found.iter().find(|d| named && fits(&wanted.serial, &d.serial) && fits(&wanted.wwn, &d.wwn))?;
+    Some(DiskAssignment {
+        volume: wanted.volume.clone(),
+        identity: DiskIdentity {
+            serial: disk.serial.clone(),
+            wwn: disk.wwn.clone(),
+            size_bytes: u64::try_from(disk.size_bytes).ok()?,
+            logical_block_bytes: u32::try_from(disk.logical_block_bytes).ok()?,
+            table_id: disk.table_id.clone(),
+        },
+    })
+}
+
+fn quiesce(scheme: &SchemeHost) -> Vec<QuiesceUnit> {
+    let unit = |step: &qianyun_crds::QuiesceStep| QuiesceUnit {
+        unit: step.unit.clone(),
+        deadline_ms: u64::try_from(step.deadline_seconds).unwrap_or(0) * 1000,
+    };
+    scheme.quiesce.iter().map(unit).collect()
+}
+
+fn freeze_limit_ms(facts: &Facts) -> u64 {
+    // The schema bounds it to 5..=60 s; where the policy cannot be read just now, the design's own budget.
+    let seconds = facts.policy.get().map_or(30, |p| p.spec.numbers.freeze_limit_seconds);
+    u64::try_from(seconds.clamp(5, 60)).unwrap_or(30) * 1000
+}
+
+fn arrival_plan(scheme: &SchemeHost, journey: &HostMigration) -> ArrivalPlan {
+    let host = world::host_key(journey).to_string();
+    let nic = |(index, nic): (usize, &qianyun_crds::TargetNic)| ArrivalNic {
+        mac: machine_mac(&host, index),
+        takes_name: nic.takes_place_of.clone(),
+    };
+    ArrivalPlan { nics: scheme.target.nics.iter().enumerate().map(nic).collect() }
+}
