@@ -1,0 +1,206 @@
+//! Says what a host is, from what its agent said.
+
+use super::observe::Found;
+use crate::gateway::agents::Inventoried;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use qianyun_agent_api::check::{CheckResult, Outcome};
+use qianyun_agent_api::inventory::{FirmwareMode, Inventory};
+use qianyun_crds::{
+    CheckOutcome, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory, HostListener,
+    HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
+};
+use qianyun_planning::calendar::{seconds_between, to_second};
+use qianyun_planning::report::{condition, length};
+
+/// `lastSeen` and the age beside it are written at most this often.
+const SEEN_EVERY_SECONDS: i64 = 60;
+/// An agent that has been silent longer than three long polls is not connected.
+const CONNECTED_SECONDS: i64 = 60;
+/// Of lists that can be long, this much is shown; the rest is on the host.
+const SHOWN: usize = 256;
+/// Longest text.
+const TEXT_CHARS: usize = 250;
+
+/// The status of a host.
+pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> PhysicalHostStatus {
+    let before = host.status.clone().unwrap_or_default();
+    let generation = host.metadata.generation;
+    let heard = found.source.as_ref().map(|h| to_second(h.wall));
+    let last_seen = last_seen(before.last_seen.as_ref().map(|t| t.0), heard);
+    let newest = heard.or(last_seen);
+    let silent_seconds = newest.map(|at| seconds_between(at, now));
+    let connected = heard.is_some() && silent_seconds.is_some_and(|s| s <= CONNECTED_SECONDS);
+    let inventoried = found.inventory.as_deref();
+    let checks = inventoried.map_or_else(|| before.checks.clone(), |i| i.checks.iter().map(check).collect());
+    let issues = checks.iter().filter(|c| stands_in_the_way(c.outcome)).count();
+    let has_inventory = inventoried.is_some() || before.inventory.is_some();
+    let ready = has_inventory && !checks.is_empty() && issues == 0;
+    let words = if issues > 0 { format!("{issues} checks stand in the way") } else { String::new() };
+    PhysicalHostStatus {
+        observed_generation: generation,
+        seen: Some(silent_seconds.map_or_else(|| "never".to_string(), age)),
+        last_seen: last_seen.map(Time),
+        agent_version: found.source.as_ref().map(|h| text(&h.report.agent_version)).or(before.agent_version),
+        ready: Some(match (has_inventory, issues) {
+            (false, _) => "Unknown".to_string(),
+            (true, 0) => "Ready".to_string(),
+            (true, n) => format!("{n} issues"),
+        }),
+        custody: Some(if found.retired { CustodyState::Retired } else { CustodyState::InService }),
+        inventory: inventoried.map(|i| inventory(&i.inventory)).or(before.inventory),
+        inventory_at: inventoried.map(|i| Time(taken(i, before.inventory_at.as_ref()))).or(before.inventory_at),
+        checks,
+        conditions: vec![
+            condition(
+                &before.conditions,
+                "Ready",
+                Some(ready),
+                if ready { "NoCheckBlocks" } else { "ChecksBlock" },
+                &words,
+                generation,
+                now,
+            ),
+            condition(
+                &before.conditions,
+                "AgentConnected",
+                Some(connected),
+                if connected { "Connected" } else { "HeartbeatMissed" },
+                "",
+                generation,
+                now,
+            ),
+            condition(
+                &before.conditions,
+                "Inventoried",
+                Some(has_inventory),
+                if has_inventory { "Inventoried" } else { "Collecting" },
+                "",
+                generation,
+                now,
+            ),
+        ],
+    }
+}
+
+/// The time of the last report, held for a minute, so that a status is not written for each of them.
+fn last_seen(before: Option<Timestamp>, heard: Option<Timestamp>) -> Option<Timestamp> {
+    match (before, heard) {
+        (Some(before), Some(heard)) if seconds_between(before, heard) < SEEN_EVERY_SECONDS => Some(before),
+        (before, heard) => heard.or(before),
+    }
+}
+
+/// An age in steps that change at most once a minute.
+fn age(seconds: i64) -> String {
+    if seconds < SEEN_EVERY_SECONDS { "1m".to_string() } else { length(seconds) }
+}
+
+/// When an inventory was taken; one that says the same again counts as taken again once an hour, not more often.
+fn taken(inventoried: &Inventoried, before: Option<&Time>) -> Timestamp {
+    let new = to_second(inventoried.wall);
+    before.map(|t| t.0).filter(|old| (0..3600).contains(&seconds_between(*old, new))).unwrap_or(new)
+}
+
+fn stands_in_the_way(outcome: CheckOutcome) -> bool {
+    match outcome {
+        CheckOutcome::Block | CheckOutcome::Unknown => true,
+        CheckOutcome::Pass | CheckOutcome::Info | CheckOutcome::Warn => false,
+    }
+}
+
+fn check(check: &CheckResult) -> HostCheck {
+    HostCheck {
+        id: text(&check.id),
+        title: text(&check.title.en),
+        outcome: match check.outcome {
+            Outcome::Pass => CheckOutcome::Pass,
+            Outcome::Info => CheckOutcome::Info,
+            Outcome::Warn => CheckOutcome::Warn,
+            Outcome::Block => CheckOutcome::Block,
+            Outcome::Unknown => CheckOutcome::Unknown,
+        },
+        observed: text(&check.observed),
+        required: text(&check.required),
+        fix: check.fix.en.chars().take(1000).collect(),
+        fix_zh: check.fix.zh.chars().take(1000).collect(),
+        // Whatever a check finds, it finds on the department's machine.
+        who: Party::Department,
+    }
+}
+
+fn inventory(found: &Inventory) -> HostInventory {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    HostInventory {
+        hostname: text(&found.os.hostname),
+        vendor: text(&found.hardware.vendor),
+        model: text(&found.hardware.model),
+        serial: text(&found.hardware.serial),
+        arch: text(&found.hardware.arch),
+        firmware: match found.boot.firmware {
+            FirmwareMode::Bios => HostFirmware::Bios,
+            FirmwareMode::Uefi => HostFirmware::Uefi,
+        },
+        os_name: text(&found.os.name),
+        kernel: text(&found.os.kernel),
+        cpus: i64::from(found.hardware.cpus),
+        memory_mib: number(found.hardware.memory_bytes >> 20),
+        disks: found.disks.iter().take(SHOWN).map(disk).collect(),
+        filesystems: found
+            .filesystems
+            .iter()
+            .take(SHOWN)
+            .map(|f| HostFilesystem {
+                mount: text(&f.mount),
+                kind: text(&f.kind),
+                disk: text(&f.disk),
+                size_bytes: number(f.size_bytes),
+                free_bytes: number(f.free_bytes),
+            })
+            .collect(),
+        nics: found.nics.iter().take(SHOWN).map(nic).collect(),
+        units: found
+            .units
+            .iter()
+            .take(SHOWN)
+            .map(|u| HostUnit { name: text(&u.name), state: text(&u.state) })
+            .collect(),
+        listeners: found
+            .listeners
+            .iter()
+            .take(SHOWN)
+            .map(|l| HostListener {
+                protocol: text(&l.protocol),
+                address: text(&l.address),
+                port: i32::from(l.port),
+                process: text(&l.process),
+            })
+            .collect(),
+    }
+}
+
+fn disk(disk: &qianyun_agent_api::inventory::Disk) -> HostDisk {
+    HostDisk {
+        name: text(&disk.name),
+        serial: text(&disk.identity.serial),
+        wwn: text(&disk.identity.wwn),
+        size_bytes: i64::try_from(disk.identity.size_bytes).unwrap_or(i64::MAX),
+        logical_block_bytes: i64::from(disk.identity.logical_block_bytes),
+        table_id: text(&disk.identity.table_id),
+        model: text(&disk.model),
+        stack: disk.stack.iter().take(SHOWN).map(|s| text(s)).collect(),
+    }
+}
+
+fn nic(nic: &qianyun_agent_api::inventory::Nic) -> HostNic {
+    HostNic {
+        name: text(&nic.name),
+        mac: text(&nic.mac),
+        driver: text(&nic.driver),
+        addresses: nic.addresses.iter().take(SHOWN).map(|a| text(a)).collect(),
+    }
+}
+
+fn text(text: &str) -> String {
+    text.chars().take(TEXT_CHARS).collect()
+}
