@@ -1,0 +1,30 @@
+//! Looks who joined with an enrolment.
+
+use crate::reconcile::Context;
+use crate::world::{Source, all, local};
+use kube::ResourceExt;
+use qianyun_crds::{HostEnrollment, InformationSystem};
+use qianyun_planning::facts::Known;
+
+/// What is known beside the enrolment.
+pub(super) struct Found {
+    /// Names of the hosts that joined; `None` if not known.
+    pub(super) hosts: Option<Vec<String>>,
+    /// The system that they join.
+    pub(super) system: Known<InformationSystem>,
+}
+
+/// Looks.
+pub(super) async fn observe(ctx: &Context, enrollment: &HostEnrollment) -> Found {
+    let namespace = enrollment.namespace().unwrap_or_default();
+    let name = enrollment.name_any();
+    let hosts = all(ctx, &ctx.stores().hosts, Some(&namespace), Source::Watch).await;
+    let hosts = hosts.get().map(|list| {
+        let mut names: Vec<String> =
+            list.iter().filter(|h| h.spec.enrollment_ref == name).map(ResourceExt::name_any).collect();
+        names.sort();
+        names
+    });
+    let system = local(ctx, &ctx.stores().systems, &namespace, &enrollment.spec.system_ref, Source::Watch).await;
+    Found { hosts, system }
+}
