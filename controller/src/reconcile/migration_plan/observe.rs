@@ -1,0 +1,53 @@
+//! Gathers what is known about a plan: its policy, the decisions on it, and how far each of its systems is.
+
+use crate::reconcile::Context;
+use crate::reconcile::driver::LookError;
+use crate::reconcile::permission::{Freshness, judge_all};
+use crate::world::{Source, all, city, local};
+use kube::ResourceExt;
+use qianyun_crds::{Approval, MigrationPlan, PlannedSystem, SubjectKind};
+use qianyun_planning::facts::{ApprovalFact, Known};
+use qianyun_planning::plan_status::{PlanFacts, PlannedSystemFacts};
+
+/// The facts about a plan.
+pub(crate) async fn facts(ctx: &Context, plan: &MigrationPlan) -> Result<PlanFacts, LookError> {
+    let digest = qianyun_crds::plan_digest(&plan.uid().unwrap_or_default(), &plan.spec)
+        .map_err(|source| LookError::Digest { what: "the plan".to_string(), source })?;
+    let policy = city(ctx, &ctx.stores().policies, &plan.spec.policy_ref, Source::Watch).await;
+    let approvals = approvals(ctx, plan).await;
+    let systems = plan.spec.systems.iter().map(|planned| system(ctx, planned));
+    let systems = futures::future::join_all(systems).await;
+    Ok(PlanFacts { plan: plan.clone(), digest, policy, approvals, systems })
+}
+
+async fn approvals(ctx: &Context, plan: &MigrationPlan) -> Known<Vec<ApprovalFact>> {
+    let name = plan.name_any();
+    let names_it = |a: &Approval| a.spec.subject.kind == SubjectKind::MigrationPlan && a.spec.subject.name == name;
+    match all(ctx, &ctx.stores().approvals, None, Source::Watch).await {
+        Known::Is(list) => {
+            let list = list.into_iter().filter(names_it).collect();
+            Known::Is(judge_all(ctx, list, Freshness::Recent).await)
+        }
+        Known::Absent => Known::Absent,
+        Known::Unknown => Known::Unknown,
+    }
+}
+
+async fn system(ctx: &Context, planned: &PlannedSystem) -> PlannedSystemFacts {
+    let system = local(ctx, &ctx.stores().systems, &planned.namespace, &planned.name, Source::Watch).await;
+    let department = match &system {
+        Known::Is(s) => city(ctx, &ctx.stores().departments, &s.spec.department_ref, Source::Watch).await,
+        Known::Absent | Known::Unknown => Known::Unknown,
+    };
+    let migrations = all(ctx, &ctx.stores().migrations, Some(&planned.namespace), Source::Watch).await;
+    let mine = migrations.get().into_iter().flatten().filter(|m| m.spec.system_ref == planned.name);
+    PlannedSystemFacts {
+        phase: mine.filter_map(|m| m.status.as_ref()?.phase).max(),
+        department: department.get().map(|d| d.spec.kind),
+        exists: match system {
+            Known::Is(_) => Known::Is(()),
+            Known::Absent => Known::Absent,
+            Known::Unknown => Known::Unknown,
+        },
+    }
+}
