@@ -70,7 +70,11 @@ impl Work {
             Action::Freeze => self.freeze()?,
             Action::FinalPass => return Ok(Done::Signed(self.engine.finalise(&self.record_context()?)?)),
             Action::Thaw => self.thaw()?,
-            Action::StartServices => self.quiesce()?.undo(host)?,
+            Action::StartServices => {
+                // Where the watchdog was first, the engine still has to be told that the freeze is over.
+                self.thaw()?;
+                self.quiesce()?.undo(host)?;
+            }
             Action::PowerOff => self.engine.power_off()?,
             Action::AdaptNetwork => {
                 let armed = self.armed.as_ref().ok_or(WorkError::Missing("adapting the network", "a plan"))?;

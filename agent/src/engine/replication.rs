@@ -1,0 +1,240 @@
+//! The engine over real disks: replication sessions, and the freeze that goes with their end.
+//!
+//! It owns what dies with the process: the session and the freeze. It decides nothing; the agent's loop does.
+
+use super::{Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
+use crate::host::Host;
+use crate::identity::Identity;
+use crate::paths::Paths;
+use crate::receive::engine_identity;
+use crate::tls;
+use qianyun_agent_api::desired::ReplicateIntent;
+use qianyun_agent_api::record::{Signature, SignedRecord};
+use qianyun_agent_api::report::{DiskProgress, ReplicationState};
+use qianyun_replication::progress::ReplicationState as EngineState;
+use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
+use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
+use qianyun_replication_io::mounts;
+use qianyun_replication_io::source::{self, Replication, SourceConfig};
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Connections to the receiver: two fill a gigabit on two cores, and leave the server to its users.
+const LANES: u16 = 2;
+
+/// Sessions and freezes of this process.
+pub(crate) struct Disks {
+    host: Arc<dyn Host>,
+    paths: Paths,
+    runtime: Handle,
+    session: Mutex<Option<Session>>,
+    frozen: Mutex<Option<Held>>,
+}
+
+struct Session {
+    number: u64,
+    replication: Arc<Replication>,
+}
+
+struct Held {
+    since: Instant,
+    freeze: freezer::Frozen,
+}
+
+fn held<T>(lock: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error and its causes, as one sentence.
+fn sentence(error: &dyn Error) -> EngineError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    EngineError(text)
+}
+
+fn state(state: EngineState) -> ReplicationState {
+    match state {
+        EngineState::Idle => ReplicationState::Idle,
+        EngineState::InitialCopy => ReplicationState::InitialCopy,
+        EngineState::CatchingUp => ReplicationState::CatchingUp,
+        EngineState::InSync => ReplicationState::InSync,
+        EngineState::Suspect => ReplicationState::Suspect,
+        EngineState::Verifying => ReplicationState::Verifying,
+        EngineState::Final => ReplicationState::Final,
+        EngineState::Committed => ReplicationState::Committed,
+    }
+}
+
+fn progress(disk: &source::DiskProgress) -> DiskProgress {
+    let found = &disk.progress;
+    DiskProgress {
+        volume: disk.volume.clone(),
+        state: state(found.state),
+        size_bytes: found.size_bytes,
+        read_bytes: found.counters.read_bytes,
+        skipped_bytes: found.counters.skipped_bytes,
+        zero_bytes: found.counters.zero_bytes,
+        sent_bytes: found.counters.sent_bytes,
+        wire_bytes: found.counters.wire_bytes,
+        remaining_bytes: found.remaining_bytes,
+        send_bytes_per_second: found.send_bytes_per_second,
+        change_bytes_per_second: found.change_bytes_per_second,
+        lag_ms: found.lag_ms,
+        eta_low_seconds: found.eta_seconds.map(|(low, _)| low),
+        eta_high_seconds: found.eta_seconds.map(|(_, high)| high),
+        message: disk.message.clone(),
+    }
+}
+
+fn signed(record: engine_record::SignedRecord) -> SignedRecord {
+    let signature =
+        |made: engine_record::Signature| Signature { signature: made.signature, certificate_pem: made.certificate_pem };
+    SignedRecord { record: record.record, source: signature(record.source), target: signature(record.target) }
+}
+
+impl Disks {
+    /// Sessions run on `runtime`, which must have several threads.
+    pub(crate) fn new(host: Arc<dyn Host>, paths: Paths, runtime: Handle) -> Self {
+        Self { host, paths, runtime, session: Mutex::default(), frozen: Mutex::default() }
+    }
+
+    fn replication(&self) -> Result<Arc<Replication>, EngineError> {
+        match held(&self.session).as_ref() {
+            Some(session) => Ok(session.replication.clone()),
+            None => Err(EngineError("no replication session runs".into())),
+        }
+    }
+
+    /// When the watchdog thaws.
+    fn deadline(&self) -> Result<Instant, EngineError> {
+        self.still_frozen()?;
+        let remaining = held(&self.frozen).as_ref().map(|held| held.freeze.remaining()).unwrap_or_default();
+        Ok(Instant::now() + remaining)
+    }
+
+    /// Whether the kernel still holds every filesystem: asked before anything is built on it.
+    fn still_frozen(&self) -> Result<(), EngineError> {
+        match held(&self.frozen).as_ref() {
+            Some(held) => held.freeze.check().map_err(|error| sentence(&error)),
+            None => Err(EngineError("the filesystems are not frozen".into())),
+        }
+    }
+}
+
+impl Engine for Disks {
+    fn start(
+        &self,
+        intent: &ReplicateIntent,
+        disks: &[SourceDisk],
+        max_bytes_per_second: u64,
+    ) -> Result<(), EngineError> {
+        self.stop()?;
+        let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
+        let open = |disk: &SourceDisk| {
+            let leaf = LeafDisk::find(&engine_identity(&disk.identity)).map_err(|error| sentence(&error))?;
+            Ok(source::SourceDisk { volume: disk.volume.clone(), disk: leaf })
+        };
+        let config = SourceConfig {
+            session: intent.session,
+            receiver_address: intent.receiver_address.clone(),
+            receiver_name: intent.receiver_name.clone(),
+            tls: tls::mutual(&identity).map_err(|error| sentence(&error))?,
+            disks: disks.iter().map(open).collect::<Result<Vec<_>, EngineError>>()?,
+            lanes: LANES,
+            max_bytes_per_second,
+        };
+        let replication = Replication::start(config).map_err(|error| sentence(&error))?;
+        *held(&self.session) = Some(Session { number: intent.session, replication: Arc::new(replication) });
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), EngineError> {
+        let session = held(&self.session).take();
+        let replication = session.and_then(|session| Arc::into_inner(session.replication));
+        if let Some(replication) = replication {
+            self.runtime.block_on(replication.stop());
+        }
+        Ok(())
+    }
+
+    fn following(&self) -> Option<Following> {
+        let lock = held(&self.session);
+        let session = lock.as_ref()?;
+        let disks: Vec<DiskProgress> = session.replication.progress().iter().map(progress).collect();
+        let in_sync = disks.iter().all(|disk| disk.state == ReplicationState::InSync);
+        Some(Following { session: session.number, in_sync, disks })
+    }
+
+    fn freeze(&self, limit: Duration) -> Result<(), EngineError> {
+        self.replication()?.prepare_final().map_err(|error| sentence(&error))?;
+        let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
+        let freezable: Vec<_> = mounts.into_iter().filter(mounts::Mount::is_freezable).collect();
+        let prepared = Freezer::new().prepare(&freezable, limit).map_err(|error| sentence(&error))?;
+        let since = Instant::now();
+        let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
+        *held(&self.frozen) = Some(Held { since, freeze });
+        Ok(())
+    }
+
+    fn frozen(&self) -> Option<Frozen> {
+        let lock = held(&self.frozen);
+        let held = lock.as_ref()?;
+        let remaining = held.freeze.remaining();
+        // At the deadline the watchdog thaws; from then on this is no freeze to build on.
+        (!remaining.is_zero())
+            .then(|| Frozen { elapsed_ms: millis(held.since.elapsed()), remaining_ms: millis(remaining) })
+    }
+
+    fn finalise(&self, context: &RecordContext) -> Result<SignedRecord, EngineError> {
+        let replication = self.replication()?;
+        let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
+        let deadline = self.deadline()?;
+        let disks = self.runtime.block_on(replication.finalise(deadline)).map_err(|error| sentence(&error))?;
+        let record = CutoverRecord {
+            attempt: context.attempt,
+            disks,
+            epoch: context.epoch,
+            frozen_unix_ms: context.frozen_unix_ms,
+            host: context.host.clone(),
+            scheme_digest: context.scheme_digest.clone(),
+            session: context.session,
+            verified_unix_ms: self.host.now_unix_ms(),
+            version: RECORD_VERSION,
+        };
+        let signing = replication.sign_record(&record, &identity, deadline);
+        let record = self.runtime.block_on(signing).map_err(|error| sentence(&error))?;
+        // What was read is what is on the disk only if nothing could write in between.
+        self.still_frozen()?;
+        Ok(signed(record))
+    }
+
+    fn thaw(&self) -> Result<(), EngineError> {
+        match held(&self.frozen).take() {
+            Some(held) => held.freeze.thaw().map(drop).map_err(|error| sentence(&error)),
+            // Another process froze; its watchdog has thawed when that process ended.
+            None => Ok(()),
+        }
+    }
+
+    fn resume(&self) -> Result<(), EngineError> {
+        if let Some(session) = held(&self.session).as_ref() {
+            session.replication.resume();
+        }
+        Ok(())
+    }
+
+    fn power_off(&self) -> Result<(), EngineError> {
+        Err(sentence(&power_off_now()))
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
