@@ -64,6 +64,7 @@ pub(crate) fn cargo_deny(layout: &Layout) -> Result<()> {
     ensure_tool(layout, "cargo-deny", &key, |to| {
         say(format!("build cargo-deny {CARGO_DENY} (minutes the first time)"));
         let root = layout.cargo_target.join("cargo-deny");
+        // Not optimised: it runs for seconds, and so it builds in half the time.
         Run::new("cargo")
             .args([
                 "install",
