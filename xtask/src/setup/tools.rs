@@ -70,6 +70,7 @@ pub(crate) fn cargo_deny(layout: &Layout) -> Result<()> {
                 "install",
                 "--quiet",
                 "--locked",
+                "--debug",
                 "cargo-deny",
                 "--version",
                 CARGO_DENY,
