@@ -175,6 +175,15 @@ impl Drained {
     }
 }
 
+/// Sectors written or discarded on a disk since arming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Seen by the tracker.
+    pub traced_sectors: u64,
+    /// Counted by the kernel.
+    pub counted_sectors: u64,
+}
+
 struct Tracked {
     disk: LeafDisk,
     audit: Audit,
@@ -256,6 +265,14 @@ impl Tracker {
         let path = device::block_dir(self.disks[disk].disk.name()).join("inflight");
         let text = device::read_text(&path)?;
         Ok(audit::writes_in_flight(&text).ok_or_else(|| device::malformed(&path, "two numbers", &text))?)
+    }
+
+    /// What was traced and what was counted on a disk since arming, by its place in the order of arming. Equal when asked
+    /// right after a [`Self::settle`] without doubts.
+    pub fn counts(&mut self, disk: usize) -> Result<Counts, TrackerError> {
+        let sample = self.sample(disk)?;
+        let counted = self.disks[disk].audit.counted_since_arming(sample);
+        Ok(Counts { traced_sectors: sample.traced_after, counted_sectors: counted })
     }
 
     /// As [`Self::drain`], after every disk was seen at rest with sums that agree exactly: for use under a freeze. Repeat

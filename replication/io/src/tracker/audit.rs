@@ -65,6 +65,11 @@ impl Audit {
         self.bounds = *now.start().min(self.bounds.start())..=*now.end().max(self.bounds.end());
     }
 
+    /// Sectors that the kernel has counted since arming, as far as the difference is known.
+    pub(crate) fn counted_since_arming(&self, sample: Sample) -> u64 {
+        u64::try_from(i128::from(sample.counted) - self.bounds.start()).unwrap_or(0)
+    }
+
     /// Judges a sample; one from a disk at rest makes the difference exact for all that follow.
     pub(crate) fn judge(&mut self, sample: Sample) -> Verdict {
         let now = sample.difference();
