@@ -1,7 +1,7 @@
 //! Calls that some code must not make: `unwrap` in production, `unsafe` outside the one crate that talks to the kernel,
 //! clocks, files and chance in the pure crates, pauses in tests.
 
-use super::source::{line_of, words};
+use super::source::{Source, line_of, words};
 use super::{Complaint, Tree};
 
 /// The one folder with `unsafe`.
@@ -21,8 +21,8 @@ const IMPURE: &[(&str, &str)] = &[
     ("std::process", "leave programs to the callers"),
 ];
 
-/// The one place where tests may pause: between two looks at a level, under a deadline.
-const WAITING: &str = "tests/src/wait.rs";
+/// A test may rest this long between two looks at a level. Longer pauses hope that something has happened meanwhile.
+const LONGEST_REST_MS: u64 = 50;
 
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -46,13 +46,28 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
                 }
             }
         }
-        if source.path != std::path::Path::new(WAITING) {
-            let tests = &source.tests_only();
-            for at in words(tests, "sleep").filter(|at| tests[at + "sleep".len()..].starts_with('(')) {
-                let what = format!("a pause in a test: wait on a level with a deadline, as {WAITING} does");
-                complaints.push(Complaint::line(&source.path, line_of(tests, at), what));
-            }
-        }
+        complaints.extend(pauses(source));
     }
     complaints
+}
+
+/// Sleeps in tests whose length is written out and too long.
+fn pauses(source: &Source) -> Vec<Complaint> {
+    let text = source.tests_only();
+    let sleeps = words(&text, "sleep").filter(|at| text[at + "sleep".len()..].starts_with('('));
+    let long = sleeps.filter(|at| {
+        let line = text[*at..].lines().next().unwrap_or_default();
+        line.contains("from_secs") || milliseconds(line).is_some_and(|found| found > LONGEST_REST_MS)
+    });
+    long.map(|at| {
+        let what = format!("a pause in a test: wait on a level with a deadline, rest at most {LONGEST_REST_MS} ms");
+        Complaint::line(&source.path, line_of(&text, at), what)
+    })
+    .collect()
+}
+
+/// The number in `from_millis(…)`.
+fn milliseconds(line: &str) -> Option<u64> {
+    let (_, after) = line.split_once("from_millis(")?;
+    after.split(')').next()?.replace('_', "").parse().ok()
 }
