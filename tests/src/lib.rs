@@ -2,6 +2,9 @@
 //! and a witness outside it. It never mocks a part that the tests are about, and never leaves a run's processes, namespaces
 //! or loop devices behind.
 
+pub mod cluster;
+pub mod controller;
+pub mod demo;
 pub mod file_shelf;
 pub mod machine;
 pub mod office_image;

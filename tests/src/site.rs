@@ -69,11 +69,7 @@ impl Site {
     /// A program that will run inside. `nsenter` becomes the program, so the child's id is the program's own. Not
     /// `ip netns exec`, which mounts another `/sys` and so hides the control groups.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("nsenter");
-        let mut net = std::ffi::OsString::from("--net=");
-        net.push(self.path());
-        command.arg(net).arg("--").arg(program);
-        command
+        inside(&self.path(), program)
     }
 
     /// Moves the calling thread inside: sockets it opens, threads and programs it starts from here on are inside too.
@@ -103,6 +99,15 @@ impl Drop for Site {
             eprintln!("{}: not removed: {error:#}", self.name);
         }
     }
+}
+
+/// A program that will run in the namespace at `path`.
+pub(crate) fn inside(path: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("nsenter");
+    let mut net = std::ffi::OsString::from("--net=");
+    net.push(path);
+    command.arg(net).arg("--").arg(program);
+    command
 }
 
 /// Moves the calling thread into the namespace at `path`.

@@ -1,0 +1,153 @@
+//! The proof at the end: the source is silent, every acknowledged commit is in the target, both roots are equal, the replica and
+//! the old disk hold the same bytes, and the signed record verifies by itself. Each is looked at directly, not taken from a status.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::stage::Stage;
+use crate::cluster::{SYSTEM, built};
+use crate::wait::{self, Look};
+
+/// The old server powers itself off right after it acknowledged.
+const OFF_WITHIN: Duration = Duration::from_secs(60);
+/// The witness's clients find the new machine at the old address.
+const AT_WORK_WITHIN: Duration = Duration::from_secs(120);
+/// Files are compared in pieces of this size.
+const PIECE: usize = 1 << 20;
+
+impl Stage {
+    /// All of it.
+    pub(crate) fn prove(&mut self) -> Result<()> {
+        self.server.wait_until_off(OFF_WITHIN)?;
+        self.teller.tell("the office server is off", "单位服务器已断电");
+        self.prove_commits()?;
+        let status = self.journey_status()?;
+        self.prove_roots(&status)?;
+        self.prove_bytes()?;
+        self.verify_record(&status)
+    }
+
+    fn prove_commits(&mut self) -> Result<()> {
+        let witness = self.witness.as_mut().context("no witness")?;
+        let before = witness.seen().acknowledged;
+        wait::until("the witness's clients work on the cloud", AT_WORK_WITHIN, || {
+            let seen = witness.seen();
+            let works = seen.acknowledged > before || seen.silent_for < Duration::from_secs(1);
+            Ok(if works { Look::Holds(()) } else { Look::NotYet(format!("{seen:?}")) })
+        })?;
+        self.seen = Some(witness.stop()?);
+        let verdict = witness.verify()?;
+        ensure!(verdict.is_clean(), "acknowledged commits are missing or changed: {verdict:?}");
+        self.verified = Some(verdict);
+        self.teller.tell("every acknowledged commit is in the target", "每一次已确认的提交都在目标机中");
+        Ok(())
+    }
+
+    fn prove_roots(&self, status: &Value) -> Result<()> {
+        let text = status["cutover"]["record"]["record"].as_str().context("no record in the status")?;
+        let record: Value = serde_json::from_str(text)?;
+        let disks = record["disks"].as_array().context("the record names no disk")?;
+        ensure!(!disks.is_empty(), "the record names no disk");
+        for disk in disks {
+            ensure!(disk["sourceRoot"] == disk["targetRoot"], "roots differ: {disk}");
+        }
+        self.teller.tell("the hashes of both sides are equal", "两端哈希一致");
+        Ok(())
+    }
+
+    /// Where the replica has anything but zeros, the old disk has the same; what the replica does not have was free space.
+    fn prove_bytes(&self) -> Result<()> {
+        let replica = self.find("cloud", "system.raw")?;
+        let different = different_pieces(&self.server.disk(), &replica)?;
+        ensure!(different == 0, "{different} blocks of the replica are neither zeros nor what the old disk holds");
+        self.teller.tell("the replica and the old disk hold the same bytes", "副本与原磁盘逐字节一致");
+        Ok(())
+    }
+
+    fn verify_record(&self, status: &Value) -> Result<()> {
+        let record = &status["cutover"]["record"];
+        let file = self.record_file();
+        let signed = serde_json::json!({
+            "record": record["record"],
+            "source": {"signature": record["sourceSignature"], "certificatePem": record["sourceCertificate"]},
+            "target": {"signature": record["targetSignature"], "certificatePem": record["targetCertificate"]},
+        });
+        std::fs::write(&file, signed.to_string())?;
+        let secret = self.cluster.get(self.cluster.admin(), &["secret", "qianyun-controller-ca", "-n", SYSTEM])?;
+        let ca = secret["data"].as_object().context("the authority's secret is empty")?;
+        let certificate = ca
+            .iter()
+            .find(|(name, _)| name.ends_with(".crt") || name.contains("cert"))
+            .and_then(|(_, value)| value.as_str())
+            .context("the authority's secret has no certificate")?;
+        std::fs::write(self.authority_file(), super::server::decode_base64(certificate)?)?;
+        let said = crate::site::output(&mut self.verification()?)?;
+        self.teller.show(&said);
+        Ok(())
+    }
+
+    /// The one command that verifies the record by itself.
+    pub(crate) fn verification(&self) -> Result<Command> {
+        let mut command = Command::new(built("dist/qianyun-agent")?);
+        command.args(["--lang", "en", "verify-record"]).arg(self.record_file()).arg("--ca").arg(self.authority_file());
+        Ok(command)
+    }
+
+    fn record_file(&self) -> PathBuf {
+        self.folder.join("record.json")
+    }
+
+    fn authority_file(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    fn find(&self, below: &str, name: &str) -> Result<PathBuf> {
+        let mut folders = vec![self.folder.join(below)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)?.filter_map(Result::ok) {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().is_some_and(|found| found == name) {
+                    return Ok(path);
+                }
+            }
+        }
+        anyhow::bail!("no {name} below {}", self.folder.join(below).display())
+    }
+}
+
+/// Number of 4 KiB blocks in which the replica has something else than zeros and than the disk.
+fn different_pieces(disk: &Path, replica: &Path) -> Result<u64> {
+    let open = |path: &Path| File::open(path).with_context(|| format!("{}: cannot be opened", path.display()));
+    let (mut disk, mut replica) = (open(disk)?, open(replica)?);
+    ensure!(disk.metadata()?.len() == replica.metadata()?.len(), "the replica has another size than the disk");
+    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut different = 0;
+    loop {
+        let length = read_full(&mut replica, &mut right)?;
+        if length == 0 {
+            return Ok(different);
+        }
+        ensure!(read_full(&mut disk, &mut left)? == length, "the disk ended before the replica");
+        let blocks = left[..length].chunks(4096).zip(right[..length].chunks(4096));
+        different += blocks.filter(|(was, is)| was != is && is.iter().any(|&byte| byte != 0)).count() as u64;
+    }
+}
+
+fn read_full(file: &mut File, buffer: &mut [u8]) -> Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(length)
+}

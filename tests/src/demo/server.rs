@@ -1,0 +1,216 @@
+//! The parts of the story at the office server: it boots, its admin installs the agent at the console and declares what has to
+//! be declared, its disks are copied while it works, and it is switched off by its own agent.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::city::CIVIL;
+use super::papers;
+use super::stage::Stage;
+use crate::cluster::built;
+use crate::wait::{self, Look};
+use crate::witness::{Load, Witness};
+
+/// Commands at an emulated console.
+const AT_THE_CONSOLE: Duration = Duration::from_secs(180);
+/// From the enrolment to a machine with inventory and checks in the table. Emulation takes its share.
+const SEEN_WITHIN: Duration = Duration::from_secs(120);
+/// Boot preparation takes a minute under emulation, the copy of 1 GiB some more.
+const COPIED_WITHIN: Duration = Duration::from_secs(900);
+/// Cutover, boot of the target under emulation, adaptation and probes.
+const MOVED_WITHIN: Duration = Duration::from_secs(900);
+/// Two clients that commit all the time, with room for the server to do its own work under emulation.
+const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(100) };
+
+impl Stage {
+    /// Power on, database up, users at work.
+    pub(crate) fn boot_office_server(&mut self) -> Result<()> {
+        self.teller.tell(
+            "booting the office server: SATA disk, Intel NIC, GRUB, systemd, PostgreSQL",
+            "启动单位服务器:SATA 硬盘、英特尔网卡、GRUB、systemd、PostgreSQL",
+        );
+        self.server.power_on()?;
+        self.server.wait_until_serving()?;
+        self.witness = Some(Witness::begin(&self.site, &self.folder.join("witness"), LOAD)?);
+        self.teller.tell(
+            "its users are at work: a witness notes every acknowledged commit",
+            "用户正在使用:见证程序记录每一次已确认的提交",
+        );
+        Ok(())
+    }
+
+    /// The admin installs the package, declares, enrols.
+    pub(crate) fn enroll_server(&mut self) -> Result<()> {
+        let secret = wait::until("the enrolment's secret", Duration::from_secs(60), || {
+            self.assert_controller_runs()?;
+            let name = format!("{}-enrollment", papers::SYSTEM_NAME);
+            Ok(match self.cluster.get(self.cluster.admin(), &["secret", &name, "-n", CIVIL]) {
+                Ok(secret) => Look::Holds(secret),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            })
+        })?;
+        let field = |name: &str| -> Result<String> {
+            let text = secret["data"][name].as_str().with_context(|| format!("the secret has no {name}"))?;
+            decode_base64(text)
+        };
+        let (server, token, ca_hash) = (field("server")?, field("token")?, field("caHash")?);
+        let package = self.shelf.put("qianyun-agent.deb", &deb()?)?;
+        let mut console = self.server.console()?;
+        console.must(&format!("curl -sSfo /root/qianyun-agent.deb {package}"), AT_THE_CONSOLE)?;
+        console.must("dpkg -i /root/qianyun-agent.deb", AT_THE_CONSOLE)?;
+        self.teller.tell(
+            "admin at the server: installed the package; declares and enrols",
+            "部门管理员:已安装软件包;声明并接入",
+        );
+        let said = console.must(
+            &format!(
+                "qianyun-agent --lang en enroll --server {server} --token {token} --ca-hash {ca_hash} \
+                 --statement 'This machine neither stores nor processes state secrets' --name 'Zhou Ming' --phone 13800000000"
+            ),
+            AT_THE_CONSOLE,
+        )?;
+        self.teller.show(&said);
+        self.host = self.await_inventory()?;
+        self.teller.tell("the machine, its inventory and its checks are in the table", "机器、清单与检查结果已入表");
+        self.show_tables("ph")
+    }
+
+    fn await_inventory(&mut self) -> Result<String> {
+        wait::until("the server is in the table with inventory and checks", SEEN_WITHIN, || {
+            self.assert_controller_runs()?;
+            let hosts = self.cluster.get(&self.city.operator, &["physicalhosts", "-n", CIVIL])?;
+            let host = &hosts["items"][0];
+            let known = host["status"]["inventory"].is_object() && host["status"]["checks"].is_array();
+            Ok(if known {
+                Look::Holds(host["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+            } else {
+                Look::NotYet(format!("status: {}", host["status"]))
+            })
+        })
+    }
+
+    /// Before both offices approved, the server is as it was.
+    pub(crate) fn assert_nothing_touched(&mut self) -> Result<()> {
+        let journeys = self.cluster.get(&self.city.operator, &["hostmigrations", "-n", CIVIL])?;
+        let none = journeys["items"].as_array().is_some_and(Vec::is_empty);
+        ensure!(none, "a host's journey began before the approval: {journeys}");
+        let mut console = self.server.console()?;
+        let boot = console.must("ls /boot /etc/grub.d /etc/default/grub.d", AT_THE_CONSOLE)?;
+        ensure!(!boot.contains("qianyun"), "the boot files were touched before the approval:\n{boot}");
+        let units = console.must("systemctl is-active postgresql@15-main registry-app", AT_THE_CONSOLE)?;
+        ensure!(units.lines().all(|state| state == "active"), "services were touched before the approval: {units}");
+        self.teller.tell("nothing on the server has been touched so far", "至此服务器未被触动");
+        Ok(())
+    }
+
+    /// Boot preparation, copy, in sync.
+    pub(crate) fn follow_copy(&mut self) -> Result<()> {
+        self.teller.tell("preparing the boot, copying the disk while the writers write", "准备引导,边写边复制");
+        let mut said = String::new();
+        wait::until("the copy is in sync", COPIED_WITHIN, || {
+            self.assert_controller_runs()?;
+            ensure!(self.server.is_on()?, "the office server switched itself off during the copy");
+            let status = self.journey_status()?;
+            let now = progress(&status);
+            if now != said {
+                self.teller.show(&now);
+                said.clone_from(&now);
+            }
+            let decided = status["cutover"]["decision"].is_object();
+            Ok(if status["replication"] == "InSync" || decided { Look::Holds(()) } else { Look::NotYet(now) })
+        })?;
+        self.teller.tell("in sync", "已同步");
+        self.show_tables("sysmig,hostmig")
+    }
+
+    /// Quiesce, freeze, final pass, verify, sign, commit, fence, launch, adapt, probe.
+    pub(crate) fn follow_cutover(&mut self) -> Result<()> {
+        self.teller.tell("the window is open: cutover", "割接窗口已开:割接");
+        let mut said = String::new();
+        wait::until("the system serves from the cloud", MOVED_WITHIN, || {
+            self.assert_controller_runs()?;
+            let status = self.journey_status()?;
+            let now = cutover(&status);
+            if now != said {
+                self.teller.show(&now);
+                said.clone_from(&now);
+            }
+            let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
+            let phase = self.cluster.get(&self.city.operator, &subject)?["status"]["phase"].clone();
+            Ok(if phase == "Provisional" { Look::Holds(()) } else { Look::NotYet(format!("{phase}: {now}")) })
+        })?;
+        self.teller.tell("the target serves at the same address", "目标机已在原地址提供服务");
+        self.show_tables("sysmig,hostmig")
+    }
+
+    /// The one host's journey.
+    pub(crate) fn journey_status(&self) -> Result<Value> {
+        let journeys = self.cluster.get(&self.city.operator, &["hostmigrations", "-n", CIVIL])?;
+        Ok(journeys["items"][0]["status"].clone())
+    }
+}
+
+/// The agent's package, as `cargo xtask dist` made it.
+fn deb() -> Result<std::path::PathBuf> {
+    let dist = built("dist")?;
+    let is_deb = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let mut packages = std::fs::read_dir(&dist)?.filter_map(Result::ok).map(|entry| entry.path()).filter(is_deb);
+    packages.next().context("the agent's package is not built: run cargo xtask dist")
+}
+
+/// Bytes of four kinds, two rates, lag, estimate.
+fn progress(status: &Value) -> String {
+    let disk = &status["disks"][0];
+    let mib = |name: &str| disk[name].as_i64().unwrap_or_default() >> 20;
+    if disk.is_null() {
+        return format!("step {}: {}", status["step"], status["message"]);
+    }
+    format!(
+        "{}: read {} MiB, skipped {} MiB, zeros {} MiB, sent {} MiB ({} MiB on the wire); left {} MiB; \
+         sending {} MiB/s, changing {} MiB/s, lag {} ms, eta {}",
+        disk["phase"].as_str().unwrap_or_default(),
+        mib("readBytes"),
+        mib("skippedBytes"),
+        mib("zeroBytes"),
+        mib("sentBytes"),
+        mib("wireBytes"),
+        mib("remainingBytes"),
+        mib("sendBytesPerSecond"),
+        mib("changeBytesPerSecond"),
+        disk["lagMs"],
+        status["eta"].as_str().unwrap_or("-"),
+    )
+}
+
+fn cutover(status: &Value) -> String {
+    let attempt = &status["cutover"];
+    format!(
+        "step {}, attempt {}: source {}, decision {}, target {}; {}",
+        status["step"].as_str().unwrap_or("-"),
+        attempt["attempt"],
+        attempt["source"].as_str().unwrap_or("-"),
+        attempt["decision"]["kind"].as_str().unwrap_or("-"),
+        status["target"]["state"].as_str().unwrap_or("-"),
+        status["message"].as_str().unwrap_or("-"),
+    )
+}
+
+/// A Secret's value (RFC 4648 section 4).
+pub(crate) fn decode_base64(text: &str) -> Result<String> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits = 0_u32;
+    let mut held = 0;
+    let mut bytes = Vec::new();
+    for letter in text.bytes().filter(|&letter| letter != b'=') {
+        let value = ALPHABET.iter().position(|&known| known == letter).context("a secret that is not base64")?;
+        bits = (bits << 6) | u32::try_from(value)?;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from((bits >> held) & 0xff)?);
+        }
+    }
+    String::from_utf8(bytes).context("a secret that is not text")
+}
