@@ -353,7 +353,10 @@ impl Agent {
         let now = jiff::Zoned::now().time();
         let verdict = match config::load(self.host.as_ref(), &self.paths.config) {
             Ok(config) => {
-                self.config = config;
+                if config != self.config {
+                    self.config = config;
+                    self.engine.limit(self.rate());
+                }
                 self.desired.as_ref().map_or(Ok(()), |desired| self.config.permits(&desired.intent, now))
             }
             Err(error) => match self.desired.as_ref().map(|desired| &desired.intent) {

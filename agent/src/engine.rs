@@ -62,7 +62,7 @@ pub(crate) struct Frozen {
 #[error("{0}")]
 pub(crate) struct EngineError(pub(crate) String);
 
-/// The engine. Its calls may block; they are made from a thread of their own, except for the two that look.
+/// The engine. Its calls may block; they are made from a thread of their own, except for those that only look or set a bound.
 pub(crate) trait Engine: Send + Sync {
     /// Begins to copy and follow.
     fn start(
@@ -71,6 +71,8 @@ pub(crate) trait Engine: Send + Sync {
         disks: &[SourceDisk],
         max_bytes_per_second: u64,
     ) -> Result<(), EngineError>;
+    /// Another bound for the session that runs, bytes per second; 0 is none.
+    fn limit(&self, max_bytes_per_second: u64);
     /// Ends a session. What the receiver has stays.
     fn stop(&self) -> Result<(), EngineError>;
     /// Where it stands; `None` when no session runs.

@@ -306,6 +306,17 @@ async fn the_admins_file_stops_what_runs_and_the_report_says_so() {
 }
 
 #[tokio::test]
+async fn a_bound_in_the_admins_file_holds_at_once() {
+    let mut bench = Bench::new();
+    let intent = Intent::Replicate(replicate(&bench.host));
+    bench.ask(1, intent);
+    bench.rest(Waiting::Nothing).await;
+    bench.host.put("/etc/qianyun/agent.toml", "[limits]\nmax_bytes_per_second = 5000000\n");
+    bench.until("the bound is set", |_, engine| engine.limit() == 5_000_000).await;
+    assert_eq!(bench.engine.calls(), ["start"], "without starting anew");
+}
+
+#[tokio::test]
 async fn other_hardware_is_the_arrival_and_serves() {
     let bench = voted().await;
     bench.host.put("/sys/class/dmi/id/product_uuid", "other");

@@ -18,6 +18,7 @@ struct State {
     calls: Vec<&'static str>,
     session: Option<u64>,
     frozen: bool,
+    limit: u64,
     fails: Option<&'static str>,
 }
 
@@ -25,6 +26,11 @@ impl FakeEngine {
     /// The call of this name fails.
     pub(crate) fn fail(&self, call: &'static str) {
         self.state.lock().unwrap().fails = Some(call);
+    }
+
+    /// The bound last set.
+    pub(crate) fn limit(&self) -> u64 {
+        self.state.lock().unwrap().limit
     }
 
     /// What was called, in order.
@@ -56,6 +62,10 @@ impl FakeEngine {
 impl Engine for FakeEngine {
     fn start(&self, intent: &ReplicateIntent, _: &[SourceDisk], _: u64) -> Result<(), EngineError> {
         self.call("start", |state| state.session = Some(intent.session))
+    }
+
+    fn limit(&self, max_bytes_per_second: u64) {
+        self.state.lock().unwrap().limit = max_bytes_per_second;
     }
 
     fn stop(&self) -> Result<(), EngineError> {

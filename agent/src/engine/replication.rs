@@ -155,6 +155,12 @@ impl Engine for Disks {
         Ok(())
     }
 
+    fn limit(&self, max_bytes_per_second: u64) {
+        if let Some(session) = held(&self.session).as_ref() {
+            session.replication.set_max_bytes_per_second(max_bytes_per_second);
+        }
+    }
+
     fn stop(&self) -> Result<(), EngineError> {
         let session = held(&self.session).take();
         let replication = session.and_then(|session| Arc::into_inner(session.replication));
