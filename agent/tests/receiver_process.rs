@@ -1,4 +1,5 @@
 //! The receiver as the hosting platform runs it: a process that is killed and started again on the same folder.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its world up has failed")]
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
