@@ -10,7 +10,10 @@
 pub mod device;
 pub mod freemap;
 pub mod freezer;
+pub mod lane;
 pub mod mounts;
 mod ranges;
+pub mod signer;
 mod sys;
+pub mod target;
 pub mod tracker;
