@@ -51,6 +51,25 @@ pub struct Progress {
     pub doubt: String,
 }
 
+impl Progress {
+    /// A disk of which nothing is known yet.
+    pub fn idle(size_bytes: u64) -> Self {
+        Self {
+            state: ReplicationState::Idle,
+            size_bytes,
+            counters: Counters::default(),
+            remaining_bytes: size_bytes,
+            unverified_bytes: 0,
+            send_bytes_per_second: 0,
+            change_bytes_per_second: 0,
+            lag_ms: 0,
+            eta_seconds: None,
+            freeze_forecast_ms: None,
+            doubt: String::new(),
+        }
+    }
+}
+
 /// Bytes of the four kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {

@@ -14,6 +14,7 @@ pub mod lane;
 pub mod mounts;
 mod ranges;
 pub mod signer;
+pub mod source;
 mod sys;
 pub mod target;
 pub mod tracker;

@@ -1,0 +1,333 @@
+//! The server that is moved: follows its disks, copies them over lanes outwards, and finishes under a freeze.
+//!
+//! ```text
+//!   following thread: tracker ──► engine (one mutex) ◄── lane workers: job, read, hash, pack, send
+//!                                        ▲
+//!                                        └── lane readers: acknowledgements, hashes, roots
+//! ```
+//!
+//! Every decision is [`qianyun_replication::sender`]'s. A link that breaks is opened again, for ever, and [`Replication::progress`]
+//! says what is waited for. Nothing here writes to a disk. Workers block their thread while they read and hash, so the
+//! runtime must have several threads.
+
+mod finish;
+mod follow;
+mod link;
+mod pack;
+mod worker;
+
+use crate::device::LeafDisk;
+use crate::freemap::FreeMap;
+use crate::tracker::Tracker;
+pub use finish::FinishError;
+use qianyun_replication::budget::Budget;
+use qianyun_replication::digest::DeviceRoot;
+use qianyun_replication::geometry::{DeviceId, DeviceSize, GeometryError};
+use qianyun_replication::identity::DeviceIdentity;
+use qianyun_replication::message::ErrorCode;
+use qianyun_replication::progress::Progress;
+use qianyun_replication::sender::{Sender, SenderConfig};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// How often tasks look even if nothing was told: chunks become quiet by time alone.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Lanes that a link may have: beyond eight, more lanes only share the same path.
+pub const MAX_LANES: u16 = 8;
+
+/// What a replication needs to know.
+pub struct SourceConfig {
+    /// Replication session, from the controller.
+    pub session: u64,
+    /// Where the receiver listens, `address:port`.
+    pub receiver_address: String,
+    /// Name in the receiver's certificate.
+    pub receiver_name: String,
+    /// Client certificate and the CA to trust. The protocol's name is added here.
+    pub tls: Arc<rustls::ClientConfig>,
+    /// The disks to copy.
+    pub disks: Vec<SourceDisk>,
+    /// Connections, 1 to [`MAX_LANES`]. Each has a worker thread; two fill a gigabit on two cores.
+    pub lanes: u16,
+    /// Bound for reading and sending while the server works; 0 is none. Does not hold in a freeze.
+    pub max_bytes_per_second: u64,
+}
+
+/// A disk and the volume it goes to.
+#[derive(Debug, Clone)]
+pub struct SourceDisk {
+    /// Name of the volume at the receiver.
+    pub volume: String,
+    /// The disk.
+    pub disk: LeafDisk,
+}
+
+/// Why a replication cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A disk has a size that cannot be.
+    #[error("disk for volume {volume:?} cannot be copied")]
+    Size {
+        /// The volume.
+        volume: String,
+        /// Why not.
+        #[source]
+        source: GeometryError,
+    },
+    /// Too few or too many lanes.
+    #[error("{found} lanes, expected 1 to {MAX_LANES}")]
+    Lanes {
+        /// The number.
+        found: u16,
+    },
+    /// Nothing to copy.
+    #[error("no disks to copy, expected at least one")]
+    NoDisks,
+}
+
+/// How far one disk has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskProgress {
+    /// Volume at the receiver.
+    pub volume: String,
+    /// The disk.
+    pub identity: DeviceIdentity,
+    /// The engine's numbers.
+    pub progress: Progress,
+    /// Why it waits or doubts, or what of the disk could not be read; empty if nothing is wrong.
+    pub message: String,
+}
+
+/// What the follower may do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Following,
+    /// A final attempt has the tracker; no bound holds, and nothing may open a file.
+    Final,
+    Stopped,
+}
+
+struct Disk {
+    id: DeviceId,
+    size: DeviceSize,
+    volume: String,
+    leaf: LeafDisk,
+}
+
+/// What the receiver said in answer to a record.
+#[derive(Debug, Clone)]
+enum RecordReply {
+    Signed { signature: Vec<u8>, certificate_pem: String },
+    Refused { words: String },
+}
+
+/// What all tasks of a replication share.
+struct Shared {
+    session: u64,
+    address: String,
+    name: String,
+    tls: Arc<rustls::ClientConfig>,
+    lanes: u16,
+    disks: Vec<Disk>,
+    engine: Mutex<Sender>,
+    budget: Mutex<Budget>,
+    tracker: Mutex<Option<Tracker>>,
+    /// The engine has its disks: a tracker was armed at least once.
+    armed: AtomicBool,
+    /// Prepared before a freeze, read under it.
+    free_maps: Mutex<Vec<FreeMap>>,
+    mode: watch::Sender<Mode>,
+    /// Counts what happened; whoever waits looks again.
+    changed: watch::Sender<u64>,
+    /// Why there is no tracker, and why there is no link; empty if there is.
+    tracker_trouble: Mutex<String>,
+    link_trouble: Mutex<String>,
+    /// Places that could not be read, by disk; zeros were sent for them.
+    bad_places: Mutex<HashMap<DeviceId, u64>>,
+    /// A doubt from outside; the follower takes it.
+    doubt: Mutex<Option<String>>,
+    /// For each lane of the link: frames that go before the next job.
+    controls: Mutex<Vec<mpsc::Sender<Vec<u8>>>>,
+    roots: Mutex<HashMap<DeviceId, DeviceRoot>>,
+    record_reply: Mutex<Option<RecordReply>>,
+    began: Instant,
+}
+
+/// A replication that runs until it is stopped or dropped.
+pub struct Replication {
+    shared: Arc<Shared>,
+    follower: JoinHandle<()>,
+    linker: JoinHandle<()>,
+}
+
+impl Replication {
+    /// Starts following and copying. Must be called on a runtime with several threads.
+    pub fn start(config: SourceConfig) -> Result<Self, SourceError> {
+        let shared = Arc::new(Shared::new(config)?);
+        let following = Arc::clone(&shared);
+        let follower = tokio::task::spawn_blocking(move || follow::run(&following));
+        let linker = tokio::spawn(link::run(Arc::clone(&shared)));
+        Ok(Self { shared, follower, linker })
+    }
+
+    /// How far each disk has come.
+    pub fn progress(&self) -> Vec<DiskProgress> {
+        let now_ms = self.shared.now_ms();
+        let waits = self.shared.waits_for();
+        let mut out = Vec::new();
+        for disk in &self.shared.disks {
+            let progress = self.shared.engine().progress(disk.id, now_ms);
+            let progress = progress.unwrap_or_else(|| Progress::idle(disk.size.bytes()));
+            let message = self.shared.message(disk.id, &waits, &progress.doubt);
+            out.push(DiskProgress {
+                volume: disk.volume.clone(),
+                identity: disk.leaf.identity().clone(),
+                progress,
+                message,
+            });
+        }
+        out
+    }
+
+    /// Someone doubts that every change was seen: a new tracker is armed and all disks are compared by hash.
+    pub fn suspect(&self, reason: &str) {
+        *lock(&self.shared.doubt) = Some(reason.to_owned());
+    }
+
+    /// Another bound; see [`SourceConfig::max_bytes_per_second`].
+    pub fn set_max_bytes_per_second(&self, bytes_per_second: u64) {
+        lock(&self.shared.budget).set_rate(bytes_per_second, self.shared.now_ms());
+    }
+
+    /// Back to following, after an attempt that was given up or aborted. Filesystems must be thawed.
+    pub fn resume(&self) {
+        lock(&self.shared.free_maps).clear();
+        self.shared.engine().end_final();
+        self.shared.mode.send_replace(Mode::Following);
+        self.shared.touch();
+    }
+
+    /// Ends everything and waits for it.
+    pub async fn stop(mut self) {
+        self.shared.mode.send_replace(Mode::Stopped);
+        self.shared.touch();
+        let _ended = (&mut self.follower).await;
+        let _ended = (&mut self.linker).await;
+    }
+}
+
+impl Drop for Replication {
+    fn drop(&mut self) {
+        self.shared.mode.send_replace(Mode::Stopped);
+        self.shared.touch();
+        self.linker.abort();
+    }
+}
+
+impl Shared {
+    fn new(config: SourceConfig) -> Result<Self, SourceError> {
+        let SourceConfig { session, receiver_address, receiver_name, tls, disks, lanes, max_bytes_per_second } = config;
+        if lanes == 0 || lanes > MAX_LANES {
+            return Err(SourceError::Lanes { found: lanes });
+        }
+        if disks.is_empty() {
+            return Err(SourceError::NoDisks);
+        }
+        let numbered =
+            disks.into_iter().zip(0u32..).map(
+                |(SourceDisk { volume, disk: leaf }, number)| match DeviceSize::from_bytes(leaf.size_bytes()) {
+                    Ok(size) => Ok(Disk { id: DeviceId(number), size, volume, leaf }),
+                    Err(source) => Err(SourceError::Size { volume, source }),
+                },
+            );
+        let disks = numbered.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            session,
+            address: receiver_address,
+            name: receiver_name,
+            tls,
+            lanes,
+            disks,
+            engine: Mutex::new(Sender::new(SenderConfig::default())),
+            budget: Mutex::new(Budget::new(max_bytes_per_second, 0)),
+            tracker: Mutex::new(None),
+            armed: AtomicBool::new(false),
+            free_maps: Mutex::default(),
+            mode: watch::Sender::new(Mode::Following),
+            changed: watch::Sender::new(0),
+            tracker_trouble: Mutex::default(),
+            link_trouble: Mutex::default(),
+            bad_places: Mutex::default(),
+            doubt: Mutex::default(),
+            controls: Mutex::default(),
+            roots: Mutex::default(),
+            record_reply: Mutex::default(),
+            began: Instant::now(),
+        })
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Sender> {
+        lock(&self.engine)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn mode(&self) -> Mode {
+        *self.mode.borrow()
+    }
+
+    /// Something happened: whoever waits looks again.
+    fn touch(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// What is waited for, in words; empty if nothing is.
+    fn waits_for(&self) -> String {
+        let tracker = lock(&self.tracker_trouble).clone();
+        if tracker.is_empty() { lock(&self.link_trouble).clone() } else { tracker }
+    }
+
+    fn message(&self, id: DeviceId, waits: &str, doubt: &str) -> String {
+        let bad = lock(&self.bad_places).get(&id).copied().unwrap_or(0);
+        let bad = if bad == 0 { String::new() } else { format!("{bad} bytes cannot be read, zeros are sent for them") };
+        [waits, doubt, &bad].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Puts a frame before the next job of a lane. A lane that is gone, or whose worker hangs, is the link's to notice.
+    fn control(&self, lane: usize, frame: Vec<u8>) {
+        if let Some(lane) = lock(&self.controls).get(lane) {
+            let _gone = lane.try_send(frame);
+        }
+        self.touch();
+    }
+
+    /// What the receiver refused.
+    fn refused(&self, code: ErrorCode, words: &str) {
+        if code == ErrorCode::RecordRefused {
+            *lock(&self.record_reply) = Some(RecordReply::Refused { words: words.to_owned() });
+            self.touch();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error and its causes on one line.
+fn words_of(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,202 @@
+//! The following thread: arms a tracker, reads what is free, and tells the engine of every change and every doubt.
+//!
+//! The order makes skipping safe: tracker first, then the free map, then copying. A tracker that was doubted once is never
+//! believed again: a new one is armed, and the disks are compared by hash. Under a freeze nothing is done here: the final
+//! attempt has the tracker.
+
+use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
+use crate::device::{self, DeviceError};
+use crate::freemap::{Free, FreeMap};
+use crate::mounts;
+use crate::tracker::{Doubt, Tracker, TrackerError};
+use qianyun_replication::block_set::BlockSet;
+use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Between two attempts to arm: what is missing (tracefs, root) does not come by itself.
+const ARM_AGAIN: Duration = Duration::from_secs(5);
+/// Proof that writes are still seen, at a write of 4 KiB per filesystem each.
+const CANARIES_EVERY: Duration = Duration::from_secs(300);
+
+#[derive(Debug, thiserror::Error)]
+enum ArmError {
+    #[error("changes cannot be followed")]
+    Tracker(#[from] TrackerError),
+    #[error("free space cannot be read")]
+    FreeMap(#[from] DeviceError),
+}
+
+/// Follows until the replication is stopped.
+pub(super) fn run(shared: &Shared) {
+    let mut reason = None;
+    while shared.mode() != Mode::Stopped {
+        if is_final(shared) {
+            pause(shared, LOOK_EVERY);
+            continue;
+        }
+        match arm(shared, reason.as_deref()) {
+            Ok(()) => {
+                lock(&shared.tracker_trouble).clear();
+                shared.touch();
+                reason = Some(follow(shared));
+            }
+            Err(error) => {
+                *lock(&shared.tracker_trouble) = words_of(&error);
+                pause(shared, ARM_AGAIN);
+            }
+        }
+    }
+    *lock(&shared.tracker) = None;
+}
+
+/// A final attempt has begun or is about to: nothing may touch a filesystem, which may be frozen.
+fn is_final(shared: &Shared) -> bool {
+    shared.mode() == Mode::Final || !lock(&shared.free_maps).is_empty()
+}
+
+/// A new tracker, and the disks as they are now: for the first time, or in doubt for `reason`. Whoever has the tracker's
+/// lock knows that this is not under way.
+fn arm(shared: &Shared, reason: Option<&str>) -> Result<(), ArmError> {
+    let mut place = lock(&shared.tracker);
+    if is_final(shared) {
+        return Ok(());
+    }
+    let leaves: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.clone()).collect();
+    let tracker = Tracker::arm(&leaves)?;
+    let mut used = Vec::new();
+    for disk in &shared.disks {
+        let free = FreeMap::prepare(&disk.leaf)?.read()?;
+        for unmapped in &free.unmapped {
+            tracing::info!(disk = disk.leaf.name(), reason = words_of(unmapped), "free space is copied too");
+        }
+        used.push(used_blocks(disk.size, &free));
+    }
+    let mut engine = shared.engine();
+    for (disk, used) in shared.disks.iter().zip(&used) {
+        match reason {
+            None => engine.add_disk(disk.id, disk.size, used),
+            Some(reason) => engine.suspect(disk.id, used, reason),
+        }
+    }
+    drop(engine);
+    *place = Some(tracker);
+    shared.armed.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Drains until there is a doubt, which is returned, or the replication is stopped.
+fn follow(shared: &Shared) -> String {
+    let mut canaries_due = Instant::now();
+    while shared.mode() != Mode::Stopped {
+        if is_final(shared) {
+            pause(shared, LOOK_EVERY);
+            continue;
+        }
+        if let Some(doubt) = lock(&shared.doubt).take() {
+            return doubt;
+        }
+        let looked = drain(shared, &mut canaries_due);
+        match looked {
+            Ok(None) => {}
+            Ok(Some(doubt)) => return doubt.to_string(),
+            Err(error) => return words_of(&error),
+        }
+    }
+    String::new()
+}
+
+/// Takes and marks what has changed, all under the tracker's lock: who has it next must not find changes that are neither
+/// in the tracker nor in the engine.
+fn drain(shared: &Shared, canaries_due: &mut Instant) -> Result<Option<Doubt>, TrackerError> {
+    let mut place = lock(&shared.tracker);
+    let Some(tracker) = place.as_mut().filter(|_| !is_final(shared)) else { return Ok(None) };
+    if Instant::now() >= *canaries_due {
+        *canaries_due = Instant::now() + CANARIES_EVERY;
+        fly_canaries(shared, tracker)?;
+    }
+    tracker.wait(LOOK_EVERY)?;
+    let drained = tracker.drain()?;
+    mark(shared, &drained.changes);
+    Ok(drained.doubts.into_iter().next())
+}
+
+/// A canary on every filesystem that lies on a followed disk and can be written to.
+fn fly_canaries(shared: &Shared, tracker: &mut Tracker) -> Result<(), TrackerError> {
+    let mut flown = HashSet::new();
+    for mount in mounts::mounted()?.iter().filter(|mount| mount.is_freezable()) {
+        let place = device::place(mount.device)?;
+        let followed = place.is_some_and(|place| shared.disks.iter().any(|disk| disk.leaf.number() == place.disk));
+        if followed && flown.insert(mount.device) && !tracker.canary(&mount.path)? {
+            tracing::info!(mount = %mount.path.display(), "no canary: the way from file to disk is not plain");
+        }
+    }
+    Ok(())
+}
+
+/// Tells the engine what changed, by disk in their order.
+pub(super) fn mark(shared: &Shared, changes: &[Vec<Range<u64>>]) {
+    let now_ms = shared.now_ms();
+    let mut any = false;
+    let mut engine = shared.engine();
+    for (disk, ranges) in shared.disks.iter().zip(changes) {
+        for range in ranges {
+            engine.changed(disk.id, blocks(range), now_ms);
+            any = true;
+        }
+    }
+    drop(engine);
+    if any {
+        shared.touch();
+    }
+}
+
+/// Every block that a range of bytes touches.
+fn blocks(bytes: &Range<u64>) -> Range<u64> {
+    bytes.start / BLOCK_BYTES..bytes.end.div_ceil(BLOCK_BYTES)
+}
+
+/// All blocks but the free ones.
+pub(super) fn used_blocks(size: DeviceSize, free: &Free) -> BlockSet {
+    let mut used = BlockSet::new();
+    used.insert(0..size.blocks());
+    for range in &free.ranges {
+        used.remove(range.start.div_ceil(BLOCK_BYTES)..range.end / BLOCK_BYTES);
+    }
+    used
+}
+
+/// Prepares the free maps of all disks, to be read under a freeze.
+pub(super) fn prepare(disks: &[Disk]) -> Result<Vec<FreeMap>, DeviceError> {
+    disks.iter().map(|disk| FreeMap::prepare(&disk.leaf)).collect()
+}
+
+/// Waits, or until the replication is stopped.
+fn pause(shared: &Shared, time: Duration) {
+    let until = Instant::now() + time;
+    while shared.mode() != Mode::Stopped && Instant::now() < until {
+        std::thread::park_timeout(LOOK_EVERY.min(time));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_bytes_touches_every_block_that_it_overlaps() {
+        assert_eq!(blocks(&(0..1)), 0..1);
+        assert_eq!(blocks(&(4095..4097)), 0..2);
+        assert_eq!(blocks(&(8192..12288)), 2..3);
+    }
+
+    #[test]
+    fn a_block_is_free_only_if_all_of_it_is() {
+        let size = DeviceSize::from_bytes(10 * BLOCK_BYTES + 512).unwrap();
+        let free = Free { ranges: vec![100..3 * BLOCK_BYTES, 5 * BLOCK_BYTES..7 * BLOCK_BYTES], unmapped: Vec::new() };
+        let runs: Vec<_> = used_blocks(size, &free).runs().collect();
+        assert_eq!(runs, vec![0..1, 3..5, 7..11]);
+    }
+}

@@ -1,0 +1,258 @@
+//! One lane's worker: takes a job, reads, hashes, packs, sends, reports. The bytes never leave its thread on the way.
+//!
+//! Frames go out in the order in which the engine numbered the jobs: an acknowledgement covers all before it. Never here:
+//! which job is next.
+
+use super::pack::Packer;
+use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
+use crate::device::DeviceError;
+use crate::device::buffer::AlignedBuffer;
+use crate::lane::{self, LaneError, LaneWriter, PING_EVERY};
+use qianyun_replication::digest::{ChunkHash, hash_bytes, hash_masked, is_zero};
+use qianyun_replication::frame::Codec;
+use qianyun_replication::geometry::{BLOCK_BYTES, CHUNK_BYTES, ChunkMask, MAX_EXTENT_BYTES};
+use qianyun_replication::message::Message;
+use qianyun_replication::progress::Counters;
+use qianyun_replication::sender::{Copied, Job, Work};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+use tokio::time::{sleep, timeout};
+
+/// Blocks between two runs that are read with them rather than skipped: 64 KiB cost a flash disk less than another
+/// request does.
+const READ_OVER_BLOCKS: u64 = 16;
+/// After a disk did not answer: it will not at once.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    lane: u16,
+    epoch: u32,
+    buffer: AlignedBuffer,
+    frames: Vec<u8>,
+    packer: Packer,
+}
+
+/// What a job came to, before its frames are sent.
+enum Outcome {
+    Copied(Copied),
+    Hashed(ChunkHash),
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, lane: u16, epoch: u32) -> Self {
+        let chunk = usize::try_from(CHUNK_BYTES).expect("a chunk is a MiB");
+        Self { shared, lane, epoch, buffer: AlignedBuffer::new(chunk), frames: Vec::new(), packer: Packer::new() }
+    }
+
+    /// Works until the lane breaks.
+    pub(super) async fn run<S: AsyncWrite>(
+        mut self,
+        mut writer: LaneWriter<S>,
+        mut controls: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), LaneError> {
+        let mut changed = self.shared.changed.subscribe();
+        let mut last_sent = Instant::now();
+        loop {
+            changed.mark_unchanged();
+            while let Ok(frame) = controls.try_recv() {
+                writer.send(&frame).await?;
+                last_sent = Instant::now();
+            }
+            if last_sent.elapsed() >= PING_EVERY {
+                writer.send(&lane::frame(&Message::Ping { seq: 0 }, self.shared.session, self.epoch)).await?;
+                last_sent = Instant::now();
+            }
+            let job = self.shared.engine().next_job(self.lane, self.shared.now_ms());
+            match job {
+                Some(job) => {
+                    if self.work(&job, &mut writer).await? {
+                        last_sent = Instant::now();
+                    }
+                    self.throttle(job.len).await;
+                }
+                None => {
+                    let _late = timeout(LOOK_EVERY, changed.changed()).await;
+                }
+            }
+        }
+    }
+
+    /// Does one job; says whether anything was sent.
+    async fn work<S: AsyncWrite>(&mut self, job: &Job, writer: &mut LaneWriter<S>) -> Result<bool, LaneError> {
+        if job.work == Work::Compare {
+            // First the question, so that both ends read at the same time.
+            let question = Message::HashRequest { device: job.device, chunk: job.chunk, seq: job.seq };
+            writer.send(&lane::frame(&question, self.shared.session, job.epoch)).await?;
+        }
+        let began = Instant::now();
+        let outcome = block_in_place(|| self.perform(job));
+        let working = began.elapsed();
+        let shared = Arc::clone(&self.shared);
+        match outcome {
+            Ok(Outcome::Copied(copied)) => {
+                let sending = Instant::now();
+                writer.send(&self.frames).await?;
+                self.packer.measured(working, sending.elapsed());
+                shared.engine().copied(job, &copied, shared.now_ms());
+            }
+            Ok(Outcome::Hashed(hash)) if job.work == Work::Compare => {
+                shared.engine().compared(job, hash, shared.now_ms());
+            }
+            Ok(Outcome::Hashed(hash)) => shared.engine().proved(job, hash, shared.now_ms()),
+            Err(error) => {
+                tracing::warn!(error = words_of(&error), chunk = job.chunk.0, "a disk cannot be read");
+                shared.engine().failed(job);
+                sleep(FAILED_PAUSE).await;
+            }
+        }
+        shared.touch();
+        Ok(job.work != Work::Prove)
+    }
+
+    async fn throttle(&self, bytes: u64) {
+        if self.shared.mode() == Mode::Final {
+            return;
+        }
+        let wait_ms = lock(&self.shared.budget).spend(bytes, self.shared.now_ms());
+        let mut waited = 0;
+        // In steps, so that a freeze does not wait for a bound that no longer holds.
+        while waited < wait_ms && self.shared.mode() == Mode::Following {
+            let step = (wait_ms - waited).min(100);
+            sleep(Duration::from_millis(step)).await;
+            waited += step;
+        }
+    }
+
+    fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
+        self.frames.clear();
+        match job.work {
+            Work::Copy { blocks, whole } => self.copy(job, &blocks, whole).map(Outcome::Copied),
+            Work::Compare | Work::Prove => {
+                self.read(job, &job.domain)?;
+                let bytes = &mut self.buffer[..chunk_len(job)];
+                Ok(Outcome::Hashed(hash_masked(bytes, &job.domain)))
+            }
+        }
+    }
+
+    fn copy(&mut self, job: &Job, blocks: &ChunkMask, whole: bool) -> Result<Copied, DeviceError> {
+        let read_bytes = self.read(job, blocks)?;
+        let hash = whole.then(|| hash_masked(&mut self.buffer[..chunk_len(job)], &job.domain));
+        let mut counters = Counters { read_bytes, ..Counters::default() };
+        let extents = extents(&blocks.runs(), job.len);
+        for (n, extent) in extents.iter().enumerate() {
+            self.put_extent(job, extent, n + 1 == extents.len(), &mut counters);
+        }
+        counters.wire_bytes = self.frames.len() as u64;
+        Ok(Copied { hash, counters })
+    }
+
+    /// Appends the frame of one extent, which is bytes of the chunk.
+    fn put_extent(&mut self, job: &Job, extent: &Range<u64>, last: bool, counters: &mut Counters) {
+        let (device, seq) = (job.device, job.seq);
+        let offset = job.chunk.offset_bytes() + extent.start;
+        let raw = &self.buffer[place(extent.start)..place(extent.end)];
+        let raw_len = u32::try_from(raw.len()).expect("an extent is at most 256 KiB");
+        if is_zero(raw) {
+            counters.zero_bytes += u64::from(raw_len);
+            Message::Zero { device, offset, raw_len, last, seq }.encode(
+                self.shared.session,
+                job.epoch,
+                &mut self.frames,
+            );
+            return;
+        }
+        counters.sent_bytes += u64::from(raw_len);
+        let (hash, packed) = (hash_bytes(raw), self.packer.pack(raw));
+        let (codec, payload) = packed.as_deref().map_or((Codec::None, raw), |packed| (Codec::Zstd, packed));
+        let data = Message::Data { device, offset, raw_len, codec, hash, last, seq, payload };
+        data.encode(self.shared.session, job.epoch, &mut self.frames);
+    }
+
+    /// Reads the blocks to their places in the buffer, and small gaps with them. What cannot be read is zeros, and counted.
+    fn read(&mut self, job: &Job, blocks: &ChunkMask) -> Result<u64, DeviceError> {
+        let shared = Arc::clone(&self.shared);
+        let disk =
+            shared.disks.iter().find(|disk| disk.id == job.device).expect("the engine has the disks of `shared`");
+        let mut read = 0;
+        for span in spans(&blocks.runs(), job.len) {
+            let bytes = &mut self.buffer[place(span.start)..place(span.end)];
+            let bad = disk.leaf.read(job.chunk.offset_bytes() + span.start, bytes)?;
+            read += span.end - span.start;
+            note_bad(&shared, disk, &bad);
+        }
+        Ok(read)
+    }
+}
+
+fn note_bad(shared: &Shared, disk: &Disk, bad: &[Range<u64>]) {
+    let bytes: u64 = bad.iter().map(|range| range.end - range.start).sum();
+    if bytes > 0 {
+        tracing::warn!(disk = disk.leaf.name(), ?bad, "bytes cannot be read, zeros are sent for them");
+        *lock(&shared.bad_places).entry(disk.id).or_default() += bytes;
+    }
+}
+
+fn chunk_len(job: &Job) -> usize {
+    place(job.len)
+}
+
+fn place(byte: u64) -> usize {
+    usize::try_from(byte).expect("a place in a chunk is below a MiB")
+}
+
+/// Runs of blocks as bytes of a chunk of `len` bytes, joined over small gaps.
+fn spans(runs: &[Range<u64>], len: u64) -> Vec<Range<u64>> {
+    let mut spans: Vec<Range<u64>> = Vec::new();
+    for run in runs {
+        let bytes = run.start * BLOCK_BYTES..(run.end * BLOCK_BYTES).min(len);
+        match spans.last_mut() {
+            Some(last) if bytes.start - last.end <= READ_OVER_BLOCKS * BLOCK_BYTES => last.end = bytes.end,
+            Some(_) | None => spans.push(bytes),
+        }
+    }
+    spans
+}
+
+/// Runs of blocks as bytes of a chunk of `len` bytes, cut to what one frame may hold.
+fn extents(runs: &[Range<u64>], len: u64) -> Vec<Range<u64>> {
+    let mut extents = Vec::new();
+    for run in runs {
+        let (mut at, end) = (run.start * BLOCK_BYTES, (run.end * BLOCK_BYTES).min(len));
+        while at < end {
+            let to = end.min((at / MAX_EXTENT_BYTES + 1) * MAX_EXTENT_BYTES);
+            extents.push(at..to);
+            at = to;
+        }
+    }
+    extents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const K: u64 = 1024;
+
+    #[test]
+    fn near_runs_are_read_together_and_far_ones_apart() {
+        assert_eq!(spans(&[0..1, 2..3, 20..21], CHUNK_BYTES), vec![0..12 * K, 80 * K..84 * K]);
+        assert_eq!(spans(&[0..1, 17..18], CHUNK_BYTES).len(), 1);
+        assert_eq!(spans(&[0..1, 18..19], CHUNK_BYTES).len(), 2);
+    }
+
+    #[test]
+    fn extents_are_at_most_one_frame_and_end_where_the_device_ends() {
+        assert_eq!(extents(&[0..65, 70..71], CHUNK_BYTES), vec![0..256 * K, 256 * K..260 * K, 280 * K..284 * K]);
+        assert_eq!(extents(&[0..3, 5..6], 21 * K), vec![0..12 * K, 20 * K..21 * K]);
+        assert_eq!(
+            extents(&[32..96, 255..256], CHUNK_BYTES),
+            vec![128 * K..256 * K, 256 * K..384 * K, 1020 * K..1024 * K]
+        );
+    }
+}
