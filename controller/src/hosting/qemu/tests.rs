@@ -22,7 +22,20 @@ struct Site {
 
 fn site() -> Site {
     let dir = TempDir::new().unwrap();
-    let program = dir.path().join("receiver-program");
+    let program = agent_binary().unwrap_or_else(|| make_stand_in(dir.path()));
+    let migration = MigrationKey::new("civil", "registry-db1");
+    let qemu = Qemu::new(dir.path().join("state"), program, Arc::new(authority()));
+    Site { dir, qemu, migration }
+}
+
+/// The agent, if it was built beside this test program.
+fn agent_binary() -> Option<PathBuf> {
+    let this = std::env::current_exe().unwrap();
+    Some(this.parent()?.parent()?.join("qianyun-agent")).filter(|program| program.exists())
+}
+
+fn make_stand_in(dir: &Path) -> PathBuf {
+    let program = dir.join("receiver-program");
     let mut file = std::fs::File::options().write(true).create_new(true).mode(0o755).open(&program).unwrap();
     let this = std::env::current_exe().unwrap();
     let lines = [
@@ -31,10 +44,7 @@ fn site() -> Site {
         format!("exec '{}' --exact hosting::qemu::tests::stand_in --ignored --nocapture", this.display()),
     ];
     file.write_all(lines.join("\n").as_bytes()).unwrap();
-    drop(file);
-    let migration = MigrationKey::new("civil", "registry-db1");
-    let qemu = Qemu::new(dir.path().join("state"), program, Arc::new(authority()));
-    Site { dir, qemu, migration }
+    program
 }
 
 impl Site {
