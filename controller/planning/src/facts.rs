@@ -240,6 +240,8 @@ pub struct HostingFacts {
     pub receiver: Receiver,
     /// The machine.
     pub machine: Machine,
+    /// Why the site last refused or failed to do what was asked for this host; empty if it did it.
+    pub trouble: String,
 }
 
 /// A receiver.

@@ -107,9 +107,10 @@ impl Host<'_> {
         match self.host.hosting.volumes {
             Known::Is(()) => {}
             Known::Absent => {
-                return Plan::act(Action::EnsureVolumes { host: host.clone() }, WaitingOn::Volumes { host });
+                let trouble = self.host.hosting.trouble.clone();
+                return Plan::act(Action::EnsureVolumes { host: host.clone() }, WaitingOn::Volumes { host, trouble });
             }
-            Known::Unknown => return Plan::wait(WaitingOn::Volumes { host }),
+            Known::Unknown => return Plan::wait(WaitingOn::Volumes { host, trouble: String::new() }),
         }
         if let Some(plan) = self.without_receiver() {
             return plan;

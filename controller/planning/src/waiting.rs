@@ -18,7 +18,7 @@ pub enum WaitingOn {
     /// The host's journey to be made.
     Journey { host: String },
     /// The volumes to be made.
-    Volumes { host: String },
+    Volumes { host: String, trouble: String },
     /// The receiver to listen.
     Receiver { host: String, trouble: String },
     /// The copy to come into sync.
@@ -40,7 +40,7 @@ pub enum WaitingOn {
     /// The hosts before this one in the scheme to serve.
     EarlierHosts { host: String, earlier: String },
     /// The machine on the cloud to start.
-    Launch { host: String },
+    Launch { host: String, trouble: String },
     /// The agent on the machine on the cloud to report.
     Arrival { host: String },
     /// The probes.
@@ -83,7 +83,13 @@ impl WaitingOn {
                 obstacle.reason.party().unwrap_or_else(|| crate::gate::definition(obstacle.gate).party)
             }
             WaitingOn::Resumption | WaitingOn::NewWindow { .. } => Party::Operator,
-            WaitingOn::Receiver { trouble, .. } if !trouble.is_empty() => Party::Operator,
+            WaitingOn::Volumes { trouble, .. }
+            | WaitingOn::Receiver { trouble, .. }
+            | WaitingOn::Launch { trouble, .. }
+                if !trouble.is_empty() =>
+            {
+                Party::Operator
+            }
             WaitingOn::AgentReport { .. }
             | WaitingOn::LocalPermission { .. }
             | WaitingOn::FenceAcknowledgement { .. }

@@ -19,7 +19,11 @@ impl Host<'_> {
         if let Some(earlier) = self.earlier_not_serving() {
             return Plan::wait(WaitingOn::EarlierHosts { host, earlier });
         }
-        Plan::act(self.set(HostIntent::Serve), WaitingOn::Launch { host })
+        Plan::act(self.set(HostIntent::Serve), self.launch())
+    }
+
+    fn launch(&self) -> WaitingOn {
+        WaitingOn::Launch { host: self.name(), trouble: self.host.hosting.trouble.clone() }
     }
 
     /// What stands between the commit and the launch.
@@ -68,11 +72,11 @@ impl Host<'_> {
         let host = self.name();
         match self.host.hosting.machine {
             Machine::Running => {}
-            Machine::Unknown => return Plan::wait(WaitingOn::Launch { host }),
+            Machine::Unknown => return Plan::wait(self.launch()),
             Machine::Stopped | Machine::Absent => {
                 return match self.not_fenced() {
                     Some(plan) => plan,
-                    None => Plan::act(Action::EnsureTarget { host: host.clone() }, WaitingOn::Launch { host }),
+                    None => Plan::act(Action::EnsureTarget { host }, self.launch()),
                 };
             }
         }

@@ -24,9 +24,13 @@ impl WaitingOn {
             WaitingOn::Journey { host } => {
                 words(format!("the journey of {host} is being created"), format!("正在建立 {host} 的迁移任务"))
             }
-            WaitingOn::Volumes { host } => {
+            WaitingOn::Volumes { host, trouble } if trouble.is_empty() => {
                 words(format!("the volumes for {host} are being made"), format!("正在为 {host} 创建云盘"))
             }
+            WaitingOn::Volumes { host, trouble } => words(
+                format!("the volumes for {host} cannot be made: {trouble}"),
+                format!("{host} 的云盘无法创建:{trouble}"),
+            ),
             WaitingOn::Receiver { host, trouble } if trouble.is_empty() => {
                 words(format!("the receiver for {host} is starting"), format!("{host} 的接收端正在启动"))
             }
@@ -92,9 +96,13 @@ impl WaitingOn {
                 format!("{host} is launched after {earlier}, which comes before it in the scheme"),
                 format!("按方案顺序,{host} 在 {earlier} 之后启动"),
             ),
-            WaitingOn::Launch { host } => {
+            WaitingOn::Launch { host, trouble } if trouble.is_empty() => {
                 words(format!("the machine for {host} is being launched"), format!("{host} 的云主机正在启动"))
             }
+            WaitingOn::Launch { host, trouble } => words(
+                format!("the machine for {host} cannot be launched: {trouble}"),
+                format!("{host} 的云主机无法启动:{trouble}"),
+            ),
             WaitingOn::Arrival { host } => words(
                 format!("the machine for {host} runs; its agent has not yet reported that it is ready"),
                 format!("{host} 的云主机已运行,等待其代理报告就绪"),

@@ -182,6 +182,7 @@ impl World {
                 volumes: if server.volumes { Known::Is(()) } else { Known::Absent },
                 receiver: server.receiver.clone(),
                 machine: server.machine,
+                trouble: String::new(),
             },
             silence: match (committed, server.silent_since()) {
                 (false, _) => Silence::Unknown,

@@ -2,12 +2,12 @@
 
 use super::report;
 use crate::gateway::agents::HostKey;
-use crate::hosting::{MachineState, MigrationKey, Observed};
+use crate::hosting::{MachineState, Observed};
 use crate::probe::all_silent;
 use crate::reconcile::Context;
 use crate::world::{Source, local};
 use kube::ResourceExt;
-use qianyun_agent_api::report::Role;
+use qianyun_agent_api::report::{CutoverState, Report, Role};
 use qianyun_crds::{DecisionKind, HostMigration, SystemMigration};
 use qianyun_planning::facts::{HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver, Silence};
 use std::time::Duration;
@@ -51,36 +51,42 @@ pub(crate) async fn facts(
 
 async fn hosting(ctx: &Context, digest: &str, journey: Option<&HostMigration>) -> HostingFacts {
     let Some(journey) = journey else {
-        return HostingFacts { volumes: Known::Absent, receiver: Receiver::Absent, machine: Machine::Absent };
+        return HostingFacts {
+            volumes: Known::Absent,
+            receiver: Receiver::Absent,
+            machine: Machine::Absent,
+            trouble: String::new(),
+        };
     };
     let key = crate::world::journey_key(journey);
     // Before it is asked to replicate, volumes may be missing, or be those of another scheme: `ensure` finds out.
     let begun = journey.spec.intent != qianyun_crds::HostIntent::Idle;
     let volumes = if begun || ctx.memory().has_volumes(&key, digest) { Known::Is(()) } else { Known::Absent };
+    let trouble = ctx.memory().trouble(&key).unwrap_or_default();
     match ctx.hosting.observe(&key).await {
         Ok(observed) => HostingFacts {
             volumes,
-            receiver: receiver(ctx, &key, journey, &observed),
+            receiver: receiver(journey, &observed, &trouble),
             machine: machine(&observed.machine),
+            trouble,
         },
         Err(error) => {
             tracing::warn!(journey = %key, %error, "the site does not say what there is");
-            HostingFacts { volumes, receiver: Receiver::Unknown, machine: Machine::Unknown }
+            HostingFacts { volumes, receiver: Receiver::Unknown, machine: Machine::Unknown, trouble }
         }
     }
 }
 
-fn receiver(ctx: &Context, key: &MigrationKey, journey: &HostMigration, observed: &Observed) -> Receiver {
+fn receiver(journey: &HostMigration, observed: &Observed, trouble: &str) -> Receiver {
     match &observed.receiver {
         Some(found) if i64::try_from(found.session) == Ok(journey.spec.session) => {
             Receiver::Ready { address: found.address.clone(), name: found.name.clone() }
         }
         // One of an older session: `ensure` ends it first, `stop` ends it as well.
         Some(_) => Receiver::Failed("a receiver of another session runs".to_string()),
-        None => ctx.memory().trouble(key).map_or(Receiver::Absent, |trouble| {
-            // After a commit nobody starts one again: whatever the trouble was, there is none.
-            if committed(journey) { Receiver::Absent } else { Receiver::Failed(trouble) }
-        }),
+        // After a commit nobody starts one again: whatever the trouble was, there is none.
+        None if trouble.is_empty() || committed(journey) => Receiver::Absent,
+        None => Receiver::Failed(trouble.to_string()),
     }
 }
 
@@ -101,7 +107,8 @@ fn committed(journey: &HostMigration) -> bool {
     decision.is_some_and(|d| d.kind == DecisionKind::Commit && d.attempt == journey.spec.attempt)
 }
 
-/// Asked only between the commit and the launch: before, the source has to answer; after, it is the target that does.
+/// Asked only between the acknowledgement of the fence and the launch: before, the source may well answer; after, it is
+/// the target that does.
 async fn silence(
     ctx: &Context,
     migration: &SystemMigration,
@@ -110,7 +117,7 @@ async fn silence(
     machine: Machine,
 ) -> Silence {
     match (journey, machine) {
-        (Some(journey), Machine::Absent | Machine::Stopped) if committed(journey) => {}
+        (Some(journey), Machine::Absent | Machine::Stopped) if acknowledged(ctx, host, journey) => {}
         (Some(_), _) | (None, _) => return Silence::Unknown,
     }
     let target = |p: &qianyun_crds::Probe| Some((p.address.clone(), u16::try_from(p.tcp_port).ok()?));
@@ -130,6 +137,17 @@ async fn silence(
         }
         Some(_) | None => Silence::Since(since),
     }
+}
+
+fn acknowledged(ctx: &Context, host: &HostKey, journey: &HostMigration) -> bool {
+    let recorded = journey.status.as_ref().and_then(|s| s.cutover.as_ref());
+    let recorded = recorded.is_some_and(|c| c.fence_acknowledged_at.is_some());
+    let said = || ctx.agents.latest(host, Role::Source).is_some_and(|heard| is_fencing(&heard.report));
+    committed(journey) && (recorded || said())
+}
+
+fn is_fencing(report: &Report) -> bool {
+    report.cutover.as_ref().is_some_and(|c| c.state == CutoverState::Fencing)
 }
 
 /// The newest results: of this leadership, else those on record.
