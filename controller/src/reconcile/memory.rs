@@ -33,6 +33,7 @@ struct Inner {
     probes: HashMap<MigrationKey, Vec<ProbeFact>>,
     silent: HashMap<HostKey, Timestamp>,
     written: HashMap<MigrationKey, Instant>,
+    handed_out: HashMap<MigrationKey, i64>,
 }
 
 impl Memory {
@@ -99,6 +100,16 @@ impl Memory {
     /// Something of a source answered.
     pub(super) fn not_silent(&self, host: &HostKey) {
         self.inner().silent.remove(host);
+    }
+
+    /// Whether a journey of this generation is the newest that was seen: a watch that is behind must not take back what
+    /// an agent was told.
+    pub(super) fn is_newest(&self, journey: &MigrationKey, generation: i64) -> bool {
+        let mut inner = self.inner();
+        let newest = inner.handed_out.entry(journey.clone()).or_insert(generation);
+        let is_newest = generation >= *newest;
+        *newest = generation.max(*newest);
+        is_newest
     }
 
     /// How long ago the status of a journey was written.

@@ -90,6 +90,20 @@ async fn set_intent(
     Ok(())
 }
 
+/// Writes the intent `Idle` into a journey whose scheme was deleted.
+pub(super) async fn stop_copying(ctx: &Context, journey: &HostMigration) -> Result<(), LookError> {
+    let journeys: Api<HostMigration> = beside(ctx.client(), journey);
+    let mut next = journey.clone();
+    next.spec.intent = HostIntent::Idle;
+    match journeys.replace(&journey.name_any(), &params(), &next).await {
+        Ok(written) => {
+            super::intent::hand_out_idle(ctx, &written);
+            Ok(())
+        }
+        Err(error) => unless_conflict(error, "writing the intent"),
+    }
+}
+
 /// Writes the decision on an attempt: once, by compare and swap, and a commit never after its time.
 async fn decide(
     ctx: &Context,

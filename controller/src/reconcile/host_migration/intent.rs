@@ -18,11 +18,21 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     let Some(host) = facts.host(host) else { return };
     let Some(journey) = host.journey.get() else { return };
     let key = world::host_key(journey);
+    if !ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
+        return;
+    }
     match intent(ctx, facts, host, journey) {
         Some(intent) => ctx.agents.set_desired(&key, intent),
         None => {
             tracing::warn!(host = %key, intent = ?journey.spec.intent, "cannot be said whole yet; nothing new is handed out")
         }
+    }
+}
+
+/// Tells the agent of a journey without a scheme to leave its host alone.
+pub(super) fn hand_out_idle(ctx: &Context, journey: &HostMigration) {
+    if ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
+        ctx.agents.set_desired(&world::host_key(journey), Intent::Idle {});
     }
 }
 

@@ -13,7 +13,7 @@ use super::permission::Freshness;
 use super::system_migration::observe::facts;
 use crate::world;
 use kube::ResourceExt;
-use qianyun_crds::{HostIntent, HostMigration};
+use qianyun_crds::{HostIntent, HostMigration, SystemMigration};
 use qianyun_planning::facts::Known;
 use qianyun_planning::{Action, Facts, Plan, host_migration, lint};
 use std::sync::Arc;
@@ -26,6 +26,9 @@ const AGAIN_COPYING: Duration = Duration::from_secs(5);
 /// Otherwise.
 const AGAIN: Duration = Duration::from_secs(15);
 
+/// Rounds of one look: from the volumes to the intent are three, from the decision to the launch five.
+const ROUNDS: u32 = 6;
+
 /// One look.
 pub(super) async fn reconcile(journey: Arc<HostMigration>, ctx: Arc<Context>) -> Result<Later, LookError> {
     let namespace = journey.namespace().unwrap_or_default();
@@ -33,50 +36,87 @@ pub(super) async fn reconcile(journey: Arc<HostMigration>, ctx: Arc<Context>) ->
     let source = world::Source::Watch;
     let migration = match world::local(&ctx, migrations, &namespace, &journey.spec.migration_ref, source).await {
         Known::Is(migration) => migration,
-        Known::Absent | Known::Unknown => {
-            let what = format!("the SystemMigration {namespace}/{}", journey.spec.migration_ref);
-            return Err(LookError::Missing { what });
-        }
+        Known::Absent => return abandoned(&ctx, &journey).await,
+        Known::Unknown => return Err(missing(&journey)),
     };
     let host = journey.spec.host_ref.clone();
-    let seen = facts(&ctx, &migration, Freshness::Recent).await?;
-    intent::hand_out(&ctx, &seen, &host);
-    let plan = host_migration::plan(&seen, &host, (ctx.clock)());
-    let written = status::write(&ctx, &seen, &host, &plan).await?;
-    if plan.actions.is_empty() {
-        return Ok(Later(again(&seen, &host, &plan)));
+    let mut freshness = Freshness::Recent;
+    for _ in 0..ROUNDS {
+        match round(&ctx, &migration, &host, freshness).await? {
+            Round::Acted => freshness = Freshness::Now,
+            Round::Waits(after) => return Ok(Later(after)),
+        }
     }
-    // What was just written is not in the watch yet, so whatever is done rests on a second look at the server.
-    let sure = if plan.actions.iter().any(Action::is_irreversible) { Freshness::Now } else { Freshness::Recent };
-    let (seen, plan) = second_look(&ctx, &migration, &host, sure, written).await?;
-    apply::carry_out(&ctx, &seen, &host, &plan).await?;
-    Ok(Later(Duration::from_millis(200)))
+    Ok(Later(AGAIN_CUTTING))
 }
 
-/// Looks again and plans again. Only what is planned now is done.
-async fn second_look(
+/// How a round ended.
+enum Round {
+    /// Something was done: look again at once, at the server itself, because the watch does not show it yet.
+    Acted,
+    /// Nothing was to be done.
+    Waits(Duration),
+}
+
+/// Looks, says, and does what the plan asks.
+async fn round(
     ctx: &Context,
-    migration: &qianyun_crds::SystemMigration,
+    migration: &SystemMigration,
     host: &str,
     freshness: Freshness,
-    written: HostMigration,
-) -> Result<(Facts, Plan), LookError> {
+) -> Result<Round, LookError> {
     let mut seen = facts(ctx, migration, freshness).await?;
-    if let Some(this) = seen.hosts.iter_mut().find(|h| h.name == host) {
-        let newer = match (&this.journey, freshness) {
-            (Known::Is(_), Freshness::Now) => None,
-            _ => Some(written),
-        };
-        if let Some(newer) = newer {
-            this.journey = Known::Is(newer);
-        }
+    intent::hand_out(ctx, &seen, host);
+    let plan = host_migration::plan(&seen, host, (ctx.clock)());
+    let written = status::write(ctx, &seen, host, &plan).await?;
+    if plan.actions.is_empty() {
+        return Ok(Round::Waits(again(&seen, host, &plan)));
+    }
+    let asked_again = plan.actions.iter().any(Action::is_irreversible) && freshness != Freshness::Now;
+    if asked_again {
+        seen = facts(ctx, migration, Freshness::Now).await?;
+    } else if let Some(this) = seen.hosts.iter_mut().find(|h| h.name == host) {
+        this.journey = Known::Is(written);
     }
     let now = (ctx.clock)();
     let plan = host_migration::plan(&seen, host, now);
-    match lint::check(&seen, &plan, now) {
-        Some(rule) => Err(LookError::Refused { what: format!("the host {host}"), rule }),
-        None => Ok((seen, plan)),
+    if let Some(rule) = lint::check(&seen, &plan, now) {
+        return Err(LookError::Refused { what: format!("the host {host}"), rule });
     }
+    if plan.actions.is_empty() {
+        return Ok(Round::Waits(AGAIN_CUTTING));
+    }
+    apply::carry_out(ctx, &seen, host, &plan).await?;
+    Ok(if plan.actions.iter().all(|a| matches!(a, Action::RunProbes { .. })) {
+        Round::Waits(AGAIN_CUTTING)
+    } else {
+        Round::Acted
+    })
+}
+
+fn missing(journey: &HostMigration) -> LookError {
+    let namespace = journey.namespace().unwrap_or_default();
+    LookError::Missing { what: format!("the SystemMigration {namespace}/{}", journey.spec.migration_ref) }
+}
+
+/// Its scheme was deleted, so nothing permits what it does: a copy stops. An attempt that is under way, and what follows a
+/// commit, wait for the scheme to be made again: without it nobody can say what the host is to be.
+async fn abandoned(ctx: &Context, journey: &HostMigration) -> Result<Later, LookError> {
+    let namespace = journey.namespace().unwrap_or_default();
+    let migrations = &ctx.stores().migrations;
+    let name = &journey.spec.migration_ref;
+    match world::local(ctx, migrations, &namespace, name, world::Source::Server).await {
+        Known::Absent => {}
+        Known::Is(_) | Known::Unknown => return Err(missing(journey)),
+    }
+    match journey.spec.intent {
+        HostIntent::Replicate => apply::stop_copying(ctx, journey).await?,
+        HostIntent::Idle => intent::hand_out_idle(ctx, journey),
+        HostIntent::Cutover | HostIntent::Resume | HostIntent::Fence | HostIntent::Serve => {
+            return Err(missing(journey));
+        }
+    }
+    Ok(Later(AGAIN))
 }
 
 fn again(facts: &Facts, host: &str, plan: &Plan) -> Duration {
