@@ -121,6 +121,7 @@ pub(crate) async fn run(parts: Parts) {
         approvals: approvals.store(),
         migrations: migrations.store(),
         journeys: journeys.store(),
+        ready: Arc::default(),
     };
     let hosts = hosts.reconcile_on(host_wakes(&parts.agents));
     let journeys = journeys.reconcile_on(journey_wakes(&parts.agents, &stores)).watches(
@@ -135,7 +136,9 @@ pub(crate) async fn run(parts: Parts) {
     let Parts { client, agents, hosting, authority, epoch, server_url, clock } = parts;
     let memory = Memory::default();
     let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, stores });
+    let readiness = Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness());
     tokio::select! {
+        () = readiness => {}
         () = drive(policies, "policy-profile", &ctx, policy_profile::reconcile) => {}
         () = drive(platforms, "cloud-platform", &ctx, cloud_platform::reconcile) => {}
         () = drive(departments, "department", &ctx, department::reconcile) => {}

@@ -6,6 +6,7 @@
 use crate::gateway::agents::HostKey;
 use crate::hosting::MigrationKey;
 use crate::reconcile::Context;
+use futures::FutureExt;
 use kube::api::ListParams;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -18,6 +19,8 @@ use qianyun_planning::facts::Known;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Everything as the watches last saw it.
 pub(crate) struct Stores {
@@ -30,6 +33,49 @@ pub(crate) struct Stores {
     pub(crate) approvals: Store<Approval>,
     pub(crate) migrations: Store<SystemMigration>,
     pub(crate) journeys: Store<HostMigration>,
+    /// Whether every watch has seen everything once. Until then, the server is asked.
+    pub(crate) ready: Arc<AtomicBool>,
+}
+
+/// Between two looks whether the watches are ready.
+const READY_LOOK: Duration = Duration::from_millis(100);
+
+impl Stores {
+    /// Notes when the watches are ready. Runs beside the controllers, in their task, and never ends: each wake of it polls
+    /// them as well. A store wakes only the last of those who wait for it, so nobody else may wait.
+    pub(crate) async fn watch_readiness(ready: Arc<AtomicBool>, mut waiting: Vec<Box<dyn Fn() -> bool + Send + Sync>>) {
+        loop {
+            waiting.retain(|is_ready| !is_ready());
+            if waiting.is_empty() {
+                ready.store(true, Ordering::Release);
+            }
+            tokio::time::sleep(READY_LOOK * if waiting.is_empty() { 50 } else { 1 }).await;
+        }
+    }
+
+    /// What [`Stores::watch_readiness`] looks at.
+    pub(crate) fn readiness(&self) -> Vec<Box<dyn Fn() -> bool + Send + Sync>> {
+        vec![
+            is_ready(&self.policies),
+            is_ready(&self.platforms),
+            is_ready(&self.departments),
+            is_ready(&self.systems),
+            is_ready(&self.plans),
+            is_ready(&self.hosts),
+            is_ready(&self.approvals),
+            is_ready(&self.migrations),
+            is_ready(&self.journeys),
+        ]
+    }
+
+    fn source(&self, wanted: Source) -> Source {
+        if self.ready.load(Ordering::Acquire) { wanted } else { Source::Server }
+    }
+}
+
+fn is_ready<K: Kind>(store: &Store<K>) -> Box<dyn Fn() -> bool + Send + Sync> {
+    let store = store.clone();
+    Box::new(move || store.wait_until_ready().now_or_never().is_some_and(|r| r.is_ok()))
 }
 
 /// Where to read.
@@ -53,8 +99,8 @@ pub(crate) async fn city<K>(ctx: &Context, store: &Store<K>, name: &str, source:
 where
     K: Kind + Resource<Scope = ClusterResourceScope>,
 {
-    match source {
-        Source::Watch => watched(store, &ObjectRef::new(name)).await,
+    match ctx.stores().source(source) {
+        Source::Watch => watched(store, &ObjectRef::new(name)),
         Source::Server => asked(Api::<K>::all(ctx.client().clone()).get_opt(name).await, name),
     }
 }
@@ -64,8 +110,8 @@ pub(crate) async fn local<K>(ctx: &Context, store: &Store<K>, namespace: &str, n
 where
     K: Kind + Resource<Scope = NamespaceResourceScope>,
 {
-    match source {
-        Source::Watch => watched(store, &ObjectRef::new(name).within(namespace)).await,
+    match ctx.stores().source(source) {
+        Source::Watch => watched(store, &ObjectRef::new(name).within(namespace)),
         Source::Server => asked(Api::<K>::namespaced(ctx.client().clone(), namespace).get_opt(name).await, name),
     }
 }
@@ -76,13 +122,8 @@ where
     K: Kind + Resource<Scope = NamespaceResourceScope>,
 {
     let here = |object: &K| namespace.is_none() || object.namespace().as_deref() == namespace;
-    match source {
-        Source::Watch => {
-            if store.wait_until_ready().await.is_err() {
-                return Known::Unknown;
-            }
-            Known::Is(store.state().iter().filter(|o| here(o)).map(|o| K::clone(o)).collect())
-        }
+    match ctx.stores().source(source) {
+        Source::Watch => Known::Is(store.state().iter().filter(|o| here(o)).map(|o| K::clone(o)).collect()),
         Source::Server => {
             let api = match namespace {
                 Some(namespace) => Api::<K>::namespaced(ctx.client().clone(), namespace),
@@ -99,10 +140,7 @@ where
     }
 }
 
-async fn watched<K: Kind>(store: &Store<K>, key: &ObjectRef<K>) -> Known<K> {
-    if store.wait_until_ready().await.is_err() {
-        return Known::Unknown;
-    }
+fn watched<K: Kind>(store: &Store<K>, key: &ObjectRef<K>) -> Known<K> {
     store.get(key).map_or(Known::Absent, |object: Arc<K>| Known::Is(K::clone(&object)))
 }
 
