@@ -283,6 +283,11 @@ impl Shared {
         *self.mode.borrow()
     }
 
+    /// Whether a log line cannot meet a frozen disk.
+    fn may_log(&self) -> bool {
+        self.mode() != Mode::Final
+    }
+
     /// Something happened: whoever waits looks again.
     fn touch(&self) {
         self.changed.send_modify(|count| *count += 1);

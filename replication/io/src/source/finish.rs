@@ -1,7 +1,8 @@
 //! The end of a copy, from freeze to signed record, against a deadline.
 //!
 //! Before the freeze [`Replication::prepare_final`] opens what is needed; after it nothing here opens a file. A link that
-//! breaks meanwhile is opened again by its own task, and the drain starts over. An error leaves the replication in its
+//! breaks meanwhile is opened again by its own task, and the drain starts over. Nothing is logged: a log may wait for the
+//! frozen disk. An error leaves the replication in its
 //! final mode until [`Replication::resume`].
 
 use super::{Mode, RecordReply, Replication, Shared, follow, lock};
@@ -151,8 +152,7 @@ fn join_used(shared: &Shared) -> Result<(), FinishError> {
     let maps = lock(&shared.free_maps);
     for (disk, map) in shared.disks.iter().zip(maps.iter()) {
         let used = follow::used_blocks(disk.size, &block_in_place(|| map.read())?);
-        let joined = shared.engine().join_used(disk.id, &used);
-        tracing::info!(disk = disk.leaf.name(), joined, "used blocks joined the domain under the freeze");
+        shared.engine().join_used(disk.id, &used);
     }
     drop(maps);
     shared.touch();

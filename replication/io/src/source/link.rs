@@ -44,7 +44,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             pause = FIRST_PAUSE;
         }
         let words = format!("no link to the receiver at {}: {}", shared.address, words_of(&error));
-        tracing::warn!(pause_ms = u64::try_from(pause.as_millis()).unwrap_or(0), "{words}");
+        if shared.may_log() {
+            tracing::warn!(pause_ms = u64::try_from(pause.as_millis()).unwrap_or(0), "{words}");
+        }
         *lock(&shared.link_trouble) = words;
         if let LaneError::Refused { code, text } = &error {
             shared.refused(*code, text);
@@ -83,7 +85,9 @@ async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
     open_all(shared, &mut first, epoch).await?;
     lanes.insert(0, first);
     lock(&shared.link_trouble).clear();
-    tracing::info!(epoch, lanes = shared.lanes, receiver = shared.address, "linked");
+    if shared.may_log() {
+        tracing::info!(epoch, lanes = shared.lanes, receiver = shared.address, "linked");
+    }
     work(shared, lanes, epoch).await
 }
 

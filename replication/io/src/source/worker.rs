@@ -73,7 +73,7 @@ impl Worker {
                     if self.work(&job, &mut writer).await? {
                         last_sent = Instant::now();
                     }
-                    self.throttle(job.len).await;
+                    self.throttle(bytes_of(&job)).await;
                 }
                 None => {
                     let _late = timeout(LOOK_EVERY, changed.changed()).await;
@@ -105,7 +105,9 @@ impl Worker {
             }
             Ok(Outcome::Hashed(hash)) => shared.engine().proved(job, hash, shared.now_ms()),
             Err(error) => {
-                tracing::warn!(error = words_of(&error), chunk = job.chunk.0, "a disk cannot be read");
+                if shared.may_log() {
+                    tracing::warn!(error = words_of(&error), chunk = job.chunk.0, "a disk cannot be read");
+                }
                 shared.engine().failed(job);
                 sleep(FAILED_PAUSE).await;
             }
@@ -193,9 +195,20 @@ impl Worker {
 fn note_bad(shared: &Shared, disk: &Disk, bad: &[Range<u64>]) {
     let bytes: u64 = bad.iter().map(|range| range.end - range.start).sum();
     if bytes > 0 {
-        tracing::warn!(disk = disk.leaf.name(), ?bad, "bytes cannot be read, zeros are sent for them");
+        if shared.may_log() {
+            tracing::warn!(disk = disk.leaf.name(), ?bad, "bytes cannot be read, zeros are sent for them");
+        }
         *lock(&shared.bad_places).entry(disk.id).or_default() += bytes;
     }
+}
+
+/// Bytes that a job reads, which is what its bound is about.
+fn bytes_of(job: &Job) -> u64 {
+    let blocks = match job.work {
+        Work::Copy { blocks, whole: _ } => blocks.count(),
+        Work::Compare | Work::Prove => job.domain.count(),
+    };
+    blocks * BLOCK_BYTES
 }
 
 fn chunk_len(job: &Job) -> usize {
