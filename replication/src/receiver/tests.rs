@@ -196,3 +196,67 @@ fn a_volume_that_is_not_fresh_says_what_it_may_hold() {
     assert_eq!(opened, Message::Opened { device: DISK, written: std::iter::once(1..2).collect() });
     assert_eq!((receiver.unproved_chunks(), receiver.root(0)), (1, None));
 }
+
+#[test]
+fn near_runs_are_joined_until_they_fit_one_message() {
+    let chunks = 4 * crate::message::MAX_OPENED_RUNS as u64;
+    let bytes = chunks * CHUNK_BYTES;
+    let size = DeviceSize::from_bytes(bytes).unwrap();
+    let identity = DeviceIdentity { size_bytes: bytes, ..identity() };
+    let every_other: Vec<Range<u64>> = (0..chunks / 2).map(|n| 2 * n..2 * n + 1).collect();
+    let spec =
+        VolumeSpec { name: "d".to_owned(), identity: identity.clone(), size, maybe_written: every_other.clone() };
+    let mut receiver = Receiver::new(ReceiverConfig { session: 7, window_bytes: 1, quiet_ms: 0 }, 0, vec![spec]);
+    receiver.hello(FIRST, 7, 0, (0, 1)).unwrap();
+    let Message::Opened { written, .. } = receiver.open(FIRST, DISK, "d", &identity).unwrap() else {
+        panic!("not opened")
+    };
+    assert!(written.len() <= crate::message::MAX_OPENED_RUNS);
+    let covers = |run: &Range<u64>| written.iter().any(|w| w.start <= run.start && run.end <= w.end);
+    assert!(every_other.iter().all(covers), "a superset, never less");
+}
+
+#[test]
+fn a_new_link_forgets_what_the_old_one_waited_for() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let mut out = Outbox::new();
+    receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
+    receiver.root_request(FIRST, DISK, &mut out).unwrap();
+    receiver.barrier(FIRST, 1);
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
+    let job = receiver.next_read_back(1_000).unwrap();
+    receiver.read_back(job, hash_bytes(b"x"), &mut out);
+    assert_eq!(sync(&mut receiver), vec![]);
+    assert_eq!(out, vec![]);
+    assert!(matches!(receiver.root_request(FIRST, DISK, &mut out), Err(Refusal::NotGreeted)));
+}
+
+#[test]
+fn a_reading_that_was_handed_out_before_another_does_not_count_for_it() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let first = receiver.next_read_back(100).unwrap();
+    let mut out = Outbox::new();
+    receiver.read_back(first, hash_bytes(b"x"), &mut out);
+    assert_eq!(receiver.unproved_chunks(), 0);
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    receiver.read_back(first, hash_bytes(b"x"), &mut out);
+    assert_eq!((receiver.unproved_chunks(), receiver.root(0)), (1, None));
+}
+
+#[test]
+fn a_failed_write_gives_its_permit_back_and_is_not_acknowledged() {
+    let mut receiver = linked();
+    let failed = permit(&mut receiver, 0);
+    receiver.wrote(failed);
+    receiver.disconnected(FIRST);
+    assert_eq!(sync(&mut receiver), vec![]);
+    assert!(receiver.may_welcome(6));
+    assert_eq!(receiver.unproved_chunks(), 1, "what it holds must be read back");
+}

@@ -258,3 +258,129 @@ fn nothing_is_proved_out_of_order() {
     assert!(matches!(sender.prove(DISK, root, AUDIT), Err(FinalError::NotReady { .. })));
     assert!(matches!(sender.prove(DeviceId(9), root, AUDIT), Err(FinalError::NotReady { .. })));
 }
+
+#[test]
+fn a_copy_that_was_under_way_at_a_doubt_does_not_prove_its_chunk() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.suspect(DISK, &BlockSet::new(), "ring lost");
+    sender.copied(&job, &copied(Some(hash_bytes(b"old"))), 0);
+    sender.acked(0, job.seq, 0, 0);
+    assert!(!sender.is_clean(DISK, BlockIndex(0)) && !sender.is_drained());
+    assert_eq!(sender.next_job(0, 0).unwrap().work, Work::Compare);
+}
+
+#[test]
+fn a_comparison_that_was_under_way_at_a_doubt_is_done_again() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    sender.suspect(DISK, &BlockSet::new(), "first");
+    let old = sender.next_job(0, 0).unwrap();
+    sender.suspect(DISK, &BlockSet::new(), "second");
+    sender.compared(&old, hash_bytes(b"x"), 0);
+    sender.target_hash(0, old.seq, hash_bytes(b"x"), 0);
+    assert!(sender.is_doubted(DISK));
+    let again = sender.next_job(0, 0).unwrap();
+    assert_eq!((again.work, again.chunk), (Work::Compare, old.chunk));
+    assert!(again.seq > old.seq);
+}
+
+#[test]
+fn a_change_during_a_comparison_is_sent_whatever_the_hashes_say() {
+    let mut sender = following(std::slice::from_ref(&(0..2)));
+    let hash = hash_bytes(b"x");
+    do_all(&mut sender, hash, 0);
+    sender.suspect(DISK, &BlockSet::new(), "ring lost");
+    let job = sender.next_job(0, 0).unwrap();
+    sender.changed(DISK, 1..2, 0);
+    sender.compared(&job, hash, 0);
+    sender.target_hash(0, job.seq, hash, 0);
+    assert!(sender.is_clean(DISK, BlockIndex(0)) && !sender.is_clean(DISK, BlockIndex(1)));
+    assert_eq!(sender.dirty(DISK).unwrap().runs().collect::<Vec<_>>().first(), Some(&(1..2)));
+}
+
+#[test]
+fn a_change_during_a_proof_makes_it_worthless() {
+    let mut sender = following(std::slice::from_ref(&(0..2)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.copied(&job, &copied(None), 0);
+    sender.acked(0, job.seq, 0, 0);
+    sender.begin_final();
+    let proof = sender.next_job(0, 0).unwrap();
+    assert_eq!(proof.work, Work::Prove);
+    sender.changed(DISK, 0..1, 0);
+    sender.proved(&proof, hash_bytes(b"old"), 0);
+    assert!(!sender.is_drained() && sender.root(DISK).is_none());
+    let jobs = do_all(&mut sender, hash_bytes(b"new"), 0);
+    assert!(matches!(jobs[0].work, Work::Copy { whole: false, .. }) && jobs[1].work == Work::Prove);
+    assert!(sender.root(DISK).is_some());
+}
+
+#[test]
+fn all_disks_are_served_and_drained_only_together() {
+    let (first, second) = (DeviceId(1), DeviceId(2));
+    let mut sender = Sender::new(SenderConfig::default());
+    sender.add_disk(first, size(), &used(std::slice::from_ref(&(0..1))));
+    sender.add_disk(second, size(), &used(std::slice::from_ref(&(5..6))));
+    sender.link_up(1, 1 << 30, 1);
+    sender.opened(first, &[]);
+    assert_eq!(do_all(&mut sender, hash_bytes(b"x"), 0).len(), 1);
+    assert!(!sender.is_drained(), "the second volume is not open");
+    sender.opened(second, &[]);
+    let jobs = do_all(&mut sender, hash_bytes(b"x"), 0);
+    assert_eq!(jobs.iter().map(|job| job.device).collect::<Vec<_>>(), vec![second]);
+    assert!(sender.is_drained());
+    assert_eq!(sender.domain(second).unwrap().runs().next(), Some(5..6));
+}
+
+#[test]
+fn the_state_follows_the_copy_and_is_never_in_sync_without_a_link() {
+    let mut sender = Sender::new(SenderConfig::default());
+    sender.add_disk(DISK, size(), &used(std::slice::from_ref(&(0..1))));
+    let state = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().state;
+    assert_eq!(state(&mut sender), ReplicationState::Idle);
+    sender.link_up(1, 1 << 30, 1);
+    sender.opened(DISK, &[]);
+    assert_eq!(state(&mut sender), ReplicationState::InitialCopy);
+    do_all(&mut sender, hash_bytes(b"x"), 1_000);
+    assert_eq!(state(&mut sender), ReplicationState::InSync);
+    sender.link_down();
+    assert_eq!(state(&mut sender), ReplicationState::CatchingUp);
+    sender.begin_final();
+    assert_eq!(state(&mut sender), ReplicationState::Verifying);
+    sender.changed(DISK, 0..1, 1_000);
+    assert_eq!(state(&mut sender), ReplicationState::Final);
+    assert_eq!(sender.progress(DeviceId(9), 0), None);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_chunk_goes_to_exactly_one_lane_and_every_block_is_sent_once(
+        blocks in proptest::collection::btree_set(0..64 * BLOCKS_PER_CHUNK, 1..60), lanes in 1..5u16,
+    ) {
+        let size = DeviceSize::from_bytes(64 * CHUNK_BYTES).unwrap();
+        let dirty: BlockSet = blocks.iter().map(|block| *block..block + 1).collect();
+        let mut sender = Sender::new(SenderConfig { stripe_chunks: 4, ..SenderConfig::default() });
+        sender.add_disk(DISK, size, &dirty);
+        sender.link_up(1, 1 << 40, lanes);
+        sender.opened(DISK, &[]);
+        let mut sent = BlockSet::new();
+        for lane in 0..lanes {
+            let mut seqs = Vec::new();
+            while let Some(job) = sender.next_job(lane, 0) {
+                proptest::prop_assert_eq!(job.chunk.0 / 4 % u64::from(lanes), u64::from(lane));
+                let Work::Copy { blocks, .. } = job.work else { panic!("{job:?}") };
+                let base = job.chunk.blocks().start;
+                for run in blocks.runs() {
+                    let run = run.start + base..run.end + base;
+                    proptest::prop_assert_eq!(sent.insert(run.clone()), run.end - run.start);
+                }
+                seqs.push(job.seq);
+            }
+            proptest::prop_assert!(seqs.iter().copied().eq(1..=seqs.len() as u64));
+        }
+        proptest::prop_assert_eq!(sent, dirty);
+    }
+}
