@@ -1,0 +1,262 @@
+//! A disk that is written to, copied over real TLS to a target that dies and comes back, finished, proved, signed.
+//! Needs root and tracefs: the source is a loop device with a real tracker.
+#![allow(clippy::unwrap_used)]
+
+mod rig;
+mod tls;
+
+use qianyun_replication::progress::ReplicationState;
+use qianyun_replication::record::{CutoverRecord, OwnVolume, SignedRecord};
+use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::signer::Signer as _;
+use qianyun_replication_io::source::{DiskProgress, FinishError, Replication, SourceConfig, SourceDisk};
+use qianyun_replication_io::target::{Target, TargetConfig, TargetVolume};
+use rig::LoopDisk;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tls::{Authority, NAME};
+use tokio::task::JoinHandle;
+
+const MIB: u64 = 1 << 20;
+const SESSION: u64 = 3;
+/// For everything that is waited for; a loaded machine takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The receiving side: a directory that outlives its processes.
+struct Site {
+    dir: tempfile::TempDir,
+    authority: Arc<Authority>,
+    address: SocketAddr,
+}
+
+impl Site {
+    fn new(authority: &Arc<Authority>) -> Self {
+        // A port that is ours for the while: the target dies and must come back at the same address.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self { dir: tempfile::tempdir().unwrap(), authority: Arc::clone(authority), address }
+    }
+
+    fn volume(&self) -> PathBuf {
+        self.dir.path().join("disk-0.raw")
+    }
+
+    /// Starts a target. The one before may still be on its way out.
+    async fn start(&self, disk: &LeafDisk) -> JoinHandle<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let volume =
+                TargetVolume { name: "disk-0".to_owned(), identity: disk.identity().clone(), path: self.volume() };
+            let config = TargetConfig {
+                session: SESSION,
+                volumes: vec![volume],
+                ledger_dir: self.dir.path().to_owned(),
+                tls: self.authority.server(),
+                authorize: Arc::new(|chain| if chain.is_empty() { Err("no certificate".to_owned()) } else { Ok(()) }),
+                signer: Arc::new(self.authority.signer("target")),
+            };
+            match Target::bind(self.address, config).await {
+                Ok(target) => {
+                    return tokio::spawn(async move {
+                        let Err(error) = target.serve().await;
+                        panic!("{error}");
+                    });
+                }
+                Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn source(&self, disk: &LeafDisk) -> Replication {
+        Replication::start(SourceConfig {
+            session: SESSION,
+            receiver_address: self.address.to_string(),
+            receiver_name: NAME.to_owned(),
+            tls: self.authority.client(),
+            disks: vec![SourceDisk { volume: "disk-0".to_owned(), disk: disk.clone() }],
+            lanes: 2,
+            max_bytes_per_second: 0,
+        })
+        .unwrap()
+    }
+}
+
+async fn wait_for(replication: &Replication, what: &str, mut reached: impl FnMut(&DiskProgress) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let progress = replication.progress();
+        if progress.iter().all(&mut reached) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {progress:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn in_sync(disk: &DiskProgress) -> bool {
+    disk.progress.state == ReplicationState::InSync && disk.progress.remaining_bytes == 0
+}
+
+/// Writes single blocks all over the disk until told to stop.
+fn keep_writing(disk: &Arc<LoopDisk>, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
+    let (disk, stop) = (Arc::clone(disk), Arc::clone(stop));
+    std::thread::spawn(move || {
+        let mut writes = 0u64;
+        while !stop.load(Ordering::Relaxed) {
+            let block = writes.wrapping_mul(2_654_435_761) % (48 * 256);
+            disk.write(block * 4096, 4096, u8::try_from(writes % 251 + 1).unwrap());
+            writes += 1;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        writes
+    })
+}
+
+fn record(disks: Vec<qianyun_replication::record::DiskRecord>) -> CutoverRecord {
+    CutoverRecord {
+        attempt: 1,
+        disks,
+        epoch: 1,
+        frozen_unix_ms: 1,
+        host: "ns/ph".to_owned(),
+        scheme_digest: "sha256:00".to_owned(),
+        session: SESSION,
+        verified_unix_ms: 2,
+        version: 1,
+    }
+}
+
+fn assert_same_bytes(disk: &LoopDisk, volume: &Path) {
+    let (here, there) = (std::fs::read(&disk.node).unwrap(), std::fs::read(volume).unwrap());
+    assert_eq!(here.len(), there.len());
+    let differ = here.chunks(4096).zip(there.chunks(4096)).position(|(a, b)| a != b);
+    assert_eq!(differ, None, "first differing block");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_is_written_to_arrives_whole_though_the_target_dies_twice() {
+    let authority = Arc::new(Authority::new());
+    let disk = Arc::new(LoopDisk::new(48 * MIB + 512));
+    disk.write(0, 16 << 20, 5);
+    let leaf = disk.leaf();
+    let site = Site::new(&authority);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = keep_writing(&disk, &stop);
+
+    let target = site.start(&leaf).await;
+    let replication = site.source(&leaf);
+    wait_for(&replication, "some bytes are sent", |d| d.progress.counters.sent_bytes > 0).await;
+    target.abort();
+    let target = site.start(&leaf).await;
+    wait_for(&replication, "the first copy", |d| {
+        !matches!(d.progress.state, ReplicationState::Idle | ReplicationState::InitialCopy)
+    })
+    .await;
+    target.abort();
+    let _target = site.start(&leaf).await;
+
+    stop.store(true, Ordering::Relaxed);
+    assert!(writer.join().unwrap() > 0);
+    wait_for(&replication, "in sync", in_sync).await;
+    replication.prepare_final().unwrap();
+    let disks = replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    assert_eq!(disks.len(), 1);
+    assert_eq!(disks[0].source_root, disks[0].target_root);
+    assert_eq!(disks[0].traced_sectors, disks[0].counted_sectors);
+    assert_same_bytes(&disk, &site.volume());
+
+    let signer = authority.signer("source");
+    let record = record(disks);
+    let signed = replication.sign_record(&record, &signer, Instant::now() + PATIENCE).await.unwrap();
+    let stored: SignedRecord =
+        serde_json::from_slice(&std::fs::read(site.dir.path().join("record.json")).unwrap()).unwrap();
+    assert_eq!(stored, signed);
+    assert_eq!(signed.source.certificate_pem, signer.certificate_pem());
+    authority.verify(&signed.record, &signed.source);
+    authority.verify(&signed.record, &signed.target);
+    assert!(replication.progress().iter().all(|d| d.progress.state == ReplicationState::Committed));
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_an_abort_and_a_restart_of_the_source_only_what_differs_is_sent() {
+    let authority = Arc::new(Authority::new());
+    let disk = Arc::new(LoopDisk::new(24 * MIB));
+    disk.write(0, 8 << 20, 9);
+    let leaf = disk.leaf();
+    let site = Site::new(&authority);
+    let _target = site.start(&leaf).await;
+    let replication = site.source(&leaf);
+    wait_for(&replication, "in sync", in_sync).await;
+    replication.prepare_final().unwrap();
+    replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    replication.resume();
+    disk.write(MIB, 4096, 1);
+    wait_for(&replication, "the change", |d| in_sync(d) && d.progress.counters.sent_bytes > 8 << 20).await;
+    replication.stop().await;
+
+    disk.write(2 * MIB, 4096, 2);
+    let replication = site.source(&leaf);
+    wait_for(&replication, "the rescan", |d| in_sync(d) && d.progress.unverified_bytes == 0).await;
+    let sent = replication.progress()[0].progress.counters.sent_bytes;
+    assert!(sent <= 2 << 20, "{sent} bytes were sent again");
+    replication.prepare_final().unwrap();
+    replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_target_that_was_changed_behind_our_back_is_never_proved_and_never_signed() {
+    let authority = Arc::new(Authority::new());
+    let disk = Arc::new(LoopDisk::new(8 * MIB));
+    disk.write(0, 4 << 20, 9);
+    let leaf = disk.leaf();
+    let site = Site::new(&authority);
+    let target = site.start(&leaf).await;
+    let replication = site.source(&leaf);
+    wait_for(&replication, "in sync", in_sync).await;
+    target.abort();
+    let deadline = Instant::now() + PATIENCE;
+    let volume = std::fs::File::options().write(true).open(site.volume()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&volume, &[1], 5000).unwrap();
+    volume.sync_all().unwrap();
+    let _target = site.start(&leaf).await;
+    replication.prepare_final().unwrap();
+    let refused = replication.finalise(deadline).await.unwrap_err();
+    assert!(matches!(refused, FinishError::NotProved(_)), "{refused:?}");
+    let own = OwnVolume { volume: "disk-0".to_owned(), identity: leaf.identity().clone(), root: None };
+    let root = "00".repeat(32);
+    let forged = qianyun_replication::record::DiskRecord {
+        counted_sectors: 0,
+        domain_bytes: 0,
+        identity: own.identity,
+        source_root: root.clone(),
+        target_root: root,
+        traced_sectors: 0,
+        volume: own.volume,
+    };
+    let refused = replication.sign_record(&record(vec![forged]), &authority.signer("source"), deadline).await;
+    assert!(matches!(refused, Err(FinishError::Refused { .. })), "{refused:?}");
+    replication.resume();
+    wait_for(&replication, "healed", |d| in_sync(d) && d.progress.unverified_bytes == 0 && d.progress.doubt.is_empty())
+        .await;
+    replication.prepare_final().unwrap();
+    replication.finalise(deadline).await.unwrap();
+    assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_volume_made_for_another_disk_is_waited_for_in_words() {
+    let authority = Arc::new(Authority::new());
+    let (mine, other) = (LoopDisk::new(8 * MIB), LoopDisk::new(9 * MIB));
+    let site = Site::new(&authority);
+    let _target = site.start(&other.leaf()).await;
+    let replication = site.source(&mine.leaf());
+    wait_for(&replication, "the refusal", |d| d.message.contains("WrongDisk")).await;
+    replication.stop().await;
+}
