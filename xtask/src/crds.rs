@@ -30,11 +30,9 @@ pub(crate) fn differences(layout: &Layout) -> Result<Vec<PathBuf>> {
 
 fn generate(layout: &Layout, folder: &std::path::Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    Run::new("cargo")
-        .args(["run", "--quiet", "--package", "qianyun-crds", "--bin", "crdgen", "--"])
-        .args([folder])
-        .in_folder(&layout.root)
-        .run()
+    // Of the whole workspace, so that its dependencies are built as for the tests, and only once.
+    Run::new("cargo").args(["build", "--quiet", "--workspace", "--bin", "crdgen"]).in_folder(&layout.root).run()?;
+    Run::new(layout.cargo_target.join("debug/crdgen")).args([folder]).run()
 }
 
 fn file_names(folder: &std::path::Path) -> Result<Vec<PathBuf>> {

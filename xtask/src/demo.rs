@@ -29,7 +29,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     dist::run(layout)?;
     say("build the demo");
     Run::new("cargo")
-        .args(["build", "--quiet", "--package", "qianyun-tests", "--bin", "qianyun-demo"])
+        .args(["build", "--quiet", "--workspace", "--bin", "qianyun-demo"])
         .in_folder(&layout.root)
         .run()?;
     let mut story = Run::new(layout.cargo_target.join("debug/qianyun-demo")).in_folder(&layout.root);
