@@ -221,6 +221,21 @@ fn a_source_that_lost_power_after_the_commit_is_fenced_when_it_comes_back() {
 }
 
 #[test]
+fn while_permissions_cannot_be_asked_an_aborted_source_works_and_follows() {
+    let mut world = World::approved(&["db1"]);
+    world.server("db1").gives_up = true;
+    world.until("the abort", |w| matches!(decision(w, 0), Some((1, DecisionKind::Abort))));
+    world.authoriser_up = false;
+    for _ in 0..30 {
+        world.tick();
+    }
+    assert_eq!(world.intent("db1"), Some(HostIntent::Resume));
+    assert!(world.servers[0].serves_users());
+    world.authoriser_up = true;
+    world.until("following", |w| w.intent("db1") == Some(HostIntent::Replicate));
+}
+
+#[test]
 fn one_host_is_not_committed_while_another_has_not_voted() {
     let mut world = World::approved(&["db1", "web1"]);
     world.server("web1").gives_up = true;

@@ -113,8 +113,12 @@ impl Host<'_> {
         if !live.or(recorded).is_some_and(|s| at_work(&s)) {
             return Plan::wait(WaitingOn::SourceResumption { host });
         }
-        match self.must_stop() {
-            Some(obstacle) => Plan::act(self.set(HostIntent::Idle), WaitingOn::Gate(obstacle)),
+        if let Some(obstacle) = self.must_stop() {
+            return Plan::act(self.set(HostIntent::Idle), WaitingOn::Gate(obstacle));
+        }
+        // Not known: it follows in `Resume` as well as it would in `Replicate`, so nothing is lost by waiting.
+        match first_obstacle(&[GateName::DualApproved], self.facts, self.now) {
+            Some(obstacle) => Plan::wait(WaitingOn::Gate(obstacle)),
             None => Plan::act(self.set(HostIntent::Replicate), WaitingOn::Copy { host, phase: DiskPhase::Idle }),
         }
     }

@@ -1,6 +1,6 @@
 //! A small world for the planner's tests: objects of one department, two servers with simulated agents, a hosting site that
 //! does what it is told, and a controller that plans and carries out. No clock: time passes when a test says so.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 // Each test program uses a part of it.
 
 mod objects;
