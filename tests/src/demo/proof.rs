@@ -136,6 +136,9 @@ fn different_pieces(disk: &Path, replica: &Path) -> Result<u64> {
             return Ok(different);
         }
         ensure!(read_full(&mut disk, &mut left)? == length, "the disk ended before the replica");
+        if left[..length] == right[..length] {
+            continue;
+        }
         let blocks = left[..length].chunks(4096).zip(right[..length].chunks(4096));
         different += blocks.filter(|(was, is)| was != is && is.iter().any(|&byte| byte != 0)).count() as u64;
     }
