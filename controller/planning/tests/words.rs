@@ -8,7 +8,7 @@ use qianyun_planning::{Reason, WaitingOn};
 
 fn reasons() -> Vec<Reason> {
     let s = || "db1".to_string();
-    let at = "2026-11-23T14:00:00Z".parse().unwrap();
+    let at = "2026-11-23T14:00:00Z".parse().expect("a time in the right form");
     let asked = [
         Asked::Policy,
         Asked::Plan,
@@ -81,7 +81,7 @@ fn reasons() -> Vec<Reason> {
 
 fn waitings() -> Vec<WaitingOn> {
     let host = || "db1".to_string();
-    let at = "2026-11-23T14:00:00Z".parse().unwrap();
+    let at = "2026-11-23T14:00:00Z".parse().expect("a time in the right form");
     let obstacle = Obstacle { gate: GateName::HostsReady, known: true, reason: Reason::NoHosts };
     vec![
         WaitingOn::Gate(obstacle),
