@@ -91,13 +91,11 @@ impl Worker {
         }
         let began = Instant::now();
         let outcome = block_in_place(|| self.perform(job));
-        let working = began.elapsed();
         let shared = Arc::clone(&self.shared);
         match outcome {
             Ok(Outcome::Copied(copied)) => {
-                let sending = Instant::now();
                 writer.send(&self.frames).await?;
-                self.packer.measured(working, sending.elapsed());
+                self.packer.measured(copied.counters.sent_bytes, began.elapsed());
                 shared.engine().copied(job, &copied, shared.now_ms());
             }
             Ok(Outcome::Hashed(hash)) if job.work == Work::Compare => {
