@@ -470,7 +470,6 @@ impl Agent {
             host: self.host.clone(),
             engine: self.engine.clone(),
             log: self.log.clone(),
-            state_folder: self.paths.state.clone(),
             boot_id: self.boot_id.clone(),
             epoch: self.seen().0,
             intent: self.desired.as_ref().map(|desired| desired.intent.clone()),

@@ -83,16 +83,12 @@ pub(crate) trait Host: Send + Sync {
     fn link(&self, path: &str) -> Result<String, HostError>;
     /// Whether something is there (links are followed).
     fn exists(&self, path: &str) -> bool;
-    /// Whether a folder is there.
-    fn is_dir(&self, path: &str) -> bool;
     /// Replaces a file so that at every instant either the old or the new one is there, whole and durable.
     fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), HostError>;
     /// Makes a file that something else wrote durable, and gives it its final name.
     fn rename(&self, from: &str, to: &str) -> Result<(), HostError>;
     /// Removes a file; one that is not there is no error.
     fn remove(&self, path: &str) -> Result<(), HostError>;
-    /// Removes a folder with all in it; one that is not there is no error.
-    fn remove_tree(&self, path: &str) -> Result<(), HostError>;
     /// Space of the filesystem that holds `path`.
     fn space(&self, path: &str) -> Result<Space, HostError>;
     /// Runs a program to its end; a non-zero status is not an error here.

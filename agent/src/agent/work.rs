@@ -18,7 +18,6 @@ pub(crate) struct Work {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) log: Log,
-    pub(crate) state_folder: String,
     pub(crate) boot_id: String,
     pub(crate) epoch: u64,
     pub(crate) intent: Option<Intent>,
@@ -62,7 +61,7 @@ impl Work {
     pub(crate) fn carry_out(&self, action: Action) -> Result<Done, WorkError> {
         let host = self.host.as_ref();
         match action {
-            Action::PrepareBoot => perform(&prepare_boot::PrepareBoot::new(&self.state_folder), host)?,
+            Action::PrepareBoot => perform(&prepare_boot::PrepareBoot, host)?,
             Action::StartReplication => self.start_replication()?,
             Action::StopReplication => self.engine.stop()?,
             Action::Arm => return Ok(Done::Armed(self.arm()?)),

@@ -118,10 +118,6 @@ impl Host for Fake {
         self.state.lock().unwrap().files.contains_key(path) || self.link(path).is_ok() || self.list(path).is_ok()
     }
 
-    fn is_dir(&self, path: &str) -> bool {
-        self.list(path).is_ok()
-    }
-
     fn write(&self, path: &str, bytes: &[u8], _mode: u32) -> Result<(), HostError> {
         self.change(format!("write {path}"))?.files.insert(path.to_owned(), bytes.to_vec());
         Ok(())
@@ -137,14 +133,6 @@ impl Host for Fake {
     fn remove(&self, path: &str) -> Result<(), HostError> {
         if self.state.lock().unwrap().files.contains_key(path) {
             self.change(format!("remove {path}"))?.files.remove(path);
-        }
-        Ok(())
-    }
-
-    fn remove_tree(&self, path: &str) -> Result<(), HostError> {
-        let prefix = format!("{path}/");
-        if self.list(path).is_ok() {
-            self.change(format!("remove {path}"))?.files.retain(|p, _| !p.starts_with(&prefix));
         }
         Ok(())
     }

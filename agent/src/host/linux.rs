@@ -59,10 +59,6 @@ impl Host for Linux {
         Path::new(path).exists()
     }
 
-    fn is_dir(&self, path: &str) -> bool {
-        Path::new(path).is_dir()
-    }
-
     fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), HostError> {
         if let Some(folder) = Path::new(path).parent() {
             fs::create_dir_all(folder).map_err(write_error(path))?;
@@ -90,14 +86,6 @@ impl Host for Linux {
     fn remove(&self, path: &str) -> Result<(), HostError> {
         match fs::remove_file(path) {
             Ok(()) => sync_folder(path).map_err(write_error(path)),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(HostError::Write { path: path.to_owned(), source }),
-        }
-    }
-
-    fn remove_tree(&self, path: &str) -> Result<(), HostError> {
-        match fs::remove_dir_all(path) {
-            Ok(()) => Ok(()),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(HostError::Write { path: path.to_owned(), source }),
         }
@@ -189,7 +177,6 @@ mod tests {
     fn removing_what_is_not_there_is_no_error() {
         let folder = tempfile::tempdir().unwrap();
         Linux.remove(&folder.path().join("none").display().to_string()).unwrap();
-        Linux.remove_tree(&folder.path().join("none").display().to_string()).unwrap();
     }
 
     #[test]

@@ -51,16 +51,19 @@ fn less_generated(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<
     files
 }
 
-/// The office server with tools that do what the real ones do.
+/// The office server with tools that do what the real ones do, and a vendor's initramfs that lists itself.
 pub(crate) fn with_boot_tools() -> Fake {
+    let modules = format!("/lib/modules/{KERNEL}");
     office_server()
-        .program("mkinitramfs", |host, args| {
-            let modules = host.text(&format!("{}/modules", args[1])).unwrap_or_default();
-            assert!(host.exists(&format!("{}/conf.d/resume", args[1])), "the host's own settings are kept");
-            let listing: String = modules.lines().map(|module| format!("usr/lib/modules/{module}.ko\n")).collect();
-            host.put(args[3], &listing);
-            Output::default()
-        })
+        .file(&format!("/boot/initrd.img-{KERNEL}"), &format!("lib\nusr{modules}/kernel/drivers/ata/ahci.ko\n"))
+        .file(&format!("{modules}/modules.dep.bin"), "index of dependencies")
+        .file(&format!("{modules}/modules.alias"), "alias pci:v1AF4 virtio_pci")
+        .file(&format!("{modules}/modules.alias.bin"), "index of aliases")
+        .file(&format!("{modules}/kernel/drivers/block/virtio_blk.ko"), "code of virtio_blk")
+        .file(&format!("{modules}/kernel/drivers/virtio/virtio.ko"), "code of virtio")
+        .file(&format!("{modules}/kernel/drivers/virtio/virtio_pci.ko"), "code of virtio_pci")
+        .file(&format!("{modules}/kernel/drivers/scsi/virtio_scsi.ko"), "code of virtio_scsi")
+        .file(&format!("{modules}/kernel/drivers/scsi/sd_mod.ko"), "code of sd_mod")
         .program("lsinitramfs", |host, args| match host.text(args[0]) {
             Some(stdout) => Output { stdout, ..Output::default() },
             None => Output { status: 1, ..Output::default() },
@@ -71,7 +74,8 @@ pub(crate) fn with_boot_tools() -> Fake {
                 menu += "set default=\"qianyun\"\n";
             }
             if host.exists("/etc/grub.d/09_qianyun") {
-                menu += &format!("menuentry 'x' --id qianyun {{\n initrd /boot/initrd.img-{KERNEL}-qianyun\n}}\n");
+                let initrd = format!("/boot/initrd.img-{KERNEL} /boot/qianyun-drivers-{KERNEL}.img");
+                menu += &format!("menuentry 'x' --id qianyun {{\n initrd {initrd}\n}}\n");
             }
             host.put("/boot/grub/grub.cfg", &menu);
             Output::default()
@@ -80,32 +84,55 @@ pub(crate) fn with_boot_tools() -> Fake {
 
 #[test]
 fn boot_preparation_survives_the_kit() {
-    kit(with_boot_tools, &PrepareBoot::new("/var/lib/qianyun"));
+    kit(with_boot_tools, &PrepareBoot);
 }
 
 #[test]
 fn boot_preparation_adds_files_of_its_own_and_changes_none() {
     let host = with_boot_tools();
     let before = host.files();
-    perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap();
+    perform(&PrepareBoot, &host).unwrap();
     for (path, bytes) in less_generated(before.clone()) {
         assert_eq!(host.files().get(&path), Some(&bytes), "{path} is the vendor's");
     }
     let new: Vec<String> = host.files().into_keys().filter(|path| !before.contains_key(path)).collect();
     let expected = [
-        format!("/boot/initrd.img-{KERNEL}-qianyun"),
+        format!("/boot/qianyun-drivers-{KERNEL}.img"),
         "/etc/default/grub.d/qianyun.cfg".into(),
         "/etc/grub.d/09_qianyun".into(),
     ];
     assert_eq!(new, expected);
     let entry = host.text("/etc/grub.d/09_qianyun").unwrap();
     assert!(entry.contains("root=UUID=aa-11 ro quiet") && !entry.contains("BOOT_IMAGE"), "{entry}");
+    assert!(entry.contains("initrd $initramfs $drivers"), "the vendor's first, ours over it: {entry}");
+}
+
+#[test]
+fn the_archive_has_the_drivers_that_the_vendors_initramfs_lacks_and_no_others() {
+    let host = with_boot_tools();
+    perform(&PrepareBoot, &host).unwrap();
+    let archive = host.text(&format!("/boot/qianyun-drivers-{KERNEL}.img")).unwrap();
+    for name in ["virtio_blk.ko", "virtio_pci.ko", "virtio_scsi.ko", "sd_mod.ko", "modules.alias.bin"] {
+        assert!(archive.contains(name), "{name}");
+    }
+    assert!(archive.contains("code of virtio_blk") && archive.contains("code of virtio_pci"));
+    assert!(!archive.contains(&format!("{KERNEL}/kernel/drivers/ata")), "the vendor's initramfs has ahci");
+}
+
+#[test]
+fn a_server_whose_initramfs_has_all_the_drivers_is_left_alone() {
+    let all = ["virtio_pci", "virtio_blk", "virtio_scsi", "ahci", "sd_mod"];
+    let listing: String = all.iter().map(|name| format!("usr/lib/modules/{KERNEL}/kernel/{name}.ko\n")).collect();
+    let host = with_boot_tools().file(&format!("/boot/initrd.img-{KERNEL}"), &listing);
+    let before = host.files();
+    perform(&PrepareBoot, &host).unwrap();
+    assert_eq!(host.files(), before);
 }
 
 #[test]
 fn undoing_boot_preparation_takes_the_entry_out_of_the_menu() {
     let host = with_boot_tools();
-    let step = PrepareBoot::new("/var/lib/qianyun");
+    let step = PrepareBoot;
     perform(&step, &host).unwrap();
     assert!(host.text("/boot/grub/grub.cfg").unwrap().contains("--id qianyun"));
     step.undo(&host).unwrap();
@@ -113,29 +140,25 @@ fn undoing_boot_preparation_takes_the_entry_out_of_the_menu() {
 }
 
 #[test]
-fn an_initramfs_without_the_targets_drivers_is_refused_and_not_kept() {
-    let host = with_boot_tools().program("mkinitramfs", |host, args| {
-        host.put(args[3], "usr/lib/modules/ext4.ko\n");
-        Output::default()
-    });
-    let error = perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap_err();
-    assert!(error.to_string().contains("virtio_pci, virtio_blk"), "{error}");
-    assert!(!host.exists(&format!("/boot/initrd.img-{KERNEL}-qianyun")));
-    assert!(!host.exists("/etc/grub.d/09_qianyun"));
+fn a_kernel_without_the_targets_drivers_is_refused_before_anything_is_written() {
+    let host = with_boot_tools().file(&format!("/lib/modules/{KERNEL}/modules.dep"), "kernel/drivers/ata/ahci.ko:\n");
+    let error = perform(&PrepareBoot, &host).unwrap_err();
+    assert!(error.to_string().contains("virtio_pci among the modules"), "{error}");
+    assert!(host.changes().iter().all(|change| is_look(change)), "{:?}", host.changes());
 }
 
 #[test]
 fn a_command_line_that_would_not_survive_the_script_is_refused() {
     let host = with_boot_tools().file("/proc/cmdline", "root=/dev/x opt=$(reboot)");
-    let error = perform(&PrepareBoot::new("/var/lib/qianyun"), &host).unwrap_err();
+    let error = perform(&PrepareBoot, &host).unwrap_err();
     assert!(matches!(error, StepError::Refused { .. }), "{error}");
-    assert!(host.changes().is_empty(), "{:?}", host.changes());
+    assert!(host.changes().iter().all(|change| is_look(change)), "{:?}", host.changes());
 }
 
 #[test]
 fn a_host_without_grub_is_refused_before_anything_is_written() {
     let host = Fake::default();
-    assert!(matches!(perform(&PrepareBoot::new("/var/lib/qianyun"), &host), Err(StepError::Refused { .. })));
+    assert!(matches!(perform(&PrepareBoot, &host), Err(StepError::Refused { .. })));
     assert!(host.changes().is_empty());
 }
 
