@@ -9,7 +9,7 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use qianyun_agent_api::desired::Desired;
 use qianyun_agent_api::enroll::{EnrollRequest, EnrollResponse, RenewRequest};
-use qianyun_agent_api::report::{Report, ReportAnswer};
+use qianyun_agent_api::report::{Report, ReportAnswer, Role};
 use qianyun_agent_api::{LONG_POLL_SECONDS, MAX_BODY_BYTES, Refusal};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -111,9 +111,9 @@ impl Gateway {
         self.post("/v1/report", report).await
     }
 
-    /// What this host is to be; returns when that differs from `(epoch, generation)`, or after the long poll.
-    pub(crate) async fn desired(&self, epoch: u64, generation: u64) -> Result<Desired, GatewayError> {
-        let path = format!("/v1/desired?after={generation}&epoch={epoch}");
+    /// What this machine is to be; returns when that differs from `(epoch, generation)`, or after the long poll.
+    pub(crate) async fn desired(&self, role: Role, epoch: u64, generation: u64) -> Result<Desired, GatewayError> {
+        let path = format!("/v1/desired?after={generation}&epoch={epoch}&role={role:?}");
         let answer = self.call(Method::GET, &path, Bytes::new(), POLL_LIMIT).await?;
         decode(&path, &answer.body)
     }

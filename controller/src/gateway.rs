@@ -26,7 +26,7 @@ use kube::Client;
 pub(crate) use listen::Listening;
 use qianyun_agent_api::desired::Desired;
 use qianyun_agent_api::enroll::{EnrollRequest, EnrollResponse, RenewRequest};
-use qianyun_agent_api::report::{Report, ReportAnswer};
+use qianyun_agent_api::report::{Report, ReportAnswer, Role};
 use qianyun_agent_api::{LONG_POLL_SECONDS, MAX_BODY_BYTES};
 use refuse::Refused;
 use serde::Deserialize;
@@ -124,6 +124,9 @@ struct DesiredQuery {
     after: u64,
     #[serde(default)]
     epoch: u64,
+    /// As which of the two machines the caller asks. Not proven here: either is told only what it may do.
+    #[serde(default)]
+    role: Role,
 }
 
 async fn get_desired(
@@ -133,7 +136,7 @@ async fn get_desired(
 ) -> Result<Json<Desired>, Refused> {
     let caller = shared.directory.caller(&shared.authority, &peer, Expired::Refuse).await?;
     let known = Known { epoch: query.epoch, generation: query.after };
-    desired::wait(&shared.agents, &caller.key, known, shared.long_poll).await.map(Json)
+    desired::wait(&shared.agents, &caller.key, query.role, known, shared.long_poll).await.map(Json)
 }
 
 /// Reads a body. The error names the place, never the contents: they may hold a token.

@@ -6,7 +6,7 @@
 //! | `POST /v1/enroll` | token | [`enroll::EnrollRequest`] → [`enroll::EnrollResponse`] |
 //! | `POST /v1/renew` | host certificate | [`enroll::RenewRequest`] → [`enroll::EnrollResponse`] |
 //! | `POST /v1/report` | host certificate | [`report::Report`] → [`report::ReportAnswer`] |
-//! | `GET  /v1/desired?after=G&epoch=E` | host certificate | long poll: [`desired::Desired`] at once if it differs from `(E, G)`, else within [`LONG_POLL_SECONDS`] |
+//! | `GET  /v1/desired?after=G&epoch=E&role=R` | host certificate | long poll: [`desired::Desired`] at once if it differs from `(E, G)`, else within [`LONG_POLL_SECONDS`] |
 //!
 //! Errors are [`Refusal`] with an HTTP status of 4xx, or 503 with `Retry-After` from a replica that does not lead.
 //!

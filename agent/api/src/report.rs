@@ -80,9 +80,10 @@ pub struct JourneyView {
 }
 
 /// Which machine speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Role {
     /// The enrolled machine.
+    #[default]
     Source,
     /// The agent that travelled with the disk, on other hardware.
     Arrival,

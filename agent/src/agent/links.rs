@@ -2,7 +2,7 @@
 
 use super::{Agent, Event};
 use crate::gateway::{Gateway, GatewayError};
-use qianyun_agent_api::report::Report;
+use qianyun_agent_api::report::{Report, Role};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Starts the long poll and listens for the order to stop.
 pub(super) fn start(agent: &Agent, events: &mpsc::Sender<Event>) {
-    tokio::spawn(poll(agent.gateway.subscribe(), agent.highest.subscribe(), events.clone()));
+    tokio::spawn(poll(agent.role, agent.gateway.subscribe(), agent.highest.subscribe(), events.clone()));
     let events = events.clone();
     tokio::spawn(async move {
         match signal(SignalKind::terminate()) {
@@ -26,12 +26,17 @@ pub(super) fn start(agent: &Agent, events: &mpsc::Sender<Event>) {
     });
 }
 
-async fn poll(gateway: watch::Receiver<Gateway>, highest: watch::Receiver<(u64, u64)>, events: mpsc::Sender<Event>) {
+async fn poll(
+    role: Role,
+    gateway: watch::Receiver<Gateway>,
+    highest: watch::Receiver<(u64, u64)>,
+    events: mpsc::Sender<Event>,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let client = gateway.borrow().clone();
         let (epoch, generation) = *highest.borrow();
-        let event = match client.desired(epoch, generation).await {
+        let event = match client.desired(role, epoch, generation).await {
             Ok(desired) => {
                 pause = FIRST_PAUSE;
                 Event::Desired(desired)

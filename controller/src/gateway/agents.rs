@@ -86,29 +86,35 @@ pub(crate) struct Agents {
     wakes: Mutex<Vec<mpsc::Sender<ObjectRef<PhysicalHost>>>>,
 }
 
+#[derive(Default)]
 struct Entry {
     source: Voice,
     arrival: Voice,
     inventoried: Option<Arc<Inventoried>>,
     journey: JourneyView,
-    desired: watch::Sender<Option<Desired>>,
+    /// One count for both roles: what a server heard last travels to the target with its disk.
+    generation: u64,
 }
 
-#[derive(Default)]
+impl Entry {
+    fn voice(&mut self, role: Role) -> &mut Voice {
+        match role {
+            Role::Source => &mut self.source,
+            Role::Arrival => &mut self.arrival,
+        }
+    }
+}
+
+/// One of the two machines that may speak for a host, and what it is to be.
 struct Voice {
     heard: Option<Heard>,
     former: VecDeque<String>,
+    desired: watch::Sender<Option<Desired>>,
 }
 
-impl Default for Entry {
+impl Default for Voice {
     fn default() -> Self {
-        Self {
-            source: Voice::default(),
-            arrival: Voice::default(),
-            inventoried: None,
-            journey: JourneyView::default(),
-            desired: watch::Sender::new(None),
-        }
+        Self { heard: None, former: VecDeque::new(), desired: watch::Sender::new(None) }
     }
 }
 
@@ -153,12 +159,7 @@ impl Agents {
 
     /// The newest report of `host` in `role`. Both may speak: a fenced source that someone switched on is heard.
     pub(crate) fn latest(&self, host: &HostKey, role: Role) -> Option<Heard> {
-        let hosts = self.hosts();
-        let entry = hosts.get(host)?;
-        match role {
-            Role::Source => entry.source.heard.clone(),
-            Role::Arrival => entry.arrival.heard.clone(),
-        }
+        self.hosts().get_mut(host)?.voice(role).heard.clone()
     }
 
     /// The newest inventory of the enrolled machine.
@@ -166,28 +167,28 @@ impl Agents {
         self.hosts().get(host)?.inventoried.clone()
     }
 
-    /// Says what `host` is to be. The generation grows only if that is new; nothing happens on a replica that does
-    /// not lead.
-    pub(crate) fn set_desired(&self, host: &HostKey, intent: Intent) {
+    /// Says what `host` is to be in `role`. The generation grows only if that is new; nothing happens on a replica that
+    /// does not lead.
+    pub(crate) fn set_desired(&self, host: &HostKey, role: Role, intent: Intent) {
         let Some(epoch) = self.epoch() else { return };
-        self.hosts().entry(host.clone()).or_default().desired.send_if_modified(|desired| {
-            let generation = desired.as_ref().map_or(0, |d| d.generation);
-            if desired.as_ref().is_some_and(|d| d.intent == intent) {
-                return false;
-            }
-            *desired = Some(Desired { epoch, generation: generation + 1, intent });
-            true
-        });
+        let mut hosts = self.hosts();
+        let entry = hosts.entry(host.clone()).or_default();
+        if entry.voice(role).desired.borrow().as_ref().is_some_and(|d| d.intent == intent) {
+            return;
+        }
+        entry.generation += 1;
+        let desired = Desired { epoch, generation: entry.generation, intent };
+        entry.voice(role).desired.send_replace(Some(desired));
     }
 
-    /// What `host` is to be now; none before a reconciler has said so.
-    pub(crate) fn desired(&self, host: &HostKey) -> Option<Desired> {
-        self.hosts().get(host)?.desired.borrow().clone()
+    /// What `host` is to be now in `role`; none before a reconciler has said so.
+    pub(crate) fn desired(&self, host: &HostKey, role: Role) -> Option<Desired> {
+        self.hosts().get_mut(host)?.voice(role).desired.borrow().clone()
     }
 
-    /// What `host` is to be, to wait on.
-    pub(crate) fn watch_desired(&self, host: &HostKey) -> watch::Receiver<Option<Desired>> {
-        self.hosts().entry(host.clone()).or_default().desired.subscribe()
+    /// What `host` is to be in `role`, to wait on.
+    pub(crate) fn watch_desired(&self, host: &HostKey, role: Role) -> watch::Receiver<Option<Desired>> {
+        self.hosts().entry(host.clone()).or_default().voice(role).desired.subscribe()
     }
 
     /// Says what the agent shows to the department's admin.
@@ -216,10 +217,7 @@ impl Agents {
             let mut hosts = self.hosts();
             let entry = hosts.entry(host.clone()).or_default();
             let heard = Heard { report: Arc::new(report), at, wall };
-            let taken = match role {
-                Role::Source => entry.source.take(heard),
-                Role::Arrival => entry.arrival.take(heard),
-            };
+            let taken = entry.voice(role).take(heard);
             if let (Taken::Newest, Role::Source, Some(inventory)) = (taken, role, inventory) {
                 entry.inventoried = Some(Arc::new(Inventoried { inventory, checks, wall }));
             }

@@ -5,6 +5,7 @@
 use super::agents::{Agents, HostKey};
 use super::refuse::Refused;
 use qianyun_agent_api::desired::Desired;
+use qianyun_agent_api::report::Role;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -17,9 +18,15 @@ pub(super) struct Known {
     pub(super) generation: u64,
 }
 
-/// Waits until what `host` is to be differs from `known`, at most for `limit`.
-pub(super) async fn wait(agents: &Agents, host: &HostKey, known: Known, limit: Duration) -> Result<Desired, Refused> {
-    let mut watched = agents.watch_desired(host);
+/// Waits until what `host` is to be in `role` differs from `known`, at most for `limit`.
+pub(super) async fn wait(
+    agents: &Agents,
+    host: &HostKey,
+    role: Role,
+    known: Known,
+    limit: Duration,
+) -> Result<Desired, Refused> {
+    let mut watched = agents.watch_desired(host, role);
     let deadline = Instant::now() + limit;
     loop {
         let desired = watched.borrow_and_update().clone();
@@ -54,30 +61,34 @@ mod tests {
     #[tokio::test]
     async fn a_change_ends_the_wait_and_what_is_known_does_not() {
         let (agents, host) = (leading(), HostKey::new("civil", "db1"));
-        agents.set_desired(&host, Intent::Idle {});
-        let first = wait(&agents, &host, Known { epoch: 0, generation: 0 }, LONG).await.unwrap();
+        agents.set_desired(&host, Role::Source, Intent::Idle {});
+        let first = wait(&agents, &host, Role::Source, Known { epoch: 0, generation: 0 }, LONG).await.unwrap();
         assert_eq!((first.epoch, first.generation), (3, 1));
-        let same = wait(&agents, &host, KNOWN, Duration::from_millis(1)).await.unwrap();
+        let same = wait(&agents, &host, Role::Source, KNOWN, Duration::from_millis(1)).await.unwrap();
         assert_eq!(same, first);
         let waiting = tokio::spawn({
             let (agents, host) = (Arc::clone(&agents), host.clone());
-            async move { wait(&agents, &host, KNOWN, LONG).await }
+            async move { wait(&agents, &host, Role::Source, KNOWN, LONG).await }
         });
-        agents.set_desired(&host, Intent::Serve(qianyun_agent_api::desired::ServeIntent { units: vec![] }));
+        agents.set_desired(
+            &host,
+            Role::Source,
+            Intent::Serve(qianyun_agent_api::desired::ServeIntent { units: vec![] }),
+        );
         assert_eq!(waiting.await.unwrap().unwrap().generation, 2);
     }
 
     #[tokio::test]
     async fn an_agent_of_an_earlier_epoch_is_answered_at_once() {
         let (agents, host) = (leading(), HostKey::new("civil", "db1"));
-        agents.set_desired(&host, Intent::Idle {});
-        assert_eq!(wait(&agents, &host, Known { epoch: 2, generation: 1 }, LONG).await.unwrap().epoch, 3);
+        agents.set_desired(&host, Role::Source, Intent::Idle {});
+        assert_eq!(wait(&agents, &host, Role::Source, Known { epoch: 2, generation: 1 }, LONG).await.unwrap().epoch, 3);
     }
 
     #[tokio::test]
     async fn nothing_is_handed_out_before_a_reconciler_has_spoken() {
         let (agents, host) = (leading(), HostKey::new("civil", "db1"));
-        let answer = wait(&agents, &host, KNOWN, Duration::from_millis(1)).await;
+        let answer = wait(&agents, &host, Role::Source, KNOWN, Duration::from_millis(1)).await;
         assert!(matches!(answer, Err(Refused::NotNow)));
     }
 }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use qianyun_agent_api::desired::Intent;
 use qianyun_agent_api::enroll::{DECLARATION_EN, DECLARATION_ZH, Declaration};
 use qianyun_agent_api::inventory::Fingerprint;
-use qianyun_agent_api::report::Role;
 use qianyun_agent_api::{Refusal, RefusalReason};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -182,7 +181,7 @@ async fn a_host_enrols_reports_and_is_told_what_to_be() {
     assert_eq!(bench.agents.latest(&host, Role::Source).unwrap().report.sequence, 1);
     let unknown = agent.call(&bench, "GET /v1/desired?after=0&epoch=0", b"").await.unwrap();
     assert_eq!(unknown.status, 503);
-    bench.agents.set_desired(&host, Intent::Idle {});
+    bench.agents.set_desired(&host, Role::Source, Intent::Idle {});
     let desired = agent.call(&bench, "GET /v1/desired?after=0&epoch=0", b"").await.unwrap().json();
     assert_eq!(desired, json!({"epoch": 1, "generation": 1, "intent": {"idle": {}}}));
 }

@@ -53,17 +53,34 @@ fn a_source_that_speaks_after_its_arrival_is_still_heard_apart() {
     assert_eq!(agents.latest(&host(), Role::Arrival).unwrap().report.process_id, "arrival");
 }
 
+fn serve() -> Intent {
+    Intent::Serve(qianyun_agent_api::desired::ServeIntent { units: vec![] })
+}
+
 #[test]
 fn a_generation_grows_only_with_a_new_intent_and_only_for_a_leader() {
     let agents = Agents::new();
-    agents.set_desired(&host(), Intent::Idle {});
-    assert_eq!(agents.desired(&host()), None);
+    agents.set_desired(&host(), Role::Source, Intent::Idle {});
+    assert_eq!(agents.desired(&host(), Role::Source), None);
     agents.lead(7);
-    agents.set_desired(&host(), Intent::Idle {});
-    agents.set_desired(&host(), Intent::Idle {});
-    assert_eq!(agents.desired(&host()), Some(Desired { epoch: 7, generation: 1, intent: Intent::Idle {} }));
-    agents.set_desired(&host(), Intent::Serve(qianyun_agent_api::desired::ServeIntent { units: vec![] }));
-    assert_eq!(agents.desired(&host()).unwrap().generation, 2);
+    agents.set_desired(&host(), Role::Source, Intent::Idle {});
+    agents.set_desired(&host(), Role::Source, Intent::Idle {});
+    let idle = Desired { epoch: 7, generation: 1, intent: Intent::Idle {} };
+    assert_eq!(agents.desired(&host(), Role::Source), Some(idle));
+    agents.set_desired(&host(), Role::Source, serve());
+    assert_eq!(agents.desired(&host(), Role::Source).unwrap().generation, 2);
+}
+
+#[test]
+fn the_two_machines_of_a_host_are_told_apart_and_the_target_something_newer_than_its_disk_knows() {
+    let agents = Agents::new();
+    agents.lead(7);
+    agents.set_desired(&host(), Role::Source, Intent::Idle {});
+    assert_eq!(agents.desired(&host(), Role::Arrival), None);
+    agents.set_desired(&host(), Role::Arrival, serve());
+    assert_eq!(agents.desired(&host(), Role::Source).unwrap().intent, Intent::Idle {});
+    let arrival = agents.desired(&host(), Role::Arrival).unwrap();
+    assert_eq!((arrival.generation, arrival.intent), (2, serve()));
 }
 
 #[test]

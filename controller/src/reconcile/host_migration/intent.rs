@@ -9,6 +9,7 @@ use qianyun_agent_api::desired::{
     ResumeIntent, ServeIntent,
 };
 use qianyun_agent_api::inventory::DiskIdentity;
+use qianyun_agent_api::report::Role;
 use qianyun_crds::{HostDisk, HostIntent, HostMigration, PhysicalHost, SchemeDisk, SchemeHost, SystemMigration};
 use qianyun_planning::Facts;
 use qianyun_planning::facts::{HostFacts, Receiver};
@@ -21,10 +22,20 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     if !ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
         return;
     }
-    match intent(ctx, facts, host, journey) {
-        Some(intent) => ctx.agents.set_desired(&key, intent),
-        None => {
-            tracing::warn!(host = %key, intent = ?journey.spec.intent, "cannot be said whole yet; nothing new is handed out")
+    let told = journey.spec.intent;
+    // Once the target serves, the server that it came from stays out of service, whoever switches it on again.
+    let intents = match told {
+        HostIntent::Serve => vec![(Role::Source, HostIntent::Fence), (Role::Arrival, told)],
+        HostIntent::Idle | HostIntent::Replicate | HostIntent::Cutover | HostIntent::Resume | HostIntent::Fence => {
+            vec![(Role::Source, told)]
+        }
+    };
+    for (role, told) in intents {
+        match intent(ctx, facts, host, journey, told) {
+            Some(intent) => ctx.agents.set_desired(&key, role, intent),
+            None => {
+                tracing::warn!(host = %key, ?role, intent = ?told, "cannot be said whole yet; nothing new is handed out")
+            }
         }
     }
 }
@@ -32,14 +43,14 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
 /// Tells the agent of a journey without a scheme to leave its host alone.
 pub(super) fn hand_out_idle(ctx: &Context, journey: &HostMigration) {
     if ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
-        ctx.agents.set_desired(&world::host_key(journey), Intent::Idle {});
+        ctx.agents.set_desired(&world::host_key(journey), Role::Source, Intent::Idle {});
     }
 }
 
-fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration) -> Option<Intent> {
+fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration, told: HostIntent) -> Option<Intent> {
     let attempt = u32::try_from(journey.spec.attempt).ok()?;
     let scheme = facts.scheme_host(&host.name);
-    Some(match journey.spec.intent {
+    Some(match told {
         HostIntent::Idle => Intent::Idle {},
         HostIntent::Replicate => Intent::Replicate(replicate(facts, host, journey)?),
         HostIntent::Cutover => Intent::Cutover(CutoverIntent {
@@ -81,7 +92,7 @@ fn replicate(facts: &Facts, host: &HostFacts, journey: &HostMigration) -> Option
 /// How to go on after an abort: as before it. Where that is not known any more, with no disk: the services come back all
 /// the same, and the next look says what to copy.
 fn replicate_again(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration) -> ReplicateIntent {
-    let told = ctx.agents.desired(&world::host_key(journey)).map(|d| d.intent);
+    let told = ctx.agents.desired(&world::host_key(journey), Role::Source).map(|d| d.intent);
     let before = match told {
         Some(Intent::Replicate(r)) => Some(r),
         Some(Intent::Cutover(c)) => Some(c.replicate),

@@ -6,6 +6,7 @@ mod status;
 
 use super::Context;
 use super::driver::{Later, LookError};
+use qianyun_agent_api::report::Role;
 use qianyun_crds::PhysicalHost;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const AGAIN: Duration = Duration::from_secs(20);
 pub(super) async fn reconcile(host: Arc<PhysicalHost>, ctx: Arc<Context>) -> Result<Later, LookError> {
     let heard = observe::observe(&ctx, &host).await?;
     if heard.without_journey {
-        ctx.agents.set_desired(&heard.key, qianyun_agent_api::desired::Intent::Idle {});
+        ctx.agents.set_desired(&heard.key, Role::Source, qianyun_agent_api::desired::Intent::Idle {});
     }
     ctx.agents.set_journey(&heard.key, heard.view.clone());
     apply::apply(&ctx, &host, &status::status(&host, &heard, (ctx.clock)())).await?;

@@ -46,7 +46,7 @@ pub(super) async fn observe(ctx: &Context, host: &PhysicalHost) -> Result<Found,
 
 /// `Idle` stops a copy, so it is never said out of ignorance: the API server itself has to say that there is no journey.
 async fn without_journey(ctx: &Context, key: &HostKey) -> bool {
-    if ctx.agents.desired(key).is_some() {
+    if ctx.agents.desired(key, Role::Source).is_some() {
         return false;
     }
     match all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Server).await {
