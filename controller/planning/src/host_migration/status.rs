@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
     CutoverStatus, DiskPhase, DiskStatus, GateName, HostMigration, HostMigrationStatus, ProbeStatus, ReceiverStatus,
-    SourceCutover, StepProgress, StepStatus, TargetState, TargetStatus,
+    SourceCutover, StepName, StepProgress, StepStatus, TargetState, TargetStatus,
 };
 
 /// Since when a vote has been waited for.
@@ -24,8 +24,9 @@ pub fn status(facts: &Facts, name: &str, on: Option<&WaitingOn>, now: Timestamp)
     let journey = host.journey.get()?;
     let before = journey.status.clone().unwrap_or_default();
     let disks = disks(host, &before);
-    let steps = steps(host, &before);
     let cutover = cutover(host, journey, &before, now);
+    let mut steps = steps(host, &before);
+    close_fence(&mut steps, cutover.as_ref());
     let target = target(host, &before, now);
     let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
     let message = waiting.as_ref().map_or_else(|| "nothing is waited for".to_string(), |w| w.message.clone());
@@ -71,9 +72,21 @@ fn steps(host: &HostFacts, before: &HostMigrationStatus) -> Vec<StepStatus> {
     steps
 }
 
+/// A machine that has powered itself off cannot say so; its silence does.
+fn close_fence(steps: &mut [StepStatus], cutover: Option<&CutoverStatus>) {
+    let acknowledged = cutover.filter(|c| c.fence_acknowledged_at.is_some());
+    let Some(silent) = acknowledged.and_then(|c| c.silent_since.clone()) else { return };
+    for step in steps.iter_mut().filter(|s| s.name == StepName::Fence && s.state == StepProgress::Running) {
+        step.state = StepProgress::Done;
+        step.finished_at = Some(silent.clone());
+    }
+}
+
+/// What runs, else what was begun last. The target's clock may differ from the source's, so its steps come after by name.
 fn current_step(steps: &[StepStatus]) -> Option<String> {
     let running = steps.iter().find(|s| s.state == StepProgress::Running);
-    let newest = || steps.iter().filter(|s| s.started_at.is_some()).max_by_key(|s| (s.started_at.clone(), s.name));
+    let order = |s: &&StepStatus| (s.name > StepName::Fence, s.started_at.clone(), s.name);
+    let newest = || steps.iter().filter(|s| s.started_at.is_some()).max_by_key(order);
     running.or_else(newest).map(|s| format!("{:?}", s.name))
 }
 

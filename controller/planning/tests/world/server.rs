@@ -4,7 +4,11 @@
 
 use super::objects;
 use jiff::Timestamp;
-use qianyun_crds::{DiskPhase, DiskStatus, HostIntent, HostMigration, PhysicalHost, RecordStatus, SourceCutover};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use qianyun_crds::{
+    DiskPhase, DiskStatus, HostIntent, HostMigration, PhysicalHost, RecordStatus, SourceCutover, StepName,
+    StepProgress, StepStatus,
+};
 use qianyun_planning::facts::{
     AgentFacts, ArrivalFacts, Machine, ProbeFact, Receiver, RecordFacts, Verification, VoteFacts,
 };
@@ -204,7 +208,11 @@ impl Server {
         AgentFacts {
             age_ms: 0,
             local_refusal: self.refuses.clone(),
-            steps: Vec::new(),
+            steps: if self.stage == Stage::Fencing {
+                vec![step(StepName::Fence, StepProgress::Running)]
+            } else {
+                vec![]
+            },
             disks: phase.into_iter().map(disk).collect(),
             vote: self.vote(now),
         }
@@ -244,11 +252,24 @@ impl Server {
 
     pub(crate) fn arrival(&self) -> Option<ArrivalFacts> {
         (self.machine == Machine::Running && self.arrived > 2).then(|| ArrivalFacts {
-            steps: Vec::new(),
+            steps: vec![step(StepName::AdaptNetwork, StepProgress::Done)],
             adapted: self.arrived > 3,
             units_down: Vec::new(),
             message: String::new(),
         })
+    }
+}
+
+/// As a machine reports it whose clock stands at one minute past 1970.
+fn step(name: StepName, state: StepProgress) -> StepStatus {
+    StepStatus {
+        name,
+        state,
+        attempts: 1,
+        started_at: Some(Time(Timestamp::from_second(60).unwrap())),
+        finished_at: None,
+        took_ms: None,
+        message: String::new(),
     }
 }
 
