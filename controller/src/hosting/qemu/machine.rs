@@ -153,7 +153,9 @@ impl Machine<'_> {
         add("-display", "none".to_owned());
         // A boot loader with a graphical menu wants a screen, also where nobody looks.
         add("-vga", "std".to_owned());
-        add("-chardev", "file,id=console,path=console.log,append=on".to_owned());
+        // A console to sit down at, as in a machine room; what it showed is kept either way.
+        let console = "socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on";
+        add("-chardev", console.to_owned());
         add("-serial", "chardev:console".to_owned());
         add("-qmp", format!("unix:{},server=on,wait=off", qmp::SOCKET));
         add("-device", "virtio-rng-pci".to_owned());
