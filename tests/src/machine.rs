@@ -7,12 +7,14 @@
 mod console;
 mod hardware;
 mod power;
+mod qmp;
 
 pub use console::{Console, Output};
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -28,6 +30,9 @@ const READY_WITHIN: Duration = Duration::from_secs(600);
 /// How long a look may wait for an answer on the network.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
+/// QEMU makes its sockets before anything else.
+const MONITOR_WITHIN: Duration = Duration::from_secs(30);
+
 /// The office server. Dropping it cuts its power.
 pub struct OfficeServer {
     folder: PathBuf,
@@ -42,6 +47,14 @@ impl OfficeServer {
     /// `folder`. It is switched off.
     pub fn install(site: &Site, image: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        let server = Self::stand(site, folder)?;
+        crate::office_image::copy_to(image, &server.disk())?;
+        std::fs::write(server.folder.join("bios.smbios"), hardware::bios_table())?;
+        Ok(server)
+    }
+
+    /// The server whose disk is in `folder` already, on this site's network.
+    pub(crate) fn stand(site: &Site, folder: &Path) -> Result<Self> {
         let server = Self {
             folder: folder.to_owned(),
             namespace: site.path(),
@@ -49,8 +62,6 @@ impl OfficeServer {
             running: None,
             starts: 0,
         };
-        crate::office_image::copy_to(image, &server.disk())?;
-        std::fs::write(server.folder.join("bios.smbios"), hardware::bios_table())?;
         site.add_tap(&server.tap)?;
         Ok(server)
     }
@@ -73,17 +84,51 @@ impl OfficeServer {
     /// Switches it on.
     pub fn power_on(&mut self) -> Result<()> {
         ensure!(!self.is_on()?, "the office server is already on");
+        let command = self.command()?;
+        self.running = Some(power::start(command, Stdio::null(), &self.folder.join("qemu.log"))?);
+        Ok(())
+    }
+
+    fn command(&mut self) -> Result<Command> {
         self.starts += 1;
-        let command = hardware::command(&hardware::Wiring {
+        Ok(hardware::command(&hardware::Wiring {
             namespace: &self.namespace,
             folder: &self.folder,
             disk: &self.disk(),
             console_log: &self.console_log(),
             tap: &self.tap,
             acceleration: power::acceleration(&self.disk())?,
-        });
-        self.running = Some(power::start(command, &self.folder.join("qemu.log"))?);
-        Ok(())
+        }))
+    }
+
+    /// Stands still, keeps its memory in `file`, and runs `meanwhile`, while nothing of it changes; then it goes on.
+    pub(crate) fn keep(&self, file: &Path, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut monitor = qmp::Monitor::open(&self.monitor())?;
+        monitor.stand_still()?;
+        let kept = monitor.keep(file).and_then(|()| meanwhile());
+        monitor.go_on()?;
+        kept
+    }
+
+    /// Goes on from what [`OfficeServer::keep`] kept, with the disk as it was then. Its clock stands at that time.
+    pub(crate) fn go_on_from(&mut self, file: &Path) -> Result<()> {
+        ensure!(!self.is_on()?, "the office server is already on");
+        let mut command = self.command()?;
+        command.args(["-incoming", "fd:0"]);
+        // The socket of the run that it was kept in would be taken for the new one.
+        let _ = std::fs::remove_file(self.monitor());
+        let memory = File::open(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        self.running = Some(power::start(command, memory.into(), &self.folder.join("qemu.log"))?);
+        let monitor = self.monitor();
+        wait::until("the machine's monitor listens", MONITOR_WITHIN, || {
+            ensure!(self.is_on()?, "it did not start; see {}", self.folder.join("qemu.log").display());
+            Ok(if monitor.exists() { Look::Holds(()) } else { Look::NotYet("no socket".into()) })
+        })?;
+        qmp::Monitor::open(&monitor)?.go_on_as_kept()
+    }
+
+    fn monitor(&self) -> PathBuf {
+        self.folder.join("qmp.socket")
     }
 
     /// Cuts its power: no warning, no sync, whatever it is doing. What it had flushed to its disk stays.

@@ -64,7 +64,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Begins: the clients connect to the office server's address and stay at it, whatever happens, until `stop`.
+    /// Begins: the clients connect to the office server's address and stay at it, whatever happens, until `stop`. Journals
+    /// that are in `folder` already are gone on with.
     pub fn begin(site: &Site, folder: &Path, load: Load) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let timeline = Arc::new(Mutex::new(Timeline::new()));
@@ -76,11 +77,14 @@ impl Witness {
         };
         for worker in 0..load.workers {
             let (stop, stopped) = std::sync::mpsc::channel();
+            let path = journal::path(folder, worker);
+            let journal = journal::Journal::append_to(&path)?;
             let mut client = writer::Writer {
                 worker,
                 pause: load.pause,
                 namespace: witness.namespace.clone(),
-                journal: journal::Journal::append_to(&journal::path(folder, worker))?,
+                journal,
+                next: journal::next(&path)?,
                 timeline: Arc::clone(&timeline),
                 stopped,
             };

@@ -3,7 +3,9 @@
 //!
 //! Nothing here knows that the server is virtual: a wire to a real serial port would do.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ pub struct Output {
 impl Console {
     /// Connects, waits for the shell, and makes it quiet: no echo, no prompt, no line editing, no kernel messages.
     pub fn open(socket: &Path) -> Result<Self> {
-        let wire = UnixStream::connect(socket).with_context(|| format!("{}: no console there", socket.display()))?;
+        let wire = connect(socket).with_context(|| format!("{}: no console there", socket.display()))?;
         wire.set_read_timeout(Some(READ_SLICE))?;
         let mut console = Self { wire, heard: Vec::new(), marks: 0 };
         console.settle()?;
@@ -135,6 +137,14 @@ impl Console {
             }
         }
     }
+}
+
+/// Connects through the folder's descriptor: the name of a socket holds 107 bytes, and a run's folder may lie deep.
+fn connect(socket: &Path) -> Result<UnixStream> {
+    let folder = File::open(socket.parent().context("a socket lies in a folder")?)?;
+    let name = socket.file_name().context("a socket has a name")?;
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    Ok(UnixStream::connect(short)?)
 }
 
 fn find(text: &[u8], words: &[u8]) -> Option<usize> {

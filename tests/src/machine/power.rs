@@ -15,10 +15,10 @@ use crate::wait::{self, Look};
 const KVM_SPEAKS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Starts the machine. What QEMU itself says goes to `log`.
-pub(super) fn start(mut command: Command, log: &Path) -> Result<Child> {
+pub(super) fn start(mut command: Command, input: Stdio, log: &Path) -> Result<Child> {
     let log = File::create(log).with_context(|| format!("{}: cannot be written", log.display()))?;
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
@@ -51,7 +51,7 @@ fn try_kvm(disk: &Path) -> Result<bool> {
     hardware::board(&mut command, Acceleration::Kvm);
     hardware::disk(&mut command, disk, true);
     command.arg("-serial").arg(format!("file:{}", console.display()));
-    let mut machine = start(command, &folder.path().join("qemu.log"))?;
+    let mut machine = start(command, Stdio::null(), &folder.path().join("qemu.log"))?;
     let spoke = wait::until("a machine under KVM speaks", KVM_SPEAKS_WITHIN, || {
         if machine.try_wait()?.is_some() {
             return Ok(Look::Holds(false));

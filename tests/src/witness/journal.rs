@@ -43,6 +43,12 @@ impl Journal {
     }
 }
 
+/// The first number that no line of the journal has.
+pub(super) fn next(path: &Path) -> Result<i64> {
+    let noted = read(path)?;
+    Ok(noted.acknowledged.union(&noted.in_doubt).max().map_or(0, |last| last + 1))
+}
+
 /// A journal read back.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
@@ -82,6 +88,7 @@ mod tests {
         let noted = read(&path).expect("read");
         assert_eq!(noted.acknowledged, BTreeSet::from([0, 2]));
         assert_eq!(noted.in_doubt, BTreeSet::from([1]));
+        assert_eq!(next(&path).expect("next"), 3);
     }
 
     #[test]

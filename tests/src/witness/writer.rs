@@ -24,6 +24,8 @@ pub(super) struct Writer {
     pub(super) pause: Duration,
     pub(super) namespace: PathBuf,
     pub(super) journal: Journal,
+    /// The first number to use.
+    pub(super) next: i64,
     pub(super) timeline: Arc<Mutex<Timeline>>,
     pub(super) stopped: Receiver<()>,
 }
@@ -58,7 +60,7 @@ pub(super) fn payload(worker: u32, n: i64) -> String {
 impl Writer {
     pub(super) fn work(&mut self) -> Result<()> {
         crate::site::enter_thread(&self.namespace)?;
-        let mut next = 0;
+        let mut next = self.next;
         loop {
             // Every error means the same here: not there, or not there yet.
             if let Ok(mut client) = connect()
