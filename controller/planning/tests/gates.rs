@@ -184,6 +184,21 @@ fn a_confirmation_of_another_digest_confirms_nothing() {
 }
 
 #[test]
+fn a_scheme_whose_window_is_over_is_not_valid_unless_it_has_begun() {
+    let mut world = World::new();
+    let after = |world: &mut World| {
+        let end = world.migration.spec.scheme.window.end.0;
+        world.pass(end.as_second() - world.now.as_second());
+    };
+    after(&mut world);
+    assert_closed(&world, GateName::SchemeValid, |r| matches!(r, Reason::WindowOver { .. }));
+    let mut begun = World::approved(&["db1"]);
+    begun.until("copying", |w| w.intent("db1") == Some(HostIntent::Replicate));
+    after(&mut begun);
+    assert!(gate::judge(GateName::SchemeValid, &begun.facts(), begun.now).passes());
+}
+
+#[test]
 fn no_attempt_begins_where_the_window_is_too_short_for_it() {
     let mut world = World::approved(&["db1"]);
     world.until("in sync", |w| w.migration.status.as_ref().is_some_and(|s| s.hosts.as_deref() == Some("1/1")));

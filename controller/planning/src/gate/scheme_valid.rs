@@ -1,7 +1,8 @@
 //! 方案有效 (Art. 34): the hosts, disks, NICs and networks that the scheme names exist and fit, and the platform has room.
 //!
 //! Blocks every action on hosts. Opened by the operator, who edits the scheme. Whether the window is open now is another
-//! gate's business: a scheme does not become invalid by being carried out.
+//! gate's business: a scheme does not become invalid by being carried out. One that has not begun when its window is over
+//! can never be carried out, and nobody should sign it.
 
 use super::need;
 use crate::facts::{Facts, HostFacts, Known};
@@ -9,10 +10,14 @@ use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
 
-pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
+pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let spec = &facts.migration.spec;
     let scheme = &spec.scheme;
     shape(scheme)?;
+    let begun = facts.hosts.iter().any(|h| !matches!(h.journey, Known::Absent));
+    if !begun && scheme.window.end.0 <= now {
+        return Err(closed(Reason::WindowOver { end: scheme.window.end.0 }));
+    }
     let platform = need(&facts.platform, Asked::Platform, &spec.platform_ref)?;
     for scheme_host in &scheme.hosts {
         let name = &scheme_host.host_ref;
