@@ -20,8 +20,13 @@ const AGAIN_SOON: Duration = Duration::from_secs(3);
 /// One look.
 pub(super) async fn reconcile(migration: Arc<SystemMigration>, ctx: Arc<Context>) -> Result<Later, LookError> {
     let now = (ctx.clock)();
-    let facts = observe::facts(&ctx, &migration, Freshness::Recent).await?;
-    let plan = system_migration::plan(&facts, now);
+    let mut facts = observe::facts(&ctx, &migration, Freshness::Recent).await?;
+    let mut plan = system_migration::plan(&facts, now);
+    if !plan.actions.is_empty() {
+        // A journey begins only on approvals that hold now: an answer of a moment ago may be older than a withdrawal.
+        facts = observe::facts(&ctx, &migration, Freshness::Now).await?;
+        plan = system_migration::plan(&facts, now);
+    }
     status::write(&ctx, &facts, &plan, now).await?;
     let what = || format!("the migration {}", facts.migration.metadata.name.clone().unwrap_or_default());
     match lint::check(&facts, &plan, now) {
