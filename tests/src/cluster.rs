@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -54,13 +55,18 @@ pub fn built(path: &str) -> Result<PathBuf> {
 impl Cluster {
     /// Starts it inside `site`, with its data in `folder`.
     pub fn start(site: &Site, folder: &Path) -> Result<Self> {
+        Self::start_at(site, folder, 0)
+    }
+
+    /// Starts it inside `site` at a port, 0 for any; on what `folder` has from before, if it has anything.
+    pub(crate) fn start_at(site: &Site, folder: &Path, port: u16) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let tools = built("tools/controlplane")?.parent().context("a tool lies in a folder")?.to_owned();
         let mut cluster = Self {
             tools,
             folder: folder.to_owned(),
             namespace: site.path(),
-            port: 0,
+            port,
             authority: PathBuf::new(),
             admin: User { name: "qianyun:admin".into(), kubeconfig: PathBuf::new() },
             program: None,
@@ -82,6 +88,11 @@ impl Cluster {
     /// Certificate of the cluster's authority.
     pub fn authority(&self) -> &Path {
         &self.authority
+    }
+
+    /// The program's process.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        self.program.as_ref().map(|program| Pid::from_child(&program.child))
     }
 
     /// Kills the API server, etcd and the controller manager as a power cut would.

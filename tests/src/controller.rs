@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Pid;
 use serde_json::Value;
 
 use crate::cluster::{Cluster, SYSTEM, built};
@@ -27,7 +28,9 @@ pub struct Controller {
 
 impl Controller {
     /// Reads the Deployment and the token; does not start yet.
-    pub fn prepare(site: &Site, cluster: &Cluster, folder: &Path) -> Result<Self> {
+    ///
+    /// `entry` is a program that runs [`as_pod`] when its first argument is [`AS_POD`].
+    pub fn prepare(site: &Site, cluster: &Cluster, folder: &Path, entry: &Path) -> Result<Self> {
         let deployment = cluster.get(cluster.admin(), &["deployment", "qianyun-controller", "-n", SYSTEM])?;
         let pod = &deployment["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().context("the Deployment has no arguments")?;
@@ -42,7 +45,7 @@ impl Controller {
         std::fs::create_dir_all(TOKEN_MOUNT).with_context(|| format!("{TOKEN_MOUNT}: cannot be made"))?;
         // A mount namespace of its own, so that the token lies where a Pod has it and nobody else sees it there.
         let mut command: Vec<std::ffi::OsString> = vec!["unshare".into(), "--mount".into(), "--".into()];
-        command.extend([std::env::current_exe()?.into_os_string(), AS_POD.into(), secrets.into_os_string()]);
+        command.extend([entry.as_os_str().to_owned(), AS_POD.into(), secrets.into_os_string()]);
         command.push(built("dist/qianyun-controller")?.into_os_string());
         command.extend(arguments.iter().filter_map(Value::as_str).map(Into::into));
         let mut net = std::ffi::OsString::from("--net=");
@@ -80,6 +83,20 @@ impl Controller {
             Some(child) => child.try_wait()?.is_none(),
             None => false,
         })
+    }
+
+    /// The program's process.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        self.running.as_ref().map(Pid::from_child)
+    }
+
+    /// Starts it again if it has ended, as kubelet does.
+    pub(crate) fn keep_alive(&mut self) -> Result<()> {
+        if !self.is_running()? {
+            self.running = None;
+            self.begin()?;
+        }
+        Ok(())
     }
 
     /// Kills it as a power cut would.

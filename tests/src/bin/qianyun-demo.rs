@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use qianyun_tests::controller::{AS_POD, as_pod};
-use qianyun_tests::demo::{self, Language, Options};
+use qianyun_tests::demo::{self, Language, Options, Place};
 
 fn main() -> ExitCode {
     match run() {
@@ -31,5 +31,6 @@ fn run() -> Result<()> {
             _ => bail!("expected --keep or --lang en|zh, found {argument:?}"),
         }
     }
-    demo::run(options)
+    let place = Place::make(&format!("demo/{}", std::process::id()), &std::env::current_exe()?)?;
+    demo::run(place, options)
 }

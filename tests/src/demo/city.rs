@@ -23,14 +23,19 @@ pub(crate) struct City {
 pub(crate) const OFFICES: [(&str, &str); 2] = [("municipalGovernmentOffice", "wang"), ("smartCityOffice", "zhao")];
 
 impl City {
-    /// Gives everyone a certificate and a role.
-    pub(crate) fn found(cluster: &mut Cluster) -> Result<Self> {
-        let city = Self {
+    /// Gives everyone a certificate.
+    pub(crate) fn enter(cluster: &mut Cluster) -> Result<Self> {
+        Ok(Self {
             operator: cluster.user("li", &["qianyun:operators"])?,
             government_office: cluster.user("wang", &[])?,
             smart_city_office: cluster.user("zhao", &[])?,
             department: cluster.user("chen", &[])?,
-        };
+        })
+    }
+
+    /// Gives everyone a certificate and a role.
+    pub(crate) fn found(cluster: &mut Cluster) -> Result<Self> {
+        let city = Self::enter(cluster)?;
         let admin = cluster.admin().clone();
         cluster.ask(&admin, &["create", "namespace", CIVIL])?;
         for (role, person) in OFFICES {

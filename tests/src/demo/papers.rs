@@ -110,8 +110,7 @@ pub(crate) fn plan(author: &User) -> Value {
     )
 }
 
-pub(crate) fn enrollment() -> Value {
-    let expires = Timestamp::now() + SignedDuration::from_hours(24);
+pub(crate) fn enrollment(expires: Timestamp) -> Value {
     let spec = json!({"systemRef": SYSTEM_NAME, "maxHosts": 1, "expiresAt": instant(expires)});
     object("HostEnrollment", SYSTEM_NAME, Some(CIVIL), &spec)
 }
@@ -184,6 +183,14 @@ pub(crate) fn approval(gate: &str, role: &str, by: &User, kind: &str, subject: &
             "subject": {"kind": kind, "name": name, "uid": subject["metadata"]["uid"]},
         }),
     )
+}
+
+/// The object with another value at a place (RFC 6901).
+pub(crate) fn with(mut object: Value, place: &str, value: Value) -> Value {
+    if let Some(found) = object.pointer_mut(place) {
+        *found = value;
+    }
+    object
 }
 
 fn instant(at: Timestamp) -> String {

@@ -63,7 +63,7 @@ impl Stage {
 
     /// Where the replica has anything but zeros, the old disk has the same; what the replica does not have was free space.
     fn prove_bytes(&self) -> Result<()> {
-        let replica = self.find("cloud", "system.raw")?;
+        let replica = self.find("cloud", "system.raw", |_| true)?;
         let different = different_pieces(&self.server.disk(), &replica)?;
         ensure!(different == 0, "{different} blocks of the replica are neither zeros nor what the old disk holds");
         self.teller.tell("the replica and the old disk hold the same bytes", "副本与原磁盘逐字节一致");
@@ -107,14 +107,15 @@ impl Stage {
         self.folder.join("ca.pem")
     }
 
-    fn find(&self, below: &str, name: &str) -> Result<PathBuf> {
+    /// A file of that name below a folder of the run, wherever it lies.
+    pub(crate) fn find(&self, below: &str, name: &str, fits: impl Fn(&Path) -> bool) -> Result<PathBuf> {
         let mut folders = vec![self.folder.join(below)];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder)?.filter_map(Result::ok) {
                 let path = entry.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.file_name().is_some_and(|found| found == name) {
+                } else if path.file_name().is_some_and(|found| found == name) && fits(&path) {
                     return Ok(path);
                 }
             }

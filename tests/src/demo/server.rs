@@ -14,7 +14,7 @@ use crate::wait::{self, Look};
 use crate::witness::{Load, Witness};
 
 /// Commands at an emulated console.
-const AT_THE_CONSOLE: Duration = Duration::from_secs(180);
+pub(super) const AT_THE_CONSOLE: Duration = Duration::from_secs(180);
 /// From the enrolment to a machine with inventory and checks in the table. Emulation takes its share.
 const SEEN_WITHIN: Duration = Duration::from_secs(120);
 /// Boot preparation and the copy of 1 GiB take 3 minutes under emulation with a core to itself; beside two compilers they took 13.
@@ -22,7 +22,29 @@ const COPIED_WITHIN: Duration = Duration::from_secs(1800);
 /// Cutover, boot of the target under emulation, adaptation and probes; beside two compilers 4 minutes.
 const MOVED_WITHIN: Duration = Duration::from_secs(1200);
 /// Two clients that commit all the time, with room for the server to do its own work under emulation.
-const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(100) };
+pub(super) const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(100) };
+
+/// The sentence that the admin declares.
+pub(super) const DECLARATION: &str = "This machine neither stores nor processes state secrets";
+
+/// What a machine joins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Invitation {
+    pub(crate) server: String,
+    pub(crate) token: String,
+    pub(crate) ca_hash: String,
+}
+
+impl Invitation {
+    /// The line that the admin types, with what they declare.
+    pub(crate) fn line(&self, statement: &str) -> String {
+        let Self { server, token, ca_hash } = self;
+        format!(
+            "qianyun-agent --lang en enroll --server {server} --token {token} --ca-hash {ca_hash} \
+             --statement '{statement}' --name 'Zhou Ming' --phone 13800000000"
+        )
+    }
+}
 
 impl Stage {
     /// Power on, database up, users at work.
@@ -41,11 +63,31 @@ impl Stage {
         Ok(())
     }
 
-    /// The admin installs the package, declares, enrols.
+    /// The admin installs the package.
+    pub(crate) fn install_agent(&mut self) -> Result<()> {
+        let package = self.shelf.put("qianyun-agent.deb", &deb()?)?;
+        let mut console = self.server.console()?;
+        console.must(&format!("curl -sSfo /root/qianyun-agent.deb {package}"), AT_THE_CONSOLE)?;
+        console.must("dpkg -i /root/qianyun-agent.deb", AT_THE_CONSOLE)?;
+        self.teller.tell("admin at the server: installed the package", "部门管理员:已安装软件包");
+        Ok(())
+    }
+
+    /// The admin declares and enrols.
     pub(crate) fn enroll_server(&mut self) -> Result<()> {
+        let line = self.invitation(papers::SYSTEM_NAME)?.line(DECLARATION);
+        let said = self.server.console()?.must(&line, AT_THE_CONSOLE)?;
+        self.teller.show(&said);
+        self.host = self.await_inventory()?;
+        self.teller.tell("the machine, its inventory and its checks are in the table", "机器、清单与检查结果已入表");
+        self.show_tables("ph")
+    }
+
+    /// What the operator hands to the admin, from the secret of an enrolment.
+    pub(crate) fn invitation(&mut self, enrolment: &str) -> Result<Invitation> {
+        let name = format!("{enrolment}-enrollment");
         let secret = wait::until("the enrolment's secret", Duration::from_secs(60), || {
             self.assert_controller_runs()?;
-            let name = format!("{}-enrollment", papers::SYSTEM_NAME);
             Ok(match self.cluster.get(self.cluster.admin(), &["secret", &name, "-n", CIVIL]) {
                 Ok(secret) => Look::Holds(secret),
                 Err(error) => Look::NotYet(format!("{error:#}")),
@@ -55,26 +97,7 @@ impl Stage {
             let text = secret["data"][name].as_str().with_context(|| format!("the secret has no {name}"))?;
             decode_base64(text)
         };
-        let (server, token, ca_hash) = (field("server")?, field("token")?, field("caHash")?);
-        let package = self.shelf.put("qianyun-agent.deb", &deb()?)?;
-        let mut console = self.server.console()?;
-        console.must(&format!("curl -sSfo /root/qianyun-agent.deb {package}"), AT_THE_CONSOLE)?;
-        console.must("dpkg -i /root/qianyun-agent.deb", AT_THE_CONSOLE)?;
-        self.teller.tell(
-            "admin at the server: installed the package; declares and enrols",
-            "部门管理员:已安装软件包;声明并接入",
-        );
-        let said = console.must(
-            &format!(
-                "qianyun-agent --lang en enroll --server {server} --token {token} --ca-hash {ca_hash} \
-                 --statement 'This machine neither stores nor processes state secrets' --name 'Zhou Ming' --phone 13800000000"
-            ),
-            AT_THE_CONSOLE,
-        )?;
-        self.teller.show(&said);
-        self.host = self.await_inventory()?;
-        self.teller.tell("the machine, its inventory and its checks are in the table", "机器、清单与检查结果已入表");
-        self.show_tables("ph")
+        Ok(Invitation { server: field("server")?, token: field("token")?, ca_hash: field("caHash")? })
     }
 
     fn await_inventory(&mut self) -> Result<String> {

@@ -20,8 +20,10 @@ use crate::witness::{Seen, Witness};
 
 /// Port of the gateway at the site.
 const GATEWAY_PORT: u16 = 8443;
+/// How long servers may join.
+const ENROLMENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// A reconciler on a busy machine of two cores.
-const SOON: Duration = Duration::from_secs(60);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// Everything that a run consists of. The order of the fields is the order in which it is taken down.
 pub struct Stage {
@@ -37,15 +39,35 @@ pub struct Stage {
     pub(crate) host: String,
     pub(crate) verified: Option<crate::witness::Verdict>,
     pub(crate) site: Site,
+    pub(crate) entry: PathBuf,
+}
+
+/// Where a run has its files, and how it starts what runs in a Pod.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// All files of the run, below the build's own folder.
+    pub folder: PathBuf,
+    /// See [`Controller::prepare`].
+    pub entry: PathBuf,
+}
+
+impl Place {
+    /// A folder below `target`, made empty.
+    pub fn make(name: &str, entry: &Path) -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be emptied", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        Ok(Self { folder: folder.canonicalize()?, entry: entry.to_owned() })
+    }
 }
 
 impl Stage {
     /// Site, control plane, chart, controller; the office server is installed and switched off.
-    pub fn set_up(language: Language) -> Result<Self> {
+    pub fn set_up(place: Place, language: Language) -> Result<Self> {
         let teller = Teller::new(language);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo").join(std::process::id().to_string());
-        std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-        let folder = folder.canonicalize()?;
+        let Place { folder, entry } = place;
         let image = crate::office_image::ensure_built()?;
         teller.tell(
             "starting the control plane: etcd, kube-apiserver, controller manager",
@@ -59,7 +81,7 @@ impl Stage {
             "installed charts/qianyun; starting the controller as its ServiceAccount",
             "已安装 charts/qianyun;以其 ServiceAccount 启动控制器",
         );
-        let mut controller = Controller::prepare(&site, &cluster, &folder)?;
+        let mut controller = Controller::prepare(&site, &cluster, &folder, &entry)?;
         controller.begin()?;
         let server = OfficeServer::install(&site, &image, &folder.join("office"))?;
         let shelf = FileShelf::open(&site)?;
@@ -76,6 +98,7 @@ impl Stage {
             host: String::new(),
             verified: None,
             site,
+            entry,
         })
     }
 
@@ -86,7 +109,7 @@ impl Stage {
             self.cluster.apply(operator, &paper)?;
         }
         self.cluster.apply(&self.city.department, &papers::system(&self.city.department))?;
-        self.cluster.apply(operator, &papers::enrollment())?;
+        self.cluster.apply(operator, &papers::enrollment(jiff::Timestamp::now() + ENROLMENT))?;
         self.cluster.apply(operator, &papers::plan(operator))?;
         self.teller.tell(
             "operator: policy profile, cloud platform, department, system, enrolment, plan",
@@ -152,6 +175,29 @@ impl Stage {
         self.await_phase("Trial", SOON)?;
         self.teller.tell("operator: confirmed; the system is in its trial run", "运维单位:已确认,系统进入试运行");
         self.show_tables("mp,isys,ph,sysmig,hostmig,appr")
+    }
+
+    /// The scheme as it is now.
+    pub(crate) fn scheme(&self) -> Result<Value> {
+        self.cluster.get(&self.city.operator, &["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL])
+    }
+
+    /// Holds the journey where it is, or lets it go on.
+    pub(crate) fn suspend(&self, held: bool) -> Result<()> {
+        let patch = serde_json::json!({"spec": {"suspend": held}}).to_string();
+        let subject = ["patch", "systemmigration", papers::SYSTEM_NAME, "-n", CIVIL, "--type=merge", "-p", &patch];
+        self.cluster.ask(&self.city.operator, &subject).map(drop)
+    }
+
+    /// Lets the copy go on, but no cutover begin, as soon as the servers have been told to copy.
+    pub(crate) fn hold_when_begun(&mut self) -> Result<()> {
+        wait::until("the copy is asked for", SOON, || {
+            self.assert_controller_runs()?;
+            let journeys = self.cluster.get(&self.city.operator, &["hostmigrations", "-n", CIVIL])?;
+            let intent = journeys["items"][0]["spec"]["intent"].clone();
+            Ok(if intent == "Replicate" { Look::Holds(()) } else { Look::NotYet(intent.to_string()) })
+        })?;
+        self.suspend(true)
     }
 
     /// Waits until the system's migration is in `phase`.
