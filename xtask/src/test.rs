@@ -39,7 +39,8 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
         }
         Some(KILL) => {
             dist::run(layout)?;
-            rust_tests(layout, INTEGRATION, &["--ignored", KILL])
+            // An hour and more: whoever waits sees who was killed when.
+            rust_tests(layout, INTEGRATION, &["--ignored", "--nocapture", "--test-threads=1", KILL])
         }
         Some(pattern) => {
             dist::run(layout)?;
