@@ -133,6 +133,9 @@ pub(crate) async fn run(parts: Parts) {
         .watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_migration(&a))
         .watches(Api::<HostMigration>::all(client.clone()), watcher::Config::default(), |j| migration_of(&j));
     let plans = plans.watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_plan(&a));
+    let approvals = approvals
+        .watches(Api::<SystemMigration>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores))
+        .watches(Api::<MigrationPlan>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores));
     let Parts { client, agents, hosting, authority, epoch, server_url, clock } = parts;
     let memory = Memory::default();
     let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, stores });
@@ -181,6 +184,45 @@ fn journeys_of_migration(
         let (name, namespace) = (migration.name_any(), migration.namespace());
         let mine = journeys.state().into_iter().filter(|j| j.spec.migration_ref == name && j.namespace() == namespace);
         mine.map(|j| ObjectRef::from_obj(&*j)).collect()
+    }
+}
+
+/// Something that people decide on, and whether its newest edit has been looked at.
+trait Subject: ResourceExt {
+    const KIND: SubjectKind;
+    fn observed_generation(&self) -> Option<i64>;
+}
+
+impl Subject for SystemMigration {
+    const KIND: SubjectKind = SubjectKind::SystemMigration;
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref()?.observed_generation
+    }
+}
+
+impl Subject for MigrationPlan {
+    const KIND: SubjectKind = SubjectKind::MigrationPlan;
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref()?.observed_generation
+    }
+}
+
+/// The decisions on a subject that was just edited: whoever signed it reads at once that it does not count any more. What
+/// changes in its status, every few seconds of a copy, wakes none of them.
+fn decisions_on_edited<S: Subject>(
+    stores: &Stores,
+) -> impl Fn(S) -> Vec<ObjectRef<Approval>> + Send + Sync + 'static + use<S> {
+    let approvals = stores.approvals.clone();
+    move |subject| {
+        if subject.observed_generation() == subject.meta().generation {
+            return Vec::new();
+        }
+        let (name, namespace) = (subject.name_any(), subject.namespace());
+        let on_it = |approval: &Arc<Approval>| {
+            let about = &approval.spec.subject;
+            about.kind == S::KIND && about.name == name && (namespace.is_none() || approval.namespace() == namespace)
+        };
+        approvals.state().into_iter().filter(on_it).map(|approval| ObjectRef::from_obj(&*approval)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ mod world;
 
 use proptest::prelude::*;
 use qianyun_crds::{DecisionKind, HostIntent, Phase};
-use qianyun_planning::facts::{Machine, Verification};
+use qianyun_planning::facts::{Machine, Receiver, Verification};
 use qianyun_planning::{Action, phase};
 use world::{Stage, World};
 
@@ -191,6 +191,18 @@ proptest! {
         let again: Vec<Action> = world.reconcile().into_iter().filter(|a| !matches!(a, Action::RunProbes { .. })).collect();
         prop_assert!(again.is_empty(), "still acts: {again:?}");
     }
+}
+
+#[test]
+fn a_receiver_that_dies_before_the_vote_is_started_again_and_the_attempt_goes_on() {
+    let mut world = World::approved(&["db1"]);
+    world.until("an attempt", |w| w.intent("db1") == Some(HostIntent::Cutover));
+    world.servers[0].receiver = Receiver::Absent;
+    let actions = world.reconcile();
+    assert!(matches!(actions[..], [Action::EnsureReceiver { .. }]), "{actions:?}");
+    world.until("a commit", |w| w.intent("db1") == Some(HostIntent::Fence));
+    let decision = world.facts().host("db1").and_then(|h| h.decision().map(|d| d.attempt));
+    assert_eq!(decision, Some(1));
 }
 
 #[test]

@@ -170,7 +170,12 @@ impl Host<'_> {
         if seconds > limit {
             return self.abort(&AbortReason::NoVote { seconds });
         }
-        Plan::wait(WaitingOn::Vote { host: self.name() })
+        let on = WaitingOn::Vote { host: self.name() };
+        // A receiver that died is started again on its ledger: the source sends the rest to it within its freeze, or gives
+        // up by itself. Not where the approvals are not known: nothing is started then.
+        let approved = first_obstacle(&[GateName::DualApproved], self.facts, self.now).is_none();
+        let starts = self.without_receiver().filter(|plan| approved && !plan.actions.is_empty());
+        Plan { waiting: Some(on), ..starts.unwrap_or_default() }
     }
 
     fn judge_vote(&self, vote: &VoteFacts) -> Plan {
