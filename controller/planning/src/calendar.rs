@@ -38,9 +38,10 @@ pub fn plus_seconds(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_add(seconds.seconds()).unwrap_or(Timestamp::MAX)
 }
 
-/// Whole seconds from `earlier` to `later`; negative if they are the other way round.
+/// Whole seconds that have passed from `earlier` to `later`; negative if they are the other way round. A second that has
+/// begun is not one that has passed: five seconds of silence are five, wherever they lie between two strokes of the clock.
 pub fn seconds_between(earlier: Timestamp, later: Timestamp) -> i64 {
-    later.as_second() - earlier.as_second()
+    (later.as_millisecond() - earlier.as_millisecond()).div_euclid(1000)
 }
 
 #[cfg(test)]
