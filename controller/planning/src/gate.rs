@@ -23,6 +23,7 @@ mod system_graded;
 mod target_level_sufficient;
 
 pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, room_for_attempt};
+pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
 use crate::facts::{Facts, Known};

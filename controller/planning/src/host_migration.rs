@@ -20,15 +20,12 @@ pub use status::{status, vote_started};
 
 use crate::action::{Action, Plan};
 use crate::facts::{AgentFacts, Facts, HostFacts, Known, Receiver};
-use crate::gate::{first_obstacle, judge};
+use crate::gate::{REPORT_FRESH_MS, first_obstacle, judge};
 use crate::reason::{Obstacle, Reason, Verdict};
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use qianyun_crds::{DiskPhase, GateName, HostIntent, HostMigration};
-
-/// A report older than this says nothing about now; see `gate/replication_in_sync.rs`.
-const REPORT_FRESH_MS: u64 = 60_000;
 
 /// Plans one host.
 pub fn plan(facts: &Facts, name: &str, now: Timestamp) -> Plan {

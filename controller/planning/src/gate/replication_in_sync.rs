@@ -10,7 +10,7 @@ use qianyun_crds::{DiskPhase, HostIntent, PolicyProfileSpec};
 
 /// A report older than this says nothing about now. Agents report every few seconds while they copy and at least every
 /// 20 s (the long poll) otherwise; three missed in a row are more than a hiccup.
-pub(crate) const REPORT_FRESH_SECONDS: i64 = 60;
+pub(crate) const REPORT_FRESH_MS: u64 = 60_000;
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
     facts.migration.spec.scheme.hosts.iter().try_for_each(|scheme| match facts.host(&scheme.host_ref) {
@@ -28,8 +28,8 @@ fn of_host(facts: &HostFacts) -> Found {
         HostIntent::Replicate | HostIntent::Resume => {}
     }
     let Some(agent) = &facts.agent else { return Err(closed(Reason::NotReplicating { host: host() })) };
-    let seconds = i64::try_from(agent.age_ms / 1000).unwrap_or(i64::MAX);
-    if seconds > REPORT_FRESH_SECONDS {
+    if agent.age_ms > REPORT_FRESH_MS {
+        let seconds = i64::try_from(agent.age_ms / 1000).unwrap_or(i64::MAX);
         return Err(closed(Reason::AgentSilent { host: host(), seconds }));
     }
     if facts.disks_in_scheme > agent.disks.len() {
