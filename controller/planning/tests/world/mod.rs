@@ -306,6 +306,31 @@ impl World {
         panic!("never: {what}; {:?}", self.plans());
     }
 
+    /// Everything signed, copied and in sync, the attempt begun, every server voted; nothing is decided yet.
+    pub(crate) fn voted(names: &[&str]) -> Self {
+        let mut world = Self::approved(names);
+        world.until("the attempt", |w| w.servers.iter().all(|s| s.stage == Stage::Stopping));
+        world.pass(1);
+        let now = world.now;
+        world.servers.iter_mut().for_each(|s| s.step(now));
+        assert!(world.servers.iter().all(|s| matches!(s.stage, Stage::Voted(_))), "{:?}", world.servers);
+        world
+    }
+
+    /// Everything signed, and one server further: committed, off and silent, its machine not launched yet.
+    pub(crate) fn fenced(names: &[&str]) -> Self {
+        let mut world = Self::voted(names);
+        let fencing = |w: &World| w.servers.iter().all(|s| !s.on && w.intent(&s.name) == Some(HostIntent::Fence));
+        world.until("the fence", fencing);
+        world
+    }
+
+    /// Moves the clock to an instant, forwards or back. Nothing happens meanwhile.
+    pub(crate) fn at(&mut self, now: Timestamp) -> &mut Self {
+        self.now = now;
+        self
+    }
+
     pub(crate) fn intent(&self, name: &str) -> Option<HostIntent> {
         self.servers.iter().find(|s| s.name == name)?.journey.as_ref().map(|j| j.spec.intent)
     }
