@@ -149,13 +149,12 @@ impl Host<'_> {
         if self.suspended() && !self.facts.any_committed() {
             return Some(AbortReason::Suspended);
         }
-        let others = self.facts.hosts.iter().filter(|h| h.name != self.host.name);
         let aborted = |h: &&HostFacts| {
             let resuming = h.journey.get().is_some_and(|j| j.spec.intent == HostIntent::Resume);
             let cutting = h.journey.get().is_some_and(|j| j.spec.intent == HostIntent::Cutover);
             resuming || (cutting && h.decision().is_some_and(|d| d.kind == DecisionKind::Abort))
         };
-        if let Some(other) = others.clone().find(aborted) {
+        if let Some(other) = self.others().find(aborted) {
             return Some(AbortReason::OtherHost { host: other.name.clone() });
         }
         let gates: Vec<GateName> =
@@ -180,7 +179,7 @@ impl Host<'_> {
 
     fn judge_vote(&self, vote: &VoteFacts) -> Plan {
         let left_ms = self.left_ms(vote);
-        let undecided = self.facts.hosts.iter().filter(|h| h.name != self.host.name && h.decision().is_none()).count();
+        let undecided = self.others().filter(|h| h.decision().is_none()).count();
         let first = !self.facts.any_committed();
         let extra = if first { PER_HOST_MARGIN_MS * i64::try_from(undecided).unwrap_or(0) } else { 0 };
         let needed_ms = COMMIT_MARGIN_MS + extra;
@@ -200,7 +199,7 @@ impl Host<'_> {
                 Plan::wait(WaitingOn::Gate(obstacle))
             };
         }
-        if let Some(other) = self.facts.hosts.iter().find(|h| !self.is_as_far(h)) {
+        if let Some(other) = self.others().find(|h| !is_as_far(h)) {
             return Plan::wait(WaitingOn::OtherVotes { host: self.name(), others: other.name.clone() });
         }
         let record = vote.record.as_ref().filter(|r| r.verification == Verification::Verified);
@@ -217,15 +216,10 @@ impl Host<'_> {
         signed(vote.freeze_remaining_ms).saturating_sub(signed(age))
     }
 
-    /// Whether another host of the system voted for a commit that can still be written, or is committed.
-    fn is_as_far(&self, other: &HostFacts) -> bool {
-        if other.name == self.host.name || other.committed() {
-            return true;
-        }
-        let prepared = other.vote().is_some_and(|v| v.state == SourceCutover::Prepared);
-        let age = other.agent.as_ref().map_or(u64::MAX, |a| a.age_ms);
-        let left = other.vote().map_or(0, |v| v.freeze_remaining_ms.saturating_sub(age));
-        prepared && i64::try_from(left).unwrap_or(i64::MAX) >= COMMIT_MARGIN_MS
+    /// The other hosts of the scheme. One that an edit dropped from it stays where it is, and nobody waits for it.
+    fn others(&self) -> impl Iterator<Item = &HostFacts> {
+        let in_scheme = |h: &&HostFacts| self.facts.scheme_host(&h.name).is_some();
+        self.facts.hosts.iter().filter(|h| h.name != self.host.name).filter(in_scheme)
     }
 
     fn abort(&self, reason: &AbortReason) -> Plan {
@@ -258,4 +252,15 @@ impl Host<'_> {
         };
         Plan::act(Action::Decide { host: self.name(), decision, not_after }, on)
     }
+}
+
+/// Whether another host of the system voted for a commit that can still be written, or is committed.
+fn is_as_far(other: &HostFacts) -> bool {
+    if let Some(decision) = other.decision() {
+        return decision.kind == DecisionKind::Commit;
+    }
+    let prepared = other.vote().is_some_and(|v| v.state == SourceCutover::Prepared);
+    let age = other.agent.as_ref().map_or(u64::MAX, |a| a.age_ms);
+    let left = other.vote().map_or(0, |v| v.freeze_remaining_ms.saturating_sub(age));
+    prepared && i64::try_from(left).unwrap_or(i64::MAX) >= COMMIT_MARGIN_MS
 }
