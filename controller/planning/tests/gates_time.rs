@@ -15,10 +15,6 @@ fn before(at: Timestamp, ms: i64) -> Timestamp {
     at.checked_sub(ms.milliseconds()).unwrap()
 }
 
-fn copying(world: &mut World) {
-    world.until("in sync", |w| judge(GateName::ReplicationInSync, &w.facts(), w.now).passes());
-}
-
 #[test]
 fn the_window_holds_its_first_instant_and_not_its_last() {
     let facts = World::approved(&["db1"]).facts();
@@ -53,8 +49,7 @@ const ATTEMPT_SECONDS: i64 = 30 + 30 + 60;
 
 #[test]
 fn an_attempt_begins_if_exactly_its_longest_course_is_left_and_not_with_a_second_less() {
-    let mut world = World::approved(&["db1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1"]);
     let mut facts = world.facts();
     let end = facts.migration.spec.scheme.window.end.0;
     facts.hosts[0].agent.as_mut().unwrap().age_ms = 0;
@@ -67,8 +62,7 @@ fn an_attempt_begins_if_exactly_its_longest_course_is_left_and_not_with_a_second
 
 #[test]
 fn the_longest_course_is_that_of_the_host_that_stops_longest() {
-    let mut world = World::approved(&["db1", "web1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1", "web1"]);
     let mut facts = world.facts();
     let steps = &mut facts.migration.spec.scheme.hosts[1].quiesce;
     steps.push(steps[0].clone());
@@ -81,8 +75,7 @@ fn the_longest_course_is_that_of_the_host_that_stops_longest() {
 
 #[test]
 fn a_report_counts_as_fresh_for_exactly_a_minute() {
-    let mut world = World::approved(&["db1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1"]);
     let mut facts = world.facts();
     for (age_ms, fresh) in [(59_999, true), (60_000, true), (60_001, false), (61_000, false)] {
         facts.hosts[0].agent.as_mut().unwrap().age_ms = age_ms;
@@ -153,7 +146,7 @@ fn silence_that_began_in_the_future_is_none() {
 
 #[test]
 fn a_probe_is_overdue_only_after_the_time_that_the_scheme_gives_it_since_the_launch() {
-    let mut world = World::approved(&["db1"]);
+    let mut world = World::fenced(&["db1"]);
     world.until("launched", |w| w.servers[0].machine == Machine::Running);
     world.until("arrived", |w| w.facts().hosts[0].adapted());
     let mut facts = world.facts();
@@ -181,8 +174,7 @@ fn a_probe_is_overdue_only_after_the_time_that_the_scheme_gives_it_since_the_lau
 
 #[test]
 fn a_host_is_in_sync_when_its_last_disk_is() {
-    let mut world = World::approved(&["db1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1"]);
     let mut facts = world.facts();
     let disk = facts.hosts[0].agent.as_ref().unwrap().disks[0].clone();
     for phase in [
@@ -206,8 +198,7 @@ fn a_host_is_in_sync_when_its_last_disk_is() {
 
 #[test]
 fn a_disk_of_which_the_agent_says_nothing_is_not_in_sync() {
-    let mut world = World::approved(&["db1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1"]);
     let mut facts = world.facts();
     facts.hosts[0].disks_in_scheme = 2;
     let behind = Reason::NotInSync { host: "db1".into(), phase: DiskPhase::Idle };
@@ -220,8 +211,7 @@ fn a_disk_of_which_the_agent_says_nothing_is_not_in_sync() {
 
 #[test]
 fn a_host_past_the_copy_is_not_asked_for_it_again() {
-    let mut world = World::approved(&["db1"]);
-    copying(&mut world);
+    let world = World::in_sync(&["db1"]);
     let mut facts = world.facts();
     facts.hosts[0].agent = None;
     for (intent, passes) in [

@@ -13,14 +13,14 @@ use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
     Approval, ApprovalSpec, ApprovalSubject, CloudPlatform, CutoverConfirmation, Decision, Department, GateName,
-    HostIntent, HostMigration, HostMigrationSpec, InformationSystem, MigrationPlan, PolicyProfile, SubjectKind,
+    HostIntent, HostMigration, HostMigrationSpec, InformationSystem, MigrationPlan, Phase, PolicyProfile, SubjectKind,
     SystemMigration,
 };
 use qianyun_planning::action::{Action, Plan};
 use qianyun_planning::facts::{
     ApprovalFact, Authorisation, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver, Silence,
 };
-use qianyun_planning::{host_migration, lint, system_migration};
+use qianyun_planning::{host_migration, lint, phase, system_migration};
 use std::collections::BTreeSet;
 
 /// The world.
@@ -196,24 +196,30 @@ impl World {
     /// Plans the whole system. Panics where a plan breaks a rule of `lint`.
     pub(crate) fn plans(&self) -> Vec<(String, Plan)> {
         let facts = self.facts();
-        let mut plans = vec![("system".to_string(), system_migration::plan(&facts, self.now))];
-        for host in &facts.hosts {
-            plans.push((host.name.clone(), host_migration::plan(&facts, &host.name, self.now)));
-        }
-        for (name, plan) in &plans {
-            assert_eq!(lint::check(&facts, plan, self.now), None, "plan of {name}: {plan:?}");
-        }
-        plans
+        self.names().into_iter().map(|name| (name.clone(), self.plan_one(&facts, &name))).collect()
+    }
+
+    fn plan_one(&self, facts: &Facts, name: &str) -> Plan {
+        let plan = match name {
+            "system" => system_migration::plan(facts, self.now),
+            host => host_migration::plan(facts, host, self.now),
+        };
+        assert_eq!(lint::check(facts, &plan, self.now), None, "plan of {name}: {plan:?}");
+        plan
+    }
+
+    /// What is planned: the system, then its hosts.
+    fn names(&self) -> Vec<String> {
+        std::iter::once("system".to_string()).chain(self.servers.iter().map(|s| s.name.clone())).collect()
     }
 
     /// One round of the controller: plan, write what was seen, carry out. Returns what was carried out.
     pub(crate) fn reconcile(&mut self) -> Vec<Action> {
         let mut done = Vec::new();
-        let names: Vec<String> =
-            std::iter::once("system".to_string()).chain(self.servers.iter().map(|s| s.name.clone())).collect();
-        for name in names {
-            let Some((_, plan)) = self.plans().into_iter().find(|(n, _)| *n == name) else { continue };
-            self.write_status(&name, &plan);
+        for name in self.names() {
+            let facts = self.facts();
+            let plan = self.plan_one(&facts, &name);
+            self.write_status_of(&facts, &name, &plan);
             for action in plan.actions {
                 self.carry_out(&action);
                 done.push(action);
@@ -223,11 +229,14 @@ impl World {
     }
 
     pub(crate) fn write_status(&mut self, name: &str, plan: &Plan) {
-        let facts = self.facts();
+        self.write_status_of(&self.facts(), name, plan);
+    }
+
+    fn write_status_of(&mut self, facts: &Facts, name: &str, plan: &Plan) {
         if name == "system" {
-            self.migration.status = Some(system_migration::status(&facts, plan.waiting.as_ref(), self.now));
+            self.migration.status = Some(system_migration::status(facts, plan.waiting.as_ref(), self.now));
         } else {
-            let status = host_migration::status(&facts, name, plan.waiting.as_ref(), self.now);
+            let status = host_migration::status(facts, name, plan.waiting.as_ref(), self.now);
             if let Some(journey) = self.server(name).journey.as_mut() {
                 journey.status = status;
             }
@@ -306,9 +315,18 @@ impl World {
         panic!("never: {what}; {:?}", self.plans());
     }
 
-    /// Everything signed, copied and in sync, the attempt begun, every server voted; nothing is decided yet.
-    pub(crate) fn voted(names: &[&str]) -> Self {
+    /// Everything signed, copied and in sync; the window opens with the next second.
+    pub(crate) fn in_sync(names: &[&str]) -> Self {
         let mut world = Self::approved(names);
+        world.until("in sync", |w| phase::phase(&w.facts(), w.now) == Phase::Scheduled);
+        let start = world.migration.spec.scheme.window.start.0;
+        world.at(start.checked_sub(2.seconds()).unwrap()).tick();
+        world
+    }
+
+    /// One step further: the attempt begun, every server voted; nothing is decided yet.
+    pub(crate) fn voted(names: &[&str]) -> Self {
+        let mut world = Self::in_sync(names);
         world.until("the attempt", |w| w.servers.iter().all(|s| s.stage == Stage::Stopping));
         world.pass(1);
         let now = world.now;
@@ -317,7 +335,7 @@ impl World {
         world
     }
 
-    /// Everything signed, and one server further: committed, off and silent, its machine not launched yet.
+    /// One step further: every server committed, off and silent, its machine not launched yet.
     pub(crate) fn fenced(names: &[&str]) -> Self {
         let mut world = Self::voted(names);
         let fencing = |w: &World| w.servers.iter().all(|s| !s.on && w.intent(&s.name) == Some(HostIntent::Fence));
