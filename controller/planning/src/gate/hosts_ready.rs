@@ -5,14 +5,14 @@
 
 use super::need;
 use crate::facts::Facts;
-use crate::reason::{Asked, Found, Reason, closed};
+use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{CheckOutcome, PolicyProfileSpec};
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
     for scheme in &facts.migration.spec.scheme.hosts {
         let name = &scheme.host_ref;
-        let Some(host) = facts.host(name) else { continue };
+        let Some(host) = facts.host(name) else { return Err(unknown(Asked::Host)) };
         let host = need(&host.host, Asked::Host, name)?;
         let checks = host.status.as_ref().map(|s| s.checks.as_slice()).unwrap_or_default();
         if checks.is_empty() {

@@ -5,7 +5,7 @@
 use super::need;
 use crate::calendar::seconds_between;
 use crate::facts::Facts;
-use crate::reason::{Asked, Found, Reason, closed};
+use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::PolicyProfileSpec;
 
@@ -14,7 +14,7 @@ const DAY_SECONDS: i64 = 86_400;
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     for scheme in &facts.migration.spec.scheme.hosts {
         let name = &scheme.host_ref;
-        let Some(host) = facts.host(name) else { continue };
+        let Some(host) = facts.host(name) else { return Err(unknown(Asked::Host)) };
         let host = need(&host.host, Asked::Host, name)?;
         let status = host.status.as_ref();
         let taken = status.filter(|s| s.inventory.is_some()).and_then(|s| s.inventory_at.as_ref());

@@ -5,7 +5,7 @@
 use super::need;
 use crate::calendar::parse_day;
 use crate::facts::Facts;
-use crate::reason::{Asked, Found, Reason, closed};
+use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{Classification, PolicyProfileSpec};
 
@@ -19,7 +19,7 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) 
         return Err(closed(Reason::SystemNotDeclared));
     }
     for scheme in &facts.migration.spec.scheme.hosts {
-        let Some(host) = facts.host(&scheme.host_ref) else { continue };
+        let Some(host) = facts.host(&scheme.host_ref) else { return Err(unknown(Asked::Host)) };
         let host = need(&host.host, Asked::Host, &scheme.host_ref)?;
         let declared = &host.spec.declaration;
         if declared.statement.trim().is_empty() || declared.name.trim().is_empty() {
