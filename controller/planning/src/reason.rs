@@ -123,6 +123,8 @@ pub enum Asked {
     Department,
     /// A `PhysicalHost`.
     Host,
+    /// A `HostMigration`.
+    Journey,
     /// The list of `Approval`s.
     Approvals,
     /// A person's permission.

@@ -16,6 +16,7 @@ fn reasons() -> Vec<Reason> {
         Asked::System,
         Asked::Department,
         Asked::Host,
+        Asked::Journey,
         Asked::Approvals,
         Asked::Permission,
         Asked::FreeStorage,

@@ -14,9 +14,11 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
     let spec = &facts.migration.spec;
     let scheme = &spec.scheme;
     shape(scheme)?;
-    let begun = facts.hosts.iter().any(|h| !matches!(h.journey, Known::Absent));
+    let begun = facts.hosts.iter().any(|h| h.journey.get().is_some());
     if !begun && scheme.window.end.0 <= now {
-        return Err(closed(Reason::WindowOver { end: scheme.window.end.0 }));
+        let not_read = facts.hosts.iter().any(|h| h.journey == Known::Unknown);
+        let over = closed(Reason::WindowOver { end: scheme.window.end.0 });
+        return Err(if not_read { unknown(Asked::Journey) } else { over });
     }
     let platform = need(&facts.platform, Asked::Platform, &spec.platform_ref)?;
     for scheme_host in &scheme.hosts {

@@ -16,6 +16,7 @@ impl Asked {
             Asked::System => words("information system", "信息系统"),
             Asked::Department => words("department", "部门"),
             Asked::Host => words("server", "服务器"),
+            Asked::Journey => words("journey of the server", "服务器迁移任务"),
             Asked::Approvals => words("list of approvals", "审批记录"),
             Asked::Permission => words("permission of an approver", "审批人权限"),
             Asked::FreeStorage => words("room left at the platform", "平台剩余存储"),
