@@ -6,7 +6,7 @@ mod status;
 pub use status::status;
 
 use crate::action::{Action, Plan};
-use crate::facts::{Facts, Known};
+use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::first_obstacle;
 use crate::phase::{has_served, phase};
 use crate::reason::Obstacle;
@@ -70,6 +70,10 @@ fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<W
         let began = facts.migration.status.as_ref().and_then(|s| s.trial_started_at.as_ref()).map_or(now, |t| t.0);
         return calendar::trial_end(began, months).map(|end| WaitingOn::TrialEnd { date: end.to_string() });
     }
-    let of_hosts = facts.hosts.iter().find_map(|h| host_migration::plan(facts, &h.name, now).waiting);
+    // One that an edit dropped from the scheme waits for nothing that the system would wait for, once it is idle.
+    let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);
+    let concerned = |h: &&HostFacts| facts.scheme_host(&h.name).is_some() || !idle(h);
+    let mut hosts = facts.hosts.iter().filter(concerned);
+    let of_hosts = hosts.find_map(|h| host_migration::plan(facts, &h.name, now).waiting);
     of_hosts.or(blocked.map(WaitingOn::Gate))
 }
