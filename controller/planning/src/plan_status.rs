@@ -48,10 +48,9 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
     let before = facts.plan.status.clone().unwrap_or_default();
     let generation = facts.plan.metadata.generation;
     let judged = decisions(facts);
-    let tally = facts
-        .policy
-        .get()
-        .map(|p| tally(&plan_subject(&facts.plan, &facts.digest, &p.spec), GateName::PlanIssued, &judged));
+    let policy = facts.policy.get().filter(|_| facts.approvals.get().is_some());
+    let tally =
+        policy.map(|p| tally(&plan_subject(&facts.plan, &facts.digest, &p.spec), GateName::PlanIssued, &judged));
     let issued = match &tally {
         None => None,
         Some(t) if t.unknown => None,
@@ -65,9 +64,13 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
             (Some(false), "SystemNotFound", format!("the system {}/{} is not there", s.namespace, s.name))
         }
         (Some(false), _) => (Some(false), "NotIssued", "offices have still to issue this plan".to_string()),
-        (None, _) => (None, "NotKnown", "the policy profile or a permission is not known".to_string()),
+        (None, _) => (None, "NotKnown", "the policy profile, the approvals or a permission is not known".to_string()),
     };
-    let issued_reason = if issued == Some(true) { "Issued" } else { "NotIssued" };
+    let issued_reason = match issued {
+        Some(true) => "Issued",
+        Some(false) => "NotIssued",
+        None => "NotKnown",
+    };
     MigrationPlanStatus {
         observed_generation: generation,
         digest: Some(facts.digest.clone()),

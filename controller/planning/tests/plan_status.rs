@@ -1,0 +1,169 @@
+//! What a plan of the whole city says about itself.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use jiff::Timestamp;
+use qianyun_crds::{Decision, DepartmentKind, GateName, MigrationPlanStatus, Phase, PlanCounts, PlannedSystem};
+use qianyun_planning::facts::{Authorisation, Known};
+use qianyun_planning::plan_status::{PlanFacts, PlannedSystemFacts, decisions, status};
+use world::World;
+
+/// Systems due on these days, with the kind of their department and their phase.
+type Systems<'a> = &'a [(&'a str, Option<DepartmentKind>, Option<Phase>)];
+
+fn facts_of(world: &World, systems: Systems<'_>) -> PlanFacts {
+    let facts = world.facts();
+    let Known::Is(mut plan) = facts.plan else { panic!() };
+    plan.spec.systems = systems
+        .iter()
+        .enumerate()
+        .map(|(i, (due, ..))| PlannedSystem {
+            namespace: "minzheng".into(),
+            name: format!("s{i}"),
+            due_date: (*due).into(),
+        })
+        .collect();
+    let known = |(_, department, phase): &(&str, Option<DepartmentKind>, Option<Phase>)| PlannedSystemFacts {
+        exists: Known::Is(()),
+        department: *department,
+        phase: *phase,
+    };
+    PlanFacts {
+        plan,
+        digest: facts.plan_digest,
+        policy: facts.policy,
+        approvals: facts.approvals,
+        systems: systems.iter().map(known).collect(),
+    }
+}
+
+fn issued() -> World {
+    World::approved(&["db1"])
+}
+
+fn now() -> Timestamp {
+    World::new().now
+}
+
+fn said<'a>(status: &'a MigrationPlanStatus, kind: &str) -> (&'a str, &'a str) {
+    let condition = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
+    (condition.status.as_str(), condition.reason.as_str())
+}
+
+const MUNICIPAL: Option<DepartmentKind> = Some(DepartmentKind::MunicipalDepartment);
+
+#[test]
+fn a_plan_is_ready_once_every_office_issued_it_and_every_system_is_there() {
+    let mut facts = facts_of(&issued(), &[("2027-03-31", MUNICIPAL, None)]);
+    let ready = status(&facts, now());
+    assert_eq!((said(&ready, "Ready"), said(&ready, "Issued")), (("True", "Ready"), ("True", "Issued")));
+    assert_eq!(ready.issued_by.as_deref(), Some("2/2"));
+    assert_eq!(ready.digest.as_deref(), Some(facts.digest.as_str()));
+    for exists in [Known::Absent, Known::Unknown] {
+        facts.systems[0].exists = exists;
+        let missing = status(&facts, now());
+        assert_eq!(said(&missing, "Ready"), ("False", "SystemNotFound"));
+        assert!(missing.conditions[0].message.contains("minzheng/s0"), "{:?}", missing.conditions);
+    }
+}
+
+#[test]
+fn a_plan_of_one_office_or_one_that_was_returned_is_not_issued() {
+    let mut world = World::new();
+    world.decide(GateName::PlanIssued, "smartCityOffice", "sco-zhao", Decision::Approve);
+    let one = status(&facts_of(&world, &[]), now());
+    assert_eq!((said(&one, "Ready"), said(&one, "Issued")), (("False", "NotIssued"), ("False", "NotIssued")));
+    assert_eq!(one.issued_by.as_deref(), Some("1/2"));
+    world.decide(GateName::PlanIssued, "municipalGovernmentOffice", "mgo-zhang", Decision::Return);
+    assert_eq!(said(&status(&facts_of(&world, &[]), now()), "Issued"), ("False", "NotIssued"));
+    let mut none_asked = facts_of(&issued(), &[]);
+    let Known::Is(policy) = &mut none_asked.policy else { panic!() };
+    policy.spec.plan_issuers.clear();
+    assert_eq!(said(&status(&none_asked, now()), "Issued").0, "False");
+}
+
+#[test]
+fn what_is_not_known_is_neither_issued_nor_not_issued() {
+    let mut unasked = facts_of(&issued(), &[]);
+    let Known::Is(approvals) = &mut unasked.approvals else { panic!() };
+    approvals[0].authorised = Authorisation::Unknown;
+    let mut no_policy = facts_of(&issued(), &[]);
+    no_policy.policy = Known::Unknown;
+    let mut no_approvals = facts_of(&issued(), &[]);
+    no_approvals.approvals = Known::Unknown;
+    assert!(decisions(&no_approvals).is_empty());
+    for (what, facts) in [("permission", unasked), ("policy", no_policy), ("approvals", no_approvals)] {
+        let status = status(&facts, now());
+        assert_eq!(said(&status, "Ready"), ("Unknown", "NotKnown"), "{what}");
+        assert_eq!(said(&status, "Issued"), ("Unknown", "NotKnown"), "{what}");
+        if what != "permission" {
+            assert_eq!(status.issued_by, None, "{what}");
+        }
+    }
+}
+
+#[test]
+fn municipal_systems_are_due_and_those_of_others_are_not_counted_among_them() {
+    let kinds =
+        [DepartmentKind::County, DepartmentKind::Park, DepartmentKind::IndustryUnit, DepartmentKind::PublicInstitution];
+    let others: Vec<_> = kinds.iter().map(|k| ("2020-01-01", Some(*k), Some(Phase::Closed))).collect();
+    let counted = status(&facts_of(&issued(), &others), now());
+    assert_eq!(counted.counts, Some(PlanCounts { due: 0, migrated: 0, overdue: 0, excluded: 4 }));
+    assert_eq!(counted.migration_rate.as_deref(), Some("-"));
+    // One whose department is not known is not forgotten.
+    let counted = status(&facts_of(&issued(), &[("2020-01-01", None, None), ("2020-01-01", MUNICIPAL, None)]), now());
+    assert_eq!(counted.counts, Some(PlanCounts { due: 2, migrated: 0, overdue: 2, excluded: 0 }));
+}
+
+#[test]
+fn a_system_has_migrated_from_its_trial_on_and_is_then_never_overdue() {
+    for (phase, migrated) in [
+        (Phase::Drafting, 0),
+        (Phase::CuttingOver, 0),
+        (Phase::RollingBack, 0),
+        (Phase::Provisional, 0),
+        (Phase::Trial, 1),
+        (Phase::Acceptance, 1),
+        (Phase::Closed, 1),
+    ] {
+        let counts = status(&facts_of(&issued(), &[("2020-01-01", MUNICIPAL, Some(phase))]), now()).counts.unwrap();
+        assert_eq!((counts.migrated, counts.overdue), (migrated, 1 - migrated), "{phase:?}");
+    }
+}
+
+#[test]
+fn a_system_is_overdue_on_the_day_after_its_last_by_the_calendar_in_beijing() {
+    let overdue = |due: &str, at: &str| {
+        let facts = facts_of(&issued(), &[(due, MUNICIPAL, None)]);
+        status(&facts, at.parse().unwrap()).counts.unwrap().overdue
+    };
+    assert_eq!(overdue("2026-11-23", "2026-11-23T15:59:59Z"), 0);
+    assert_eq!(overdue("2026-11-23", "2026-11-23T16:00:00Z"), 1);
+    assert_eq!(overdue("no day", "2026-11-23T16:00:00Z"), 0);
+}
+
+#[test]
+fn the_rate_is_of_what_is_due_and_rounded_down() {
+    let done = ("2027-01-01", MUNICIPAL, Some(Phase::Trial));
+    let open = ("2027-01-01", MUNICIPAL, None);
+    let other = ("2027-01-01", Some(DepartmentKind::County), None);
+    for (systems, rate) in
+        [(&[open][..], "0%"), (&[done, open, other], "50%"), (&[done, done, open], "66%"), (&[done, done], "100%")]
+    {
+        assert_eq!(status(&facts_of(&issued(), systems), now()).migration_rate.as_deref(), Some(rate));
+    }
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_its_status_changes() {
+    let mut facts = facts_of(&issued(), &[]);
+    let first = status(&facts, now());
+    let later = now().checked_add(jiff::ToSpan::hours(1)).unwrap();
+    facts.plan.status = Some(first.clone());
+    let same = status(&facts, later);
+    assert_eq!(same.conditions, first.conditions);
+    facts.policy = Known::Unknown;
+    let changed = status(&facts, later);
+    assert!(changed.conditions.iter().all(|c| c.last_transition_time.0 == later), "{:?}", changed.conditions);
+}
