@@ -38,6 +38,8 @@ pub enum Reason {
     HostTaken { host: String, migration: String },
     /// The scheme names a disk that the host does not have.
     DiskNotFound { host: String, volume: String, serial: String },
+    /// More than one disk of the host is what the scheme names.
+    DiskNotUnique { host: String, volume: String, serial: String },
     /// The disk has another size than the scheme says.
     DiskSizeDiffers { host: String, volume: String, expected: i64, found: i64 },
     /// The running system lies on a disk that the scheme leaves out.
@@ -172,6 +174,7 @@ impl Reason {
             | Reason::NamedTwice { .. }
             | Reason::HostTaken { .. }
             | Reason::DiskNotFound { .. }
+            | Reason::DiskNotUnique { .. }
             | Reason::DiskSizeDiffers { .. }
             | Reason::DiskLeftOut { .. }
             | Reason::VolumeTooSmall { .. }

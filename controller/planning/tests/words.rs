@@ -41,6 +41,7 @@ fn reasons() -> Vec<Reason> {
         Reason::NamedTwice { what: "probe", name: s() },
         Reason::HostTaken { host: s(), migration: s() },
         Reason::DiskNotFound { host: s(), volume: s(), serial: s() },
+        Reason::DiskNotUnique { host: s(), volume: s(), serial: s() },
         Reason::DiskSizeDiffers { host: s(), volume: s(), expected: 1, found: 2 },
         Reason::DiskLeftOut { host: s(), disk: s() },
         Reason::VolumeTooSmall { host: s(), volume: s(), volume_bytes: 1, disk_bytes: 2 },

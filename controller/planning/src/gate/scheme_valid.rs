@@ -6,7 +6,7 @@
 
 use super::need;
 use crate::facts::{Facts, HostFacts, Known};
-use crate::reason::{Asked, Found, Reason, closed, unknown};
+use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
 
@@ -60,11 +60,7 @@ fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Found
     Ok(())
 }
 
-fn inventory_of<'a>(
-    facts: &'a HostFacts,
-    name: &str,
-    system: &str,
-) -> Result<&'a HostInventory, crate::reason::Verdict> {
+fn inventory_of<'a>(facts: &'a HostFacts, name: &str, system: &str) -> Result<&'a HostInventory, Verdict> {
     let host = need(&facts.host, Asked::Host, name)?;
     if host.spec.system_ref != system {
         return Err(closed(Reason::HostOfAnotherSystem { host: name.into(), system: host.spec.system_ref.clone() }));
@@ -83,14 +79,29 @@ fn is_meant(wanted: &SchemeDisk, disk: &HostDisk) -> bool {
     serial_fits && wwn_fits && !(wanted.serial.is_empty() && wanted.wwn.is_empty())
 }
 
+/// The one disk that is meant. Some controllers give every disk the same serial number; none of those is the approved one.
+fn disk_of<'a>(
+    scheme_host: &SchemeHost,
+    wanted: &SchemeDisk,
+    inventory: &'a HostInventory,
+) -> Result<&'a HostDisk, Verdict> {
+    let (host, volume) = (scheme_host.host_ref.clone(), wanted.volume.clone());
+    let serial = if wanted.serial.is_empty() { wanted.wwn.clone() } else { wanted.serial.clone() };
+    let mut meant = inventory.disks.iter().filter(|d| is_meant(wanted, d));
+    match (meant.next(), meant.next()) {
+        (Some(disk), None) => Ok(disk),
+        (Some(_), Some(_)) => Err(closed(Reason::DiskNotUnique { host, volume, serial })),
+        (None, _) => Err(closed(Reason::DiskNotFound { host, volume, serial })),
+    }
+}
+
 fn disks(scheme_host: &SchemeHost, inventory: &HostInventory) -> Found {
     let host = || scheme_host.host_ref.clone();
+    let mut copied = Vec::new();
     for wanted in &scheme_host.disks {
         let volume = wanted.volume.clone();
-        let Some(disk) = inventory.disks.iter().find(|d| is_meant(wanted, d)) else {
-            let serial = if wanted.serial.is_empty() { wanted.wwn.clone() } else { wanted.serial.clone() };
-            return Err(closed(Reason::DiskNotFound { host: host(), volume, serial }));
-        };
+        let disk = disk_of(scheme_host, wanted, inventory)?;
+        copied.push(disk.name.as_str());
         if disk.size_bytes != wanted.size_bytes {
             let (expected, found) = (wanted.size_bytes, disk.size_bytes);
             return Err(closed(Reason::DiskSizeDiffers { host: host(), volume, expected, found }));
@@ -104,7 +115,8 @@ fn disks(scheme_host: &SchemeHost, inventory: &HostInventory) -> Found {
             }));
         }
     }
-    let covered = |disk: &&HostDisk| scheme_host.disks.iter().any(|wanted| is_meant(wanted, disk));
+    unique("disk", copied.iter().copied())?;
+    let covered = |disk: &&HostDisk| copied.contains(&disk.name.as_str());
     let in_use = |disk: &&HostDisk| inventory.filesystems.iter().any(|f| f.disk == disk.name);
     match inventory.disks.iter().find(|d| in_use(d) && !covered(d)) {
         Some(left_out) => Err(closed(Reason::DiskLeftOut { host: host(), disk: left_out.name.clone() })),

@@ -139,6 +139,10 @@ impl Reason {
                 format!("{host} has no disk with serial {serial:?} (volume {volume})"),
                 format!("{host} 没有序列号为“{serial}”的磁盘(云盘 {volume})"),
             ),
+            Reason::DiskNotUnique { host, volume, serial } => words(
+                format!("{host} has more than one disk with {serial:?} (volume {volume}); give serial and WWN"),
+                format!("{host} 有多块磁盘的标识为“{serial}”(云盘 {volume}),请同时填写序列号和 WWN"),
+            ),
             Reason::DiskSizeDiffers { host, volume, expected, found } => words(
                 format!("the disk for volume {volume} of {host} has {found} bytes, the scheme says {expected}"),
                 format!("{host} 云盘 {volume} 对应磁盘为 {found} 字节,方案写为 {expected} 字节"),
