@@ -11,8 +11,11 @@ use qianyun_planning::reason::{Asked, Obstacle, Verdict};
 use qianyun_planning::{Reason, host_migration, system_migration};
 use world::World;
 
+/// What is forgotten, and how.
+type Forgetting = (&'static str, fn(&mut Facts));
+
 /// Ways to know less. Each takes one thing out of the facts.
-const FORGETTINGS: [(&str, fn(&mut Facts)); 17] = [
+const FORGETTINGS: [Forgetting; 17] = [
     ("the plan", |f| f.plan = Known::Unknown),
     ("the policy", |f| f.policy = Known::Unknown),
     ("the platform", |f| f.platform = Known::Unknown),
