@@ -260,3 +260,156 @@ fn a_failed_write_gives_its_permit_back_and_is_not_acknowledged() {
     assert!(receiver.may_welcome(6));
     assert_eq!(receiver.unproved_chunks(), 1, "what it holds must be read back");
 }
+
+/// Two volumes, of two chunks each.
+fn of_two() -> Receiver {
+    let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
+    let spec = |name: &str| VolumeSpec { name: name.to_owned(), identity: identity(), size, maybe_written: vec![] };
+    let config = ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100 };
+    let mut receiver = Receiver::new(config, 4, vec![spec("disk-0"), spec("disk-1")]);
+    receiver.hello(FIRST, 7, 0, (0, 2)).unwrap();
+    receiver.open(FIRST, DeviceId(1), "disk-1", &identity()).unwrap();
+    receiver.open(FIRST, DeviceId(0), "disk-0", &identity()).unwrap();
+    receiver
+}
+
+#[test]
+fn a_connection_that_has_not_said_hello_gets_nothing_done() {
+    let mut receiver = linked();
+    let stranger = ConnectionId(9);
+    let mut out = Outbox::new();
+    let opened = receiver.open(stranger, DISK, "disk-0", &identity()).unwrap_err();
+    let admitted = receiver.admit(stranger, extent(0, false), 0).unwrap_err();
+    let hash = receiver.hash_request(stranger, (DISK, ChunkIndex(0), 1), &mut out).unwrap_err();
+    let root = receiver.root_request(stranger, DISK, &mut out).unwrap_err();
+    for refusal in [opened, admitted, hash, root] {
+        assert_eq!((refusal.code(), &refusal), (ErrorCode::Fenced, &Refusal::NotGreeted));
+    }
+    receiver.applied(stranger, 5);
+    receiver.barrier(stranger, 1);
+    assert!(out.is_empty() && !receiver.wants_sync());
+}
+
+#[test]
+fn a_link_has_each_of_its_lanes_once_and_no_other() {
+    let mut receiver = receiver(vec![]);
+    assert_eq!(receiver.hello(FIRST, 7, 0, (0, 2)), Ok(5));
+    let lane = |lane, lanes| Refusal::Lane { lane, lanes, expected: 2 };
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (0, 2)), Err(lane(0, 2)));
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (1, 3)), Err(lane(1, 3)));
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (1, 2)), Ok(5));
+    assert_eq!(lane(1, 3).code(), ErrorCode::Protocol);
+    // Another lane cannot ask for a link, nor join one that is to come.
+    assert_eq!(receiver.hello(ConnectionId(3), 7, 0, (1, 2)), Err(Refusal::Fenced { present: 5, found: 0 }));
+    assert_eq!(receiver.hello(ConnectionId(3), 7, 6, (1, 2)), Err(Refusal::Fenced { present: 5, found: 6 }));
+    assert_eq!(receiver.epoch(), 5);
+}
+
+#[test]
+fn a_lane_that_broke_does_not_come_back_to_its_link() {
+    let mut receiver = linked();
+    receiver.disconnected(FIRST);
+    assert!(!receiver.is_current(FIRST));
+    assert!(matches!(receiver.hello(ConnectionId(2), 7, 5, (0, 1)), Err(Refusal::Lane { lane: 0, .. })));
+    assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
+    let refusal = receiver.admit(ConnectionId(2), Incoming { epoch: 6, ..extent(0, false) }, 0).unwrap_err();
+    assert_eq!(refusal, Refusal::NotOpen { found: 3 }, "what the old link opened is not open on the new one");
+}
+
+#[test]
+fn each_device_writes_to_the_volume_it_was_opened_for() {
+    let mut receiver = of_two();
+    for (device, volume) in [(0, 0), (1, 1)] {
+        let incoming = Incoming { device: DeviceId(device), ..extent(0, false) };
+        let Ok(Admission::Write(permit)) = receiver.admit(FIRST, incoming, 0) else { panic!("not admitted") };
+        assert_eq!(permit.volume, volume);
+        receiver.wrote(permit);
+    }
+    let refused = receiver.admit(FIRST, Incoming { device: DeviceId(2), ..extent(0, false) }, 0);
+    assert_eq!(refused, Err(Refusal::NotOpen { found: 2 }));
+    assert_eq!((receiver.undurable_bytes(), receiver.unproved_chunks()), (8192, 2));
+    assert_eq!(receiver.root(2), None);
+}
+
+#[test]
+fn each_acknowledgement_is_told_once_and_covers_the_highest_number() {
+    let mut receiver = linked();
+    for seq in [2, 1] {
+        let written = permit(&mut receiver, 0);
+        receiver.wrote(written);
+        receiver.applied(FIRST, seq);
+    }
+    assert!(receiver.wants_sync());
+    assert_eq!(sync(&mut receiver), vec![(FIRST, Message::Ack { seq: 2, unproved_chunks: 1 })]);
+    assert!(!receiver.wants_sync() && receiver.undurable_bytes() == 0);
+    receiver.applied(FIRST, 1);
+    assert_eq!(sync(&mut receiver), vec![]);
+    receiver.barrier(FIRST, 4);
+    receiver.barrier(FIRST, 5);
+    assert!(receiver.wants_sync());
+    let reached = |seq| (FIRST, Message::BarrierReached { seq });
+    assert_eq!(sync(&mut receiver), vec![reached(4), reached(5)]);
+    assert_eq!(sync(&mut receiver), vec![]);
+}
+
+#[test]
+fn what_arrives_while_a_sync_runs_waits_for_the_next_one() {
+    let mut receiver = linked();
+    let first = permit(&mut receiver, 0);
+    receiver.wrote(first);
+    receiver.applied(FIRST, 1);
+    let batch = receiver.begin_sync();
+    let second = permit(&mut receiver, CHUNK_BYTES);
+    receiver.wrote(second);
+    receiver.applied(FIRST, 2);
+    receiver.barrier(FIRST, 1);
+    assert_eq!(receiver.next_read_back(1_000), None, "one is being made durable, one is not durable");
+    let mut out = Outbox::new();
+    receiver.synced(batch, &mut out);
+    assert_eq!(out, vec![(FIRST, Message::Ack { seq: 1, unproved_chunks: 2 })]);
+    assert_eq!(receiver.next_read_back(1_000).map(|job| job.chunk), Some(ChunkIndex(0)));
+    assert_eq!(receiver.next_read_back(1_000), None);
+    assert_eq!(sync(&mut receiver).len(), 2);
+    assert_eq!(receiver.next_read_back(1_000).map(|job| (job.chunk, job.len)), Some((ChunkIndex(1), CHUNK_BYTES)));
+}
+
+#[test]
+fn a_hash_beyond_the_device_is_refused_and_one_of_zeros_is_told_at_once() {
+    let mut receiver = linked();
+    let mut out = Outbox::new();
+    let refusal = receiver.hash_request(FIRST, (DISK, ChunkIndex(2), 1), &mut out).unwrap_err();
+    assert!(matches!(refusal, Refusal::Extent(_)), "{refusal:?}");
+    receiver.hash_request(FIRST, (DISK, ChunkIndex(1), 8), &mut out).unwrap();
+    let (device, hash) = (DISK, zero_hash(CHUNK_BYTES));
+    assert_eq!(out, vec![(FIRST, Message::HashResponse { device, chunk: ChunkIndex(1), seq: 8, hash })]);
+}
+
+#[test]
+fn a_chunk_is_quiet_for_exactly_as_long_as_it_was_told() {
+    let mut receiver = linked();
+    let Ok(Admission::Write(written)) = receiver.admit(FIRST, extent(0, false), 50) else { panic!() };
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    assert_eq!(receiver.next_read_back(99), None, "the clock itself is younger than that");
+    assert_eq!(receiver.next_read_back(149), None);
+    assert!(receiver.next_read_back(150).is_some());
+}
+
+#[test]
+fn everybody_who_waits_for_a_hash_hears_it_once() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let mut out = Outbox::new();
+    for seq in [1, 2] {
+        receiver.hash_request(FIRST, (DISK, ChunkIndex(0), seq), &mut out).unwrap();
+    }
+    let job = receiver.next_read_back(0).unwrap();
+    let hash = hash_bytes(b"x");
+    receiver.read_back(job, hash, &mut out);
+    let told = |seq| (FIRST, Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq, hash });
+    assert_eq!(out, vec![told(1), told(2)]);
+    receiver.read_back(job, hash_bytes(b"y"), &mut out);
+    assert_eq!(out.len(), 2);
+}
