@@ -384,3 +384,130 @@ proptest::proptest! {
         proptest::prop_assert_eq!(sent, dirty);
     }
 }
+
+#[test]
+fn disks_and_lanes_that_do_not_exist_are_nobodys() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let other = DeviceId(9);
+    sender.changed(other, 0..1, 0);
+    sender.suspect(other, &used(&[]), "x");
+    sender.opened(other, &[]);
+    assert_eq!((sender.join_used(other, &used(&[])), sender.root(other)), (0, None));
+    assert!(sender.dirty(other).is_none() && sender.pending(other).is_none() && sender.domain(other).is_none());
+    assert!(!sender.is_clean(other, BlockIndex(0)) && !sender.is_doubted(other));
+    assert_eq!(sender.next_job(1, 0), None);
+    sender.acked(1, 5, 0, 0);
+    sender.stale(1, 5);
+    sender.target_hash(1, 5, hash_bytes(b"x"), 0);
+    assert_eq!(sender.dirty(DISK).unwrap().count(), 1);
+}
+
+#[test]
+fn without_a_link_there_is_no_job_no_barrier_and_no_epoch() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    assert_eq!(sender.epoch(), Some(1));
+    sender.link_down();
+    assert_eq!((sender.epoch(), sender.begin_barrier(), sender.next_job(0, 0)), (None, None, None));
+    sender.acked(0, 1, 0, 0);
+    sender.barrier_reached(0, 1);
+    sender.credit(5);
+    assert!(!sender.barrier_passed() && !sender.is_drained());
+}
+
+#[test]
+fn blocks_beyond_the_end_of_the_disk_are_none() {
+    let mut sender = following(&[0..1, 4 * BLOCKS_PER_CHUNK - 1..5 * BLOCKS_PER_CHUNK]);
+    assert_eq!(sender.domain(DISK).unwrap().count(), 2);
+    sender.changed(DISK, 4 * BLOCKS_PER_CHUNK..9 * BLOCKS_PER_CHUNK, 0);
+    sender.suspect(DISK, &used(std::slice::from_ref(&(4 * BLOCKS_PER_CHUNK..9 * BLOCKS_PER_CHUNK))), "x");
+    assert_eq!(sender.join_used(DISK, &used(std::slice::from_ref(&(9_000..9_001)))), 0);
+    assert_eq!((sender.domain(DISK).unwrap().count(), sender.remaining_bytes()), (2, 2 * BLOCK_BYTES));
+}
+
+#[test]
+fn the_lag_is_the_age_of_the_oldest_change_that_is_not_durable() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    let lag = |sender: &mut Sender, now_ms| sender.progress(DISK, now_ms).unwrap().lag_ms;
+    assert_eq!(lag(&mut sender, 1_000), 0);
+    sender.changed(DISK, 0..1, 2_000);
+    sender.changed(DISK, 0..1, 2_900);
+    sender.changed(DISK, 600..601, 2_500);
+    assert_eq!(lag(&mut sender, 3_000), 1_000);
+    let job = sender.next_job(0, 3_000).unwrap();
+    sender.copied(&job, &copied(None), 3_000);
+    assert_eq!(lag(&mut sender, 3_000), 1_000, "sent is not durable");
+    sender.acked(0, job.seq, 0, 3_000);
+    assert_eq!(lag(&mut sender, 3_000), 500);
+    do_all(&mut sender, hash_bytes(b"y"), 3_000);
+    assert_eq!(lag(&mut sender, 9_000), 0);
+}
+
+#[test]
+fn changes_are_counted_once_until_they_are_sent() {
+    let mut sender = following(&[]);
+    sender.changed(DISK, 0..10, 1_000);
+    sender.changed(DISK, 5..10, 1_000);
+    let progress = sender.progress(DISK, 1_000).unwrap();
+    assert_eq!((progress.change_bytes_per_second, progress.remaining_bytes), (10 * BLOCK_BYTES, 10 * BLOCK_BYTES));
+    let job = sender.next_job(0, 1_000).unwrap();
+    assert_eq!(sender.progress(DISK, 1_000).unwrap().remaining_bytes, 10 * BLOCK_BYTES, "on its way");
+    sender.copied(&job, &copied(None), 1_000);
+    sender.acked(0, job.seq, 0, 1_000);
+    assert_eq!(sender.progress(DISK, 1_000).unwrap().remaining_bytes, 0);
+}
+
+#[test]
+fn a_chunk_is_proved_after_exactly_its_rest() {
+    let mut sender = following(&[]);
+    sender.changed(DISK, 0..1, 1_000);
+    let job = sender.next_job(0, 1_000).unwrap();
+    sender.copied(&job, &copied(None), 1_000);
+    sender.acked(0, job.seq, 0, 1_000);
+    assert_eq!(sender.next_job(0, 99), None);
+    assert_eq!(sender.next_job(0, 1_099), None);
+    assert!(matches!(sender.next_job(0, 1_100).map(|job| job.work), Some(Work::Prove)));
+}
+
+#[test]
+fn what_the_target_has_to_read_back_belongs_to_the_forecast_of_a_freeze() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 1_000);
+    let freeze = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().freeze_forecast_ms.unwrap();
+    assert_eq!(freeze(&mut sender), 500);
+    sender.acked(0, 0, 3, 1_000);
+    // 3 MiB at the 4 KiB/s that were ever seen.
+    assert_eq!(freeze(&mut sender), 500 + 3 * CHUNK_BYTES * 1000 / 4096);
+    assert_eq!(sender.progress(DISK, 1_000).unwrap().state, ReplicationState::CatchingUp);
+}
+
+#[test]
+fn no_more_comparisons_are_out_than_the_receiver_reads_ahead() {
+    let mut sender = Sender::new(SenderConfig::default());
+    let size = DeviceSize::from_bytes(40 * CHUNK_BYTES).unwrap();
+    sender.add_disk(DISK, size, &used(&[]));
+    sender.link_up(1, 1 << 30, 1);
+    sender.opened(DISK, std::slice::from_ref(&(0..40)));
+    let jobs: Vec<Job> = std::iter::from_fn(|| sender.next_job(0, 0)).collect();
+    assert_eq!(jobs.len(), 16);
+    assert!(jobs.iter().all(|job| job.work == Work::Compare));
+    sender.target_hash(0, jobs[3].seq, hash_bytes(b"x"), 0);
+    assert_eq!(sender.next_job(0, 0).map(|job| job.chunk), Some(ChunkIndex(16)));
+    assert_eq!(sender.next_job(0, 0), None);
+}
+
+#[test]
+fn a_freeze_that_is_given_up_follows_again_and_a_record_ends_the_copy() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut sender, hash_bytes(b"x"), 0);
+    let state = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().state;
+    sender.begin_final();
+    assert_eq!(state(&mut sender), ReplicationState::Verifying);
+    sender.end_final();
+    assert_eq!(state(&mut sender), ReplicationState::InSync);
+    let root = sender.root(DISK).unwrap();
+    let FinalError::NotReady { what, .. } = sender.prove(DISK, root, AUDIT).unwrap_err() else { panic!() };
+    assert_eq!(what, "the filesystems are not frozen");
+    sender.committed();
+    assert_eq!(state(&mut sender), ReplicationState::Committed);
+}
