@@ -77,4 +77,18 @@ mod tests {
         ages.clear();
         assert!(ages.is_empty() && !ages.contains(8));
     }
+    #[test]
+    fn a_time_is_included_in_what_is_until_it_and_equal_times_are_in_the_order_of_chunks() {
+        let mut ages = Ages::default();
+        assert_eq!((ages.oldest_ms(), ages.until(u64::MAX).count()), (None, 0));
+        [9, 3, 6].into_iter().for_each(|chunk| ages.set(chunk, 20));
+        ages.set_if_absent(1, 21);
+        assert_eq!(ages.until(20).collect::<Vec<_>>(), vec![3, 6, 9]);
+        assert_eq!((ages.until(19).count(), ages.until(21).count()), (0, 4));
+        ages.remove(3);
+        assert_eq!((ages.oldest_ms(), ages.len(), ages.contains(3)), (Some(20), 3, false));
+        ages.set(9, 30);
+        ages.set(6, 30);
+        assert_eq!(ages.oldest_ms(), Some(21));
+    }
 }
