@@ -292,3 +292,16 @@ fn a_list_of_persons_admits_exactly_those_on_it() {
     policy.spec.roles[0].subjects = vec!["mgo-chen".into(), "mgo-zhan".into()];
     assert!(!opens(&world.facts()));
 }
+
+#[test]
+fn a_role_that_is_asked_at_two_gates_decides_at_each() {
+    let mut world = World::new();
+    let Known::Is(policy) = &mut world.policy else { panic!() };
+    policy.spec.scheme_confirmer = ROLES[1].into();
+    world.decide(GateName::DepartmentConfirmed, ROLES[1], "sco-zhao", Decision::Approve);
+    world.pass(1);
+    world.decide(GateName::DualApproved, ROLES[1], "sco-zhao", Decision::Approve);
+    world.decide(GateName::DualApproved, ROLES[0], "mgo-zhang", Decision::Approve);
+    assert!(judged(&world.facts()).iter().all(|j| j.effect == DecisionEffect::Accepted));
+    assert!(gate::judge(GateName::DepartmentConfirmed, &world.facts(), world.now).passes() && opens(&world.facts()));
+}
