@@ -1,7 +1,8 @@
-//! What the end-to-end tests and the demo are made of: a network of their own, an office server that is a whole machine,
-//! and a witness outside it. It never mocks a part that the tests are about, and never leaves a run's processes, namespaces
-//! or loop devices behind.
+//! What the end-to-end tests, the demo and the benchmark are made of: a network of their own, an office server that is a
+//! whole machine, and a witness outside it. It never mocks a part that the tests are about, and never leaves a run's
+//! processes, namespaces or loop devices behind.
 
+pub mod bench;
 pub mod cluster;
 pub mod controller;
 pub mod demo;
