@@ -3,4 +3,5 @@
 //! time: what is fast depends on the machine.
 #![allow(dead_code)] // the turns, which use all of it, come last
 
+mod cost;
 mod data;
