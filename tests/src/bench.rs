@@ -3,5 +3,6 @@
 //! time: what is fast depends on the machine.
 #![allow(dead_code)] // the turns, which use all of it, come last
 
+mod certificates;
 mod cost;
 mod data;
