@@ -6,3 +6,7 @@
 mod certificates;
 mod cost;
 mod data;
+mod engine;
+mod role;
+
+pub use role::play;

@@ -1,0 +1,56 @@
+//! What this program does when it has started itself again for one run: an end of our engine, or a hash. Both the writing
+//! of the arguments and their reading are here, and nothing else.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::certificates::Certificates;
+use super::cost::program;
+use super::engine;
+
+const SOURCE: &str = "source";
+const TARGET: &str = "target";
+const HASH: &str = "hash";
+
+/// Plays the role that the arguments name, if they name one.
+pub fn play(arguments: &[&str]) -> Option<Result<()>> {
+    Some(match arguments {
+        [SOURCE, node, certificates] => engine::source(Path::new(node), &Certificates::of(certificates)),
+        [TARGET, node, volume, certificates] => {
+            engine::target(Path::new(node), Path::new(volume), &Certificates::of(certificates))
+        }
+        [HASH, file] => hash(Path::new(file)),
+        _ => return None,
+    })
+}
+
+/// Our engine's end at the disk.
+pub(super) fn source(node: &Path, certificates: &Path) -> Result<Command> {
+    starts_as(SOURCE, &[node, certificates])
+}
+
+/// Our engine's end at the new volume, which must know the disk's identity.
+pub(super) fn target(node: &Path, volume: &Path, certificates: &Path) -> Result<Command> {
+    starts_as(TARGET, &[node, volume, certificates])
+}
+
+/// BLAKE3 of a file or device, on standard output.
+pub(super) fn hasher(file: &Path) -> Result<Command> {
+    starts_as(HASH, &[file])
+}
+
+fn starts_as(role: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Command> {
+    let mut command = program(std::env::current_exe()?);
+    command.arg(role).args(arguments);
+    Ok(command)
+}
+
+fn hash(file: &Path) -> Result<()> {
+    let opened = File::open(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    println!("{}", blake3::Hasher::new().update_reader(opened)?.finalize());
+    Ok(())
+}
