@@ -8,5 +8,6 @@ mod cost;
 mod data;
 mod engine;
 mod role;
+mod tool;
 
 pub use role::play;

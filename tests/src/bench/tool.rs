@@ -1,0 +1,156 @@
+//! The tools: ours and its peers, each from a loop device over TLS with certificates of both ends into a new file. The time
+//! runs from the start of the copy, when the receiver listens, until the target is durable, and verified where the tool
+//! verifies. Never helps one tool in a way that another could use too.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{Advice, fadvise};
+
+use super::certificates::{Certificates, SERVER};
+use super::cost::{Cost, Process, Run, program};
+use super::data::Disk;
+use super::engine::PORT;
+use super::role;
+use crate::wait::{self, Look};
+
+/// A receiver opens two files and a socket.
+const LISTENS_WITHIN: Duration = Duration::from_secs(20);
+/// Of socat's relay, for fewer calls; it is 8 KiB otherwise.
+const RELAY_BYTES: &str = "-b262144";
+
+/// A way to copy a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// Our engine, which verifies as it goes.
+    Qianyun,
+    /// nbdcopy to nbdkit's file plugin.
+    Nbdcopy,
+    /// The same, and then BLAKE3 over both ends: what a verified copy takes without us.
+    NbdcopyHashed,
+    /// `dd | zstd | socat` to `socat | zstd | dd`.
+    Pipe,
+}
+
+impl Tool {
+    /// In the order in which they take their turns.
+    pub(super) const ALL: [Self; 4] = [Self::Qianyun, Self::Nbdcopy, Self::NbdcopyHashed, Self::Pipe];
+
+    /// Whether what filesystems call free is copied too.
+    pub(super) fn copies_free(self) -> bool {
+        match self {
+            Self::Qianyun => false,
+            Self::Nbdcopy | Self::NbdcopyHashed | Self::Pipe => true,
+        }
+    }
+
+    /// Copies the disk to `target`, which does not exist yet.
+    pub(super) fn copy(self, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Cost> {
+        let run = Run::begin()?;
+        let took = match self {
+            Self::Qianyun => qianyun(&run, disk, target, certificates),
+            Self::Nbdcopy => nbdcopy(&run, disk, target, certificates),
+            Self::NbdcopyHashed => nbdcopy(&run, disk, target, certificates)
+                .and_then(|copied| Ok(copied + same_hashes(&run, &disk.node, target)?)),
+            Self::Pipe => pipe(&run, disk, target, certificates),
+        };
+        run.end(took.with_context(|| self.to_string())?)
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Qianyun => "qianyun, verified",
+            Self::Nbdcopy => "nbdcopy over TLS",
+            Self::NbdcopyHashed => "nbdcopy + BLAKE3 both ends",
+            Self::Pipe => "dd | zstd -1 | socat",
+        })
+    }
+}
+
+fn qianyun(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
+    let _receiver = listening(run.start(&mut role::target(&disk.node, target, certificates.folder())?)?)?;
+    let began = Instant::now();
+    run.start(&mut role::source(&disk.node, certificates.folder())?)?.finish()?;
+    Ok(began.elapsed())
+}
+
+fn nbdcopy(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
+    File::create_new(target)?.set_len(disk.bytes)?;
+    let folder = certificates.folder().display();
+    let mut server = program("nbdkit");
+    server.args(["--foreground", "--ipaddr", "127.0.0.1", "--port", &PORT.to_string()]);
+    server.args(["--tls=require", "--tls-verify-peer", &format!("--tls-certificates={folder}")]);
+    let _server = listening(run.start(server.arg("file").arg(target))?)?;
+    let mut client = program("nbdcopy");
+    client.args(["--connections=4", "--flush"]).arg(&disk.node);
+    client.arg(format!("nbds://{SERVER}:{PORT}/?tls-certificates={folder}"));
+    let began = Instant::now();
+    run.start(&mut client)?.finish()?;
+    Ok(began.elapsed())
+}
+
+/// Hashes both ends at the same time, as on two machines: the source from wherever it is, the target from its medium.
+fn same_hashes(run: &Run, source: &Path, target: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    fadvise(File::open(target)?, 0, None, Advice::DontNeed)?;
+    let hash = |file: &Path| run.start(role::hasher(file)?.stdout(Stdio::piped()));
+    let (source, target) = (hash(source)?, hash(target)?);
+    let (source, target) = (source.answer()?, target.answer()?);
+    ensure!(source == target, "the hashes differ: {source}, {target}");
+    Ok(began.elapsed())
+}
+
+fn pipe(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
+    File::create_new(target)?.set_len(disk.bytes)?;
+    let tls = |role: &str| {
+        let file = |name: &str| certificates.path(name).display().to_string();
+        let (authority, own, key) = (file("ca-cert"), file(&format!("{role}-cert")), file(&format!("{role}-key")));
+        format!("verify=1,openssl-min-proto-version=TLS1.3,cafile={authority},cert={own},key={key}")
+    };
+    let listen = format!("OPENSSL-LISTEN:{PORT},bind=127.0.0.1,reuseaddr,{}", tls("server"));
+    let mut receive = program("socat");
+    let mut receive = run.start(receive.args(["-u", RELAY_BYTES, &listen, "STDOUT"]).stdout(Stdio::piped()))?;
+    let mut unpack = program("zstd");
+    let mut unpack = run.start(unpack.args(["-d", "-c"]).stdin(receive.pipe()?).stdout(Stdio::piped()))?;
+    let mut write = program("dd");
+    write.arg(format!("of={}", target.display()));
+    write.args(["bs=1M", "iflag=fullblock", "conv=notrunc,fdatasync", "status=none"]);
+    let write = run.start(write.stdin(unpack.pipe()?))?;
+    let receive = listening(receive)?;
+
+    let began = Instant::now();
+    let mut read = program("dd");
+    read.arg(format!("if={}", disk.node.display())).args(["bs=1M", "status=none"]);
+    let mut read = run.start(read.stdout(Stdio::piped()))?;
+    let mut pack = program("zstd");
+    let mut pack = run.start(pack.args(["-1", "-c"]).stdin(read.pipe()?).stdout(Stdio::piped()))?;
+    let connect = format!("OPENSSL:{SERVER}:{PORT},{}", tls("client"));
+    let mut send = program("socat");
+    let send = run.start(send.args(["-u", RELAY_BYTES, "STDIN", &connect]).stdin(pack.pipe()?))?;
+    for process in [read, pack, send, receive, unpack, write] {
+        process.finish()?;
+    }
+    Ok(began.elapsed())
+}
+
+/// The same process once it takes connections.
+fn listening(process: Process) -> Result<Process> {
+    /// TCP_LISTEN in the column `st`.
+    const LISTENS: &str = "0A";
+    let port = format!(":{PORT:04X}");
+    wait::until("the receiver listens", LISTENS_WITHIN, || {
+        let sockets = fs::read_to_string("/proc/net/tcp")?;
+        let ours = |line: &str| {
+            let mut columns = line.split_whitespace().skip(1);
+            columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some(LISTENS)
+        };
+        Ok(if sockets.lines().any(ours) { Look::Holds(()) } else { Look::NotYet(format!("nothing at {PORT}")) })
+    })?;
+    Ok(process)
+}
