@@ -1,13 +1,85 @@
 //! The benchmark: our engine beside others, on the same data, in one run and in turns. Every target is compared with its
 //! source by programs that are none of ours before its numbers count; one that differs is an error. It asserts nothing about
 //! time: what is fast depends on the machine.
-#![allow(dead_code)] // the turns, which use all of it, come last
 
 mod certificates;
 mod cost;
 mod data;
 mod engine;
 mod role;
+mod table;
 mod tool;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use certificates::Certificates;
+use cost::Cost;
+use data::{Disk, Kind, forget_caches};
 pub use role::play;
+use tool::Tool;
+
+use crate::site::run as run_program;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where images and targets are made; the caller's to remove.
+    pub folder: PathBuf,
+    /// Size of the disk of random bytes; the filesystems have twice as much and are a third full.
+    pub size_mib: u64,
+    /// How often each tool has its turn.
+    pub rounds: u32,
+}
+
+/// Measures everything and prints the tables. Must run in a network and a mount namespace of its own: it counts all that is
+/// on the loopback, and leaves its mounts to the end of the namespace if it is interrupted.
+pub fn run(options: &Options) -> Result<()> {
+    let Options { folder, size_mib, rounds } = options;
+    ensure!(rustix::process::geteuid().is_root(), "loop devices and trace events need root: run as root");
+    ensure!(*size_mib > 0 && *rounds > 0, "expected at least 1 MiB and 1 round, found {size_mib} and {rounds}");
+    run_program(Command::new("ip").args(["link", "set", "lo", "up"])).context("the loopback")?;
+    show_trace_events()?;
+    let certificates = Certificates::of(folder.join("certificates"));
+    certificates.issue()?;
+    table::print_versions(folder)?;
+    for kind in Kind::ALL {
+        println!("\nmake a disk: {kind}");
+        let disk = Disk::make(kind, size_mib << 20, folder)?;
+        let mut costs: Vec<(Tool, Vec<Cost>)> = Tool::ALL.iter().map(|tool| (*tool, Vec::new())).collect();
+        for round in 1..=*rounds {
+            for (tool, costs) in &mut costs {
+                let cost = one_turn(*tool, &disk, folder, &certificates)?;
+                println!("  round {round}: {tool}: {:.2} s", cost.seconds);
+                costs.push(cost);
+            }
+        }
+        table::print(&disk, &costs);
+    }
+    table::print_legend();
+    Ok(())
+}
+
+/// One copy by one tool, from cold caches to a compared target, which is removed again.
+fn one_turn(tool: Tool, disk: &Disk, folder: &Path, certificates: &Certificates) -> Result<Cost> {
+    let place = folder.join("turn");
+    fs::create_dir(&place)?;
+    let target = place.join("target.raw");
+    forget_caches()?;
+    let cost = tool.copy(disk, &target, certificates)?;
+    disk.compare(&target, tool.copies_free(), folder).with_context(|| format!("{tool}: not a copy"))?;
+    fs::remove_dir_all(&place)?;
+    Ok(cost)
+}
+
+/// Trace events are visible, as systemd leaves them on every server.
+fn show_trace_events() -> Result<()> {
+    if Path::new("/sys/kernel/tracing/events/block").exists() {
+        return Ok(());
+    }
+    run_program(Command::new("mount").args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]))
+        .context("the kernel has no trace events")
+}

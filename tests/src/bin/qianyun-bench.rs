@@ -1,0 +1,34 @@
+//! The benchmark as a program; `cargo xtask bench` builds and runs it. It starts itself again in other roles, so that both
+//! ends of our engine are processes of their own, as they are on two machines.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use qianyun_tests::bench::{self, Options};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Some(played) = bench::play(&words) {
+        return played;
+    }
+    let [folder, size_mib, rounds] = words[..] else {
+        bail!("expected a folder, a size in MiB and a number of rounds, found {words:?}");
+    };
+    bench::run(&Options {
+        folder: PathBuf::from(folder),
+        size_mib: size_mib.parse().with_context(|| format!("expected a size in MiB, found {size_mib}"))?,
+        rounds: rounds.parse().with_context(|| format!("expected a number of rounds, found {rounds}"))?,
+    })
+}
