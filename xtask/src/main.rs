@@ -1,6 +1,7 @@
 //! The workshop: `cargo xtask <verb>`. Each verb says what it does, one line each, does nothing that is already done, and
 //! leaves nothing behind when it is interrupted. It never runs in production and no other crate depends on it.
 
+mod bench;
 mod ci;
 mod cluster;
 mod command;
@@ -34,6 +35,8 @@ enum Verb {
     Cluster(cluster::Options),
     /// Move a working office server to the cloud, from its first boot to the signed proof
     Demo(demo::Options),
+    /// Measure our engine beside others on the same data, and print a table
+    Bench(bench::Options),
     /// Set up and run all tests, or those whose name contains PATTERN; `test kill` runs every kill test
     Test(test::Options),
     /// What the CI runs: tidy, formatting, lints, licences, go vet, helm lint, all tests
@@ -66,6 +69,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Setup => setup::run(&layout),
         Verb::Cluster(options) => cluster::run(&layout, &options),
         Verb::Demo(options) => demo::run(&layout, &options),
+        Verb::Bench(options) => bench::run(&layout, &options),
         Verb::Test(options) => test::run(&layout, &options),
         Verb::Ci(options) => ci::run(&layout, &options),
         Verb::Tidy => tidy::run(&layout),

@@ -15,10 +15,15 @@ pub(crate) use tools::cargo_deny;
 
 /// Everything that building, testing and the demo need.
 pub(crate) fn run(layout: &Layout) -> Result<()> {
-    packages::ensure()?;
+    packages::ensure(&[packages::PACKAGES])?;
     rust::ensure(layout)?;
     let go = go::ensure(layout)?;
     tools::ensure(layout, &go)?;
     say("set-up is complete");
     Ok(())
+}
+
+/// What building and running the benchmark needs: no cluster, but the programs that we are measured beside.
+pub(crate) fn for_bench() -> Result<()> {
+    packages::ensure(&[packages::PACKAGES, packages::BENCH_PACKAGES])
 }

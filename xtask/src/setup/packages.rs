@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{Run, say};
 
-/// Package and why it is here.
-const PACKAGES: &[(&str, &str)] = &[
+/// Package and why it is here: what building, testing and the demo need.
+pub(super) const PACKAGES: &[(&str, &str)] = &[
     ("build-essential", "the linker and the C compiler for aws-lc and zstd"),
     ("ca-certificates", "cargo and go verify what they download"),
     ("dpkg-dev", "builds the agent's .deb"),
@@ -25,8 +25,17 @@ const PACKAGES: &[(&str, &str)] = &[
     ("util-linux", "losetup, nsenter, unshare, fsfreeze"),
 ];
 
-pub(crate) fn ensure() -> Result<()> {
-    let missing = PACKAGES.iter().filter(|(name, _)| !installed(name)).collect::<Vec<_>>();
+/// What only the benchmark needs: those that our engine is measured beside.
+pub(super) const BENCH_PACKAGES: &[(&str, &str)] = &[
+    ("libnbd-bin", "nbdcopy copies a disk over NBD and TLS"),
+    ("nbdkit", "the server that nbdcopy copies to"),
+    ("socat", "TLS for the pipe of dd and zstd"),
+    ("zstd", "packs and unpacks in that pipe"),
+];
+
+/// Makes sure of the packages of these lists.
+pub(super) fn ensure(lists: &[&[(&str, &str)]]) -> Result<()> {
+    let missing = lists.iter().copied().flatten().filter(|(name, _)| !installed(name)).collect::<Vec<_>>();
     if missing.is_empty() {
         return Ok(());
     }
