@@ -8,6 +8,7 @@ mod city;
 mod kill;
 mod mistakes;
 mod papers;
+mod place;
 mod proof;
 mod server;
 mod stage;
@@ -16,9 +17,12 @@ mod tell;
 
 use anyhow::Result;
 
+use crate::interrupt;
+
 pub use checkpoint::Checkpoint;
 pub use kill::{Death, Moment, Victim, sample};
-pub use stage::{Place, Stage};
+pub use place::Place;
+pub use stage::Stage;
 pub use tell::Language;
 
 /// How the story is told.
@@ -31,14 +35,23 @@ pub struct Options {
 }
 
 /// From a bare site to the trial run, in a place of its own. Each line is one part of the story; each asserts what it claims.
+/// What stays is the signed record and what it is verified with; of a story that ended early, all the evidence, until the
+/// next one begins.
 pub fn run(place: Place, options: Options) -> Result<()> {
-    let mut stage = Stage::set_up(place, options.language)?;
+    place.clear_dead_runs()?;
+    let mut stage = Stage::set_up(place.clone(), options.language)?;
     let told = tell_all(&mut stage);
-    if let Err(error) = &told {
+    if let Err(error) = &told
+        && !interrupt::is_noted()
+    {
         stage.leave_evidence(error);
     }
-    if options.keep {
+    if options.keep && !interrupt::is_noted() {
         stage.keep()?;
+    }
+    drop(stage);
+    if told.is_ok() || interrupt::is_noted() {
+        place.keep_only(&[proof::RECORD, proof::AUTHORITY])?;
     }
     told
 }
@@ -46,7 +59,8 @@ pub fn run(place: Place, options: Options) -> Result<()> {
 fn tell_all(stage: &mut Stage) -> Result<()> {
     stage.tell_until_scheme(false)?;
     stage.assert_nothing_touched()?;
-    stage.confirm_and_approve()?;
+    stage.confirm()?;
+    stage.approve()?;
     stage.follow_copy()?;
     stage.tell_until_trial()
 }
@@ -74,32 +88,37 @@ impl Stage {
     }
 }
 
-/// The same story for the tests: people make mistakes, attackers try their ways, and the run is kept as it was when the copy
-/// was in sync, so that the cutover can be gone through again. It goes on from there with [`finish`].
-pub fn tell_until_cutover(place: Place) -> Result<(Stage, Checkpoint)> {
+/// The same story for the tests: people make mistakes, attackers try their ways, and the run is kept as it was when the copy was in sync, so that the cutover can be gone through
+/// again. It goes on from there to the end if it is to be `whole`.
+pub fn rehearse(place: Place, whole: bool) -> Result<Checkpoint> {
     let mut stage = Stage::set_up(place, Language::En)?;
-    let told = (|| {
-        stage.tell_until_scheme(true)?;
-        stage.refuse_wrong_schemes()?;
-        stage.attack()?;
-        stage.confirm_and_approve()?;
-        stage.hold_when_begun()?;
-        stage.follow_copy()?;
-        Checkpoint::take(&mut stage)
-    })();
-    if let Err(error) = &told {
-        stage.leave_evidence(error);
-    }
-    Ok((stage, told?))
-}
-
-/// The rest of the story.
-pub fn finish(mut stage: Stage) -> Result<()> {
-    let told = stage.suspend(false).and_then(|()| stage.tell_until_trial());
+    let told = stage.rehearse(whole);
     if let Err(error) = &told {
         stage.leave_evidence(error);
     }
     told
+}
+
+impl Stage {
+    fn rehearse(&mut self, whole: bool) -> Result<Checkpoint> {
+        self.tell_until_scheme(true)?;
+        self.refuse_wrong_schemes()?;
+        self.attack()?;
+        self.confirm()?;
+        self.suspend(true)?;
+        self.approve()?;
+        self.suspend(false)?;
+        self.hold_when_begun()?;
+        self.follow_copy()?;
+        let checkpoint = Checkpoint::take(self)?;
+        if whole {
+            self.suspend(false)?;
+            self.follow_cutover()?;
+            self.prove()?;
+            self.confirm_service()?;
+        }
+        Ok(checkpoint)
+    }
 }
 
 /// From a checkpoint through these deaths to a system that serves.

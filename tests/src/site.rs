@@ -133,7 +133,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// Ends what still runs inside (all of it was started by the run that owns the namespace) and removes the namespace.
 fn remove(name: &str) -> Result<()> {
-    wait::until("nothing runs in the namespace any more", KILLED_WITHIN, || {
+    wait::until_even_if_interrupted("nothing runs in the namespace any more", KILLED_WITHIN, || {
         let inside = output(Command::new("ip").args(["netns", "pids", name]))?;
         let mut left = 0;
         for pid in inside.split_whitespace().filter_map(|word| word.parse().ok()).filter_map(Pid::from_raw) {

@@ -16,8 +16,21 @@ pub enum Look<T> {
     NotYet(String),
 }
 
-/// Looks until the state holds. An error from a look ends the waiting: it means the state can no longer come about.
+/// Looks until the state holds. An error from a look ends the waiting: it means the state can no longer come about. So does
+/// an interruption.
 pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<Look<T>>) -> Result<T> {
+    until_even_if_interrupted(what, within, || {
+        crate::interrupt::check()?;
+        look()
+    })
+}
+
+/// The same for what has to be done on the way out.
+pub(crate) fn until_even_if_interrupted<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl FnMut() -> Result<Look<T>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         match look().with_context(|| format!("while waiting until {what}"))? {

@@ -20,11 +20,7 @@ fn cut_over(whole: bool, deaths: &[Death]) -> Result<()> {
         Some(checkpoint) => checkpoint,
         None => {
             let place = Place::make("journey", Path::new(env!("CARGO_BIN_EXE_qianyun-demo")))?;
-            let (stage, checkpoint) = demo::tell_until_cutover(place)?;
-            if whole {
-                demo::finish(stage)?;
-            }
-            checkpoint
+            demo::rehearse(place, whole)?
         }
     };
     let survived = demo::survive(&checkpoint, deaths);

@@ -31,6 +31,7 @@ fn run() -> Result<()> {
             _ => bail!("expected --keep or --lang en|zh, found {argument:?}"),
         }
     }
+    qianyun_tests::interrupt::note()?;
     let place = Place::make(&format!("demo/{}", std::process::id()), &std::env::current_exe()?)?;
     demo::run(place, options)
 }

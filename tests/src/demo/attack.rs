@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::city::CIVIL;
 use super::papers::{self, approval, with};
-use super::stage::{SOON, Stage};
+use super::stage::{SCHEME, SOON, Stage};
 use crate::cluster::User;
 use crate::wait::{self, Look};
 
@@ -63,8 +63,7 @@ impl Stage {
             ensure!(said.contains(reason), "expected a refusal with {reason:?}, found {said:?} for {object}");
         }
         let phase = json!({"status": {"phase": "Approved", "approvals": "2/2"}}).to_string();
-        let forged = ["patch", "systemmigration", papers::SYSTEM_NAME, "-n", CIVIL, "--subresource=status"];
-        let patch = [&forged[..], &["--type=merge", "-p", &phase]].concat();
+        let patch = [&["patch"], &SCHEME[..], &["--subresource=status", "--type=merge", "-p", &phase]].concat();
         for who in [li, self.cluster.admin()] {
             ensure!(self.cluster.ask(who, &patch).is_err(), "{} wrote a phase", who.name);
         }
@@ -107,11 +106,10 @@ impl Stage {
 
     /// Both offices have approved; then the operator changes what they have approved.
     fn edited_after_approval(&self) -> Result<()> {
-        let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
-        self.await_condition(&subject, "DualApproved", SOON)?;
+        self.await_condition(&SCHEME, "DualApproved", SOON)?;
         let edit =
             json!({"spec": {"scheme": {"summary": "Move it, and something else that nobody has read."}}}).to_string();
-        self.cluster.ask(&self.city.operator, &[&["patch"], &subject[..], &["--type=merge", "-p", &edit]].concat())?;
+        self.cluster.ask(&self.city.operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &edit]].concat())?;
         self.suspend(false)?;
         self.await_gate("DualApproved", "0 of 2")?;
         self.assert_no_journey()

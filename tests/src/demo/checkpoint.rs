@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::city::City;
+use super::place::Place;
 use super::server::{AT_THE_CONSOLE, LOAD};
-use super::stage::{Place, Stage};
+use super::stage::Stage;
 use super::tell::{Language, Teller};
 use crate::cluster::Cluster;
 use crate::controller::Controller;

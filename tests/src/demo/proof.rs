@@ -18,6 +18,9 @@ use crate::wait::{self, Look};
 const OFF_WITHIN: Duration = Duration::from_secs(60);
 /// The witness's clients find the new machine at the old address.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(120);
+/// The signed record, and the certificate to verify it with, in the run's folder.
+pub(super) const RECORD: &str = "record.json";
+pub(super) const AUTHORITY: &str = "ca.pem";
 /// Files are compared in pieces of this size.
 const PIECE: usize = 1 << 20;
 
@@ -100,11 +103,11 @@ impl Stage {
     }
 
     fn record_file(&self) -> PathBuf {
-        self.folder.join("record.json")
+        self.folder.join(RECORD)
     }
 
     fn authority_file(&self) -> PathBuf {
-        self.folder.join("ca.pem")
+        self.folder.join(AUTHORITY)
     }
 
     /// A file of that name below a folder of the run, wherever it lies.

@@ -160,8 +160,7 @@ impl Stage {
                 self.teller.show(&now);
                 said.clone_from(&now);
             }
-            let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
-            let phase = self.cluster.get(&self.city.operator, &subject)?["status"]["phase"].clone();
+            let phase = self.scheme()?["status"]["phase"].clone();
             Ok(if phase == "Provisional" { Look::Holds(()) } else { Look::NotYet(format!("{phase}: {now}")) })
         })?;
         self.teller.tell("the target serves at the same address", "目标机已在原地址提供服务");

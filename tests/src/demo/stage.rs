@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::city::{CIVIL, City, OFFICES};
 use super::papers;
+use super::place::Place;
 use super::tell::{Language, Teller};
 use crate::cluster::{Cluster, SYSTEM};
 use crate::controller::Controller;
@@ -20,6 +21,10 @@ use crate::witness::{Seen, Witness};
 
 /// Port of the gateway at the site.
 const GATEWAY_PORT: u16 = 8443;
+/// While everything is kept for someone to look at.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// The scheme, as kubectl is asked for it.
+pub(super) const SCHEME: [&str; 4] = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
 /// How long servers may join.
 const ENROLMENT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// A reconciler on a busy machine of two cores.
@@ -40,27 +45,6 @@ pub struct Stage {
     pub(crate) verified: Option<crate::witness::Verdict>,
     pub(crate) site: Site,
     pub(crate) entry: PathBuf,
-}
-
-/// Where a run has its files, and how it starts what runs in a Pod.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// All files of the run, below the build's own folder.
-    pub folder: PathBuf,
-    /// See [`Controller::prepare`].
-    pub entry: PathBuf,
-}
-
-impl Place {
-    /// A folder below `target`, made empty.
-    pub fn make(name: &str, entry: &Path) -> Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be emptied", folder.display()))?;
-        }
-        std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-        Ok(Self { folder: folder.canonicalize()?, entry: entry.to_owned() })
-    }
 }
 
 impl Stage {
@@ -136,7 +120,7 @@ impl Stage {
         let operator = &self.city.operator;
         let host = self.cluster.get(operator, &["physicalhost", &self.host, "-n", CIVIL])?;
         self.cluster.apply(operator, &papers::scheme(operator, &host))?;
-        self.await_digest(&["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL])?;
+        self.await_digest(&SCHEME)?;
         self.teller.tell(
             "operator: the migration scheme, one digest over every word of it",
             "运维单位:迁移方案已拟制,全文一个摘要",
@@ -144,34 +128,37 @@ impl Stage {
         Ok(())
     }
 
-    /// The department confirms; two persons of two offices approve.
-    pub(crate) fn confirm_and_approve(&mut self) -> Result<()> {
-        let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
-        let scheme = self.await_digest(&subject)?;
-        let decide = |gate: &str, role: &str| {
-            let person = self.city.holder(role);
-            self.cluster.apply(person, &papers::approval(gate, role, person, "SystemMigration", &scheme, CIVIL))
-        };
-        decide("DepartmentConfirmed", "department")?;
-        self.await_condition(&subject, "DepartmentConfirmed", SOON)?;
+    /// The department confirms exactly this scheme.
+    pub(crate) fn confirm(&mut self) -> Result<()> {
+        self.decide_on_scheme("DepartmentConfirmed", "department")?;
+        self.await_condition(&SCHEME, "DepartmentConfirmed", SOON)?;
         self.teller.tell("department: confirmed exactly this scheme", "部门:已确认本方案");
-        self.show_tables("sysmig,appr")?;
+        self.show_tables("sysmig,appr")
+    }
+
+    /// Two persons of two offices approve it.
+    pub(crate) fn approve(&mut self) -> Result<()> {
         for (role, _) in OFFICES {
-            decide("DualApproved", role)?;
+            self.decide_on_scheme("DualApproved", role)?;
         }
-        self.await_condition(&subject, "DualApproved", SOON)?;
+        self.await_condition(&SCHEME, "DualApproved", SOON)?;
         self.teller
             .tell("both offices approved it: two persons, neither of them its author", "两办均已审批:两人,且非拟制人");
         self.show_tables("sysmig,appr")
     }
 
+    fn decide_on_scheme(&mut self, gate: &str, role: &str) -> Result<()> {
+        let scheme = self.await_digest(&SCHEME)?;
+        let person = self.city.holder(role);
+        self.cluster.apply(person, &papers::approval(gate, role, person, "SystemMigration", &scheme, CIVIL))
+    }
+
     /// The operator confirms that the system serves well; the trial run begins.
     pub(crate) fn confirm_service(&mut self) -> Result<()> {
         let operator = &self.city.operator;
-        let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
-        let digest = self.cluster.get(operator, &subject)?["status"]["digest"].clone();
+        let digest = self.scheme()?["status"]["digest"].clone();
         let patch = serde_json::json!({"spec": {"confirmation": {"by": operator.name, "digest": digest}}}).to_string();
-        self.cluster.ask(operator, &[&["patch"], &subject[..], &["--type=merge", "-p", &patch]].concat())?;
+        self.cluster.ask(operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat())?;
         self.await_phase("Trial", SOON)?;
         self.teller.tell("operator: confirmed; the system is in its trial run", "运维单位:已确认,系统进入试运行");
         self.show_tables("mp,isys,ph,sysmig,hostmig,appr")
@@ -179,14 +166,14 @@ impl Stage {
 
     /// The scheme as it is now.
     pub(crate) fn scheme(&self) -> Result<Value> {
-        self.cluster.get(&self.city.operator, &["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL])
+        self.cluster.get(&self.city.operator, &SCHEME)
     }
 
     /// Holds the journey where it is, or lets it go on.
     pub(crate) fn suspend(&self, held: bool) -> Result<()> {
         let patch = serde_json::json!({"spec": {"suspend": held}}).to_string();
-        let subject = ["patch", "systemmigration", papers::SYSTEM_NAME, "-n", CIVIL, "--type=merge", "-p", &patch];
-        self.cluster.ask(&self.city.operator, &subject).map(drop)
+        let words = [&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat();
+        self.cluster.ask(&self.city.operator, &words).map(drop)
     }
 
     /// Lets the copy go on, but no cutover begin, as soon as the servers have been told to copy.
@@ -202,10 +189,9 @@ impl Stage {
 
     /// Waits until the system's migration is in `phase`.
     pub(crate) fn await_phase(&mut self, phase: &str, within: Duration) -> Result<()> {
-        let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
         wait::until(&format!("phase {phase}"), within, || {
             self.assert_controller_runs()?;
-            let status = self.cluster.get(&self.city.operator, &subject)?["status"].clone();
+            let status = self.scheme()?["status"].clone();
             Ok(if status["phase"] == phase { Look::Holds(()) } else { Look::NotYet(in_short(&status)) })
         })
     }
@@ -268,7 +254,15 @@ impl Stage {
         println!("  {} describe sysmig -n {CIVIL}", kubectl.display());
         println!("  ls {}", self.folder.display());
         println!("{}", self.teller.words("Press Enter to end it and clean up.", "按回车键结束并清理。"));
-        std::io::stdin().read_line(&mut String::new()).context("the terminal cannot be read")?;
+        let (told, enter) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(std::io::stdin().read_line(&mut String::new())));
+        while !crate::interrupt::is_noted() {
+            match enter.recv_timeout(LOOK_EVERY) {
+                Ok(read) => return read.map(drop).context("the terminal cannot be read"),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => self.controller.keep_alive()?,
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
         Ok(())
     }
 }

@@ -4,8 +4,6 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::city::CIVIL;
-use super::papers;
 use super::stage::Stage;
 
 impl Stage {
@@ -60,8 +58,7 @@ impl Stage {
     }
 
     fn print_decisions(&self) -> Result<()> {
-        let subject = ["systemmigration", papers::SYSTEM_NAME, "-n", CIVIL];
-        let status = self.cluster.get(&self.city.operator, &subject)?["status"].clone();
+        let status = self.scheme()?["status"].clone();
         for made in status["decisions"].as_array().into_iter().flatten() {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
             row(

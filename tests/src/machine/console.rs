@@ -118,6 +118,7 @@ impl Console {
                 let before: Vec<u8> = self.heard.drain(..at + words.len()).take(at).collect();
                 return Ok(String::from_utf8_lossy(&before).into_owned());
             }
+            crate::interrupt::check()?;
             ensure!(self.heard.len() <= MAX_OUTPUT_BYTES, "more than {MAX_OUTPUT_BYTES} bytes before {words:?}");
             if start.elapsed() >= within {
                 let tail = self.heard.len().saturating_sub(2_000);

@@ -29,7 +29,8 @@ pub(super) fn build(layout: &Layout, agent: &Path) -> Result<PathBuf> {
     for entry in fs::read_dir(&description).with_context(|| format!("reading {}", description.display()))? {
         let from = entry?.path();
         match from.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
-            LIST => {}
+            // The list itself, and what it puts elsewhere.
+            LIST | "copyright" => {}
             "control" => stage.write("DEBIAN/control", &read(&from)?.replace("@VERSION@", VERSION))?,
             name @ ("preinst" | "postinst" | "prerm" | "postrm") => {
                 stage.put(&from, &format!("DEBIAN/{name}"), 0o755)?
