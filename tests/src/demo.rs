@@ -14,8 +14,10 @@ mod server;
 mod stage;
 mod table;
 mod tell;
+mod transcript;
 
 use anyhow::Result;
+use transcript::Transcript;
 
 use crate::interrupt;
 
@@ -88,11 +90,13 @@ impl Stage {
     }
 }
 
-/// The same story for the tests: people make mistakes, attackers try their ways, and the run is kept as it was when the copy was in sync, so that the cutover can be gone through
+/// The same story for the tests: people make mistakes, attackers try their ways, what `kubectl get` shows at each phase is
+/// what was agreed on, and the run is kept as it was when the copy was in sync, so that the cutover can be gone through
 /// again. It goes on from there to the end if it is to be `whole`.
 pub fn rehearse(place: Place, whole: bool) -> Result<Checkpoint> {
+    let mut transcript = Transcript::open()?;
     let mut stage = Stage::set_up(place, Language::En)?;
-    let told = stage.rehearse(whole);
+    let told = stage.rehearse(&mut transcript, whole);
     if let Err(error) = &told {
         stage.leave_evidence(error);
     }
@@ -100,22 +104,31 @@ pub fn rehearse(place: Place, whole: bool) -> Result<Checkpoint> {
 }
 
 impl Stage {
-    fn rehearse(&mut self, whole: bool) -> Result<Checkpoint> {
+    fn rehearse(&mut self, transcript: &mut Transcript, whole: bool) -> Result<Checkpoint> {
         self.tell_until_scheme(true)?;
         self.refuse_wrong_schemes()?;
+        self.told(transcript, "Drafting: the operator has written the scheme", "Drafting", "")?;
         self.attack()?;
         self.confirm()?;
+        self.told(transcript, "Review: the department has confirmed it", "Review", "")?;
         self.suspend(true)?;
         self.approve()?;
+        self.told(transcript, "Approved: by both offices, and held", "Approved", "")?;
         self.suspend(false)?;
         self.hold_when_begun()?;
+        self.told(transcript, "Replicating: the server is copied while it works", "Replicating", "Replicate")?;
         self.follow_copy()?;
+        self.told(transcript, "Scheduled: in sync, and held", "Scheduled", "Replicate")?;
         let checkpoint = Checkpoint::take(self)?;
         if whole {
             self.suspend(false)?;
+            self.told(transcript, "CuttingOver: the machine on the cloud starts", "CuttingOver", "Serve")?;
             self.follow_cutover()?;
+            self.told(transcript, "Provisional: it serves, and the operator has to confirm", "Provisional", "Serve")?;
             self.prove()?;
             self.confirm_service()?;
+            self.told(transcript, "Trial: confirmed", "Trial", "Serve")?;
+            transcript.close()?;
         }
         Ok(checkpoint)
     }

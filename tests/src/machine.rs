@@ -152,6 +152,13 @@ impl OfficeServer {
         Ok(!ended)
     }
 
+    /// Whether its processor runs. A machine that has switched itself off is still being put away for a while, where the host
+    /// has much to write; it answers nobody then.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        let monitor = self.monitor();
+        Ok(self.is_on()? && qmp::Monitor::open(&monitor).and_then(|mut monitor| monitor.is_running()).unwrap_or(false))
+    }
+
     /// Waits until its database listens.
     pub fn wait_until_serving(&mut self) -> Result<()> {
         let database = SocketAddr::from((OFFICE_ADDRESS, DATABASE_PORT));

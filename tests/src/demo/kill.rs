@@ -150,7 +150,7 @@ impl Stage {
         }
         ensure!(left.is_empty(), "the journey ended without {left:?}");
         self.await_phase("Provisional", LOOK_EVERY * 120)?;
-        self.prove()
+        self.prove_target()
     }
 
     fn kill(&mut self, victim: Victim, at: Moment, admin: &mut Admin) -> Result<()> {
@@ -172,10 +172,10 @@ impl Stage {
         }
     }
 
-    /// A machine on the cloud runs only where the office server has no power any more.
+    /// A machine on the cloud runs only where the office server does not any more.
     fn assert_one_side(&mut self, status: &Value) -> Result<()> {
         let target = status["target"]["state"] == "Running";
-        ensure!(!(target && self.server.is_on()?), "two sides are active: {status}");
+        ensure!(!(target && self.server.is_running()?), "two sides are active: {status}");
         Ok(())
     }
 }

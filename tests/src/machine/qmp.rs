@@ -38,6 +38,11 @@ impl Monitor {
         self.ask("stop", &json!({})).map(drop)
     }
 
+    /// Whether its processor runs.
+    pub(super) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.ask("query-status", &json!({}))?["running"] == true)
+    }
+
     pub(super) fn go_on(&mut self) -> Result<()> {
         self.ask("cont", &json!({})).map(drop)
     }
