@@ -79,7 +79,16 @@ impl Run {
 
     /// Runs it with our output and fails unless it succeeds.
     pub(crate) fn run(self) -> Result<()> {
-        let child = self.start(Stdio::null(), Stdio::inherit(), Stdio::inherit())?;
+        self.run_with(Stdio::null())
+    }
+
+    /// The same for a program that asks whoever sits at the terminal.
+    pub(crate) fn run_at_terminal(self) -> Result<()> {
+        self.run_with(Stdio::inherit())
+    }
+
+    fn run_with(self, input: Stdio) -> Result<()> {
+        let child = self.start(input, Stdio::inherit(), Stdio::inherit())?;
         let status = child.wait()?;
         if !status.success() {
             bail!("{self} ended with {status}");

@@ -39,5 +39,5 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     if options.lang == Language::Zh {
         story = story.args(["--lang", "zh"]);
     }
-    story.run()
+    story.run_at_terminal()
 }

@@ -2,6 +2,7 @@
 //! parts of the story that the people play with kubectl. It never writes a status and never acts as the controller.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -253,18 +254,32 @@ impl Stage {
         println!("  {} get mp,isys,ph,sysmig,hostmig,appr -A", kubectl.display());
         println!("  {} describe sysmig -n {CIVIL}", kubectl.display());
         println!("  ls {}", self.folder.display());
-        println!("{}", self.teller.words("Press Enter to end it and clean up.", "按回车键结束并清理。"));
-        let (told, enter) = std::sync::mpsc::channel();
-        std::thread::spawn(move || told.send(std::io::stdin().read_line(&mut String::new())));
-        while !crate::interrupt::is_noted() {
-            match enter.recv_timeout(LOOK_EVERY) {
-                Ok(read) => return read.map(drop).context("the terminal cannot be read"),
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => self.controller.keep_alive()?,
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-            }
+        if let Ok(console) = self.find("cloud", "console.sock", |_| true) {
+            let words = self.teller.words("console of the machine on the cloud", "云主机控制台");
+            println!("  {words}: {}", console.display());
+        }
+        println!(
+            "{}",
+            self.teller.words("Press Enter or Ctrl-C to end it and clean up.", "按回车键或 Ctrl-C 结束并清理。")
+        );
+        let enter = enter_pressed();
+        while !crate::interrupt::is_noted() && enter.recv_timeout(LOOK_EVERY).is_err() {
+            self.controller.keep_alive()?;
         }
         Ok(())
     }
+}
+
+/// Hears when Enter is pressed. Where there is no terminal, the input ends at once; that is no wish to end, and never heard.
+fn enter_pressed() -> Receiver<()> {
+    let (told, enter) = channel();
+    std::thread::spawn(move || {
+        while !matches!(std::io::stdin().read_line(&mut String::new()), Ok(1..)) {
+            std::thread::park();
+        }
+        let _gone = told.send(());
+    });
+    enter
 }
 
 /// Phase, what is in the way and who can act.
