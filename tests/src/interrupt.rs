@@ -10,8 +10,12 @@ use signal_hook::flag;
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From now on the first interruption is only noted.
+/// From now on the first interruption is only noted. May be said again.
 pub fn note() -> Result<()> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if SAID.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     // Before the mark is set, so that only a second Ctrl-C finds it. Not for the others: who runs the demo passes a Ctrl-C on
     // as a termination.
     flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&INTERRUPTED)).context("signals cannot be noted")?;

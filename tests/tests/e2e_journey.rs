@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use qianyun_tests::demo::{self, Checkpoint, Death, Moment, Place, Victim};
+use qianyun_tests::interrupt;
 
 /// The copy in sync. One machine at a time, in one place: what is brought back must lie where it lay.
 static IN_SYNC: Mutex<Option<Checkpoint>> = Mutex::new(None);
@@ -15,6 +16,7 @@ const SEED: &str = "QIANYUN_KILL_SEED";
 /// Goes through the cutover from a copy in sync. Whoever comes first makes it, and goes on to the end of the story if it is
 /// to be `whole`.
 fn cut_over(whole: bool, deaths: &[Death]) -> Result<()> {
+    interrupt::note()?;
     let mut kept = IN_SYNC.lock().unwrap_or_else(PoisonError::into_inner);
     let checkpoint = match kept.take() {
         Some(checkpoint) => checkpoint,

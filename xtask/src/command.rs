@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -36,12 +37,19 @@ pub(crate) fn end_children_when_interrupted() {
     thread::spawn(move || {
         for _ in signals.forever() {
             INTERRUPTED.store(true, Ordering::SeqCst);
-            for pid in children().iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            for pid in with_their_children(&children()).into_iter().filter_map(Pid::from_raw) {
                 // A child that has just ended needs no signal.
                 let _ = kill_process(pid, Signal::TERM);
             }
         }
     });
+}
+
+/// Children and what they run: cargo ends without the test program that it runs.
+fn with_their_children(pids: &BTreeSet<i32>) -> BTreeSet<i32> {
+    let below = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let found = pids.iter().map(below).collect::<Vec<_>>().join(" ");
+    found.split_whitespace().filter_map(|pid| pid.parse().ok()).chain(pids.iter().copied()).collect()
 }
 
 fn children() -> std::sync::MutexGuard<'static, BTreeSet<i32>> {
