@@ -11,7 +11,7 @@ use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::signer::Signer as _;
 use qianyun_replication_io::source::{DiskProgress, FinishError, Replication, SourceConfig, SourceDisk};
 use qianyun_replication_io::target::{Target, TargetConfig, TargetVolume};
-use rig::LoopDisk;
+use rig::{LoopDisk, tracefs};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ struct Site {
 
 impl Site {
     fn new(authority: &Arc<Authority>) -> Self {
+        tracefs();
         // A port that is ours for the while: the target dies and must come back at the same address.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Self { dir: tempfile::tempdir().unwrap(), authority: Arc::clone(authority), address }
