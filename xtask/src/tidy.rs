@@ -73,7 +73,16 @@ pub(crate) fn run(layout: &Layout) -> Result<()> {
     say("tidy: the repository's own rules");
     let tree = Tree::read(&layout.root)?;
     let mut complaints = Vec::new();
-    for rule in [sizes::check, calls::check, manifests::check, names::check, places::check, vocabulary::check] {
+    let rules = [
+        sizes::check,
+        calls::check,
+        manifests::check,
+        names::check,
+        places::check,
+        vocabulary::check,
+        proportion::check,
+    ];
+    for rule in rules {
         complaints.extend(rule(&tree));
     }
     for file in crds::differences(layout)? {
@@ -83,7 +92,6 @@ pub(crate) fn run(layout: &Layout) -> Result<()> {
     for complaint in &complaints {
         println!("  {}: {}", complaint.place, complaint.what);
     }
-    proportion::report(&tree);
     if !complaints.is_empty() {
         bail!("{} places break the rules of STYLE.md", complaints.len());
     }
