@@ -31,7 +31,7 @@ pub(crate) fn is_noted() -> bool {
 }
 
 /// An error once there was one.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     ensure!(!is_noted(), "interrupted");
     Ok(())
 }

@@ -17,6 +17,8 @@ const SEED: &str = "QIANYUN_KILL_SEED";
 /// to be `whole`.
 fn cut_over(whole: bool, deaths: &[Death]) -> Result<()> {
     interrupt::note()?;
+    // Of all the tests that come after an interrupted one, none begins.
+    interrupt::check()?;
     let mut kept = IN_SYNC.lock().unwrap_or_else(PoisonError::into_inner);
     let checkpoint = match kept.take() {
         Some(checkpoint) => checkpoint,
