@@ -63,14 +63,18 @@ fn tell_all(stage: &mut Stage) -> Result<()> {
     stage.assert_nothing_touched()?;
     stage.confirm()?;
     stage.approve()?;
+    stage.teller.end_chapter("scheme and approvals", "方案与审批");
     stage.follow_copy()?;
+    stage.teller.end_chapter("boot preparation and copy, at work", "引导准备与不停机复制");
     stage.tell_until_trial()
 }
 
 impl Stage {
     /// From the first boot to a scheme that can be decided on; `wrong` lets people make their mistakes on the way.
     fn tell_until_scheme(&mut self, wrong: bool) -> Result<()> {
+        self.teller.end_chapter("control plane and chart", "控制面与部署");
         self.boot_office_server()?;
+        self.teller.end_chapter("boot of the office server", "单位服务器启动");
         self.write_papers()?;
         self.issue_plan()?;
         self.install_agent()?;
@@ -78,14 +82,17 @@ impl Stage {
             self.refuse_wrong_enrolments()?;
         }
         self.enroll_server()?;
+        self.teller.end_chapter("papers, package and enrolment", "立项、安装与接入");
         self.submit_scheme()
     }
 
     /// From a copy in sync to the trial run.
     fn tell_until_trial(&mut self) -> Result<()> {
         self.follow_cutover()?;
+        self.teller.end_chapter("cutover, until it serves again", "割接至恢复服务");
         self.prove()?;
         self.confirm_service()?;
+        self.teller.end_chapter("proof and confirmation", "核验与确认");
         self.print_table()
     }
 }

@@ -136,7 +136,7 @@ impl Stage {
             self.assert_controller_runs()?;
             ensure!(self.server.is_on()?, "the office server switched itself off during the copy");
             let status = self.journey_status()?;
-            let now = progress(&status);
+            let now = progress(&status, &self.message(&status));
             if now != said {
                 self.teller.show(&now);
                 said.clone_from(&now);
@@ -155,7 +155,7 @@ impl Stage {
         wait::until("the system serves from the cloud", MOVED_WITHIN, || {
             self.assert_controller_runs()?;
             let status = self.journey_status()?;
-            let now = cutover(&status);
+            let now = cutover(&status, &self.message(&status));
             if now != said {
                 self.teller.show(&now);
                 said.clone_from(&now);
@@ -165,6 +165,13 @@ impl Stage {
         })?;
         self.teller.tell("the target serves at the same address", "目标机已在原地址提供服务");
         self.show_tables("sysmig,hostmig")
+    }
+
+    /// What the journey waits for, in the language of the story.
+    fn message(&self, status: &Value) -> String {
+        let waiting = &status["waiting"];
+        let words = |name: &str| waiting[name].as_str().unwrap_or("-").to_owned();
+        self.teller.words(&words("message"), &words("messageZh")).to_owned()
     }
 
     /// The one host's journey.
@@ -183,11 +190,11 @@ fn deb() -> Result<std::path::PathBuf> {
 }
 
 /// Bytes of four kinds, two rates, lag, estimate.
-fn progress(status: &Value) -> String {
+fn progress(status: &Value, message: &str) -> String {
     let disk = &status["disks"][0];
     let mib = |name: &str| disk[name].as_i64().unwrap_or_default() >> 20;
     if disk.is_null() {
-        return format!("step {}: {}", status["step"], status["message"]);
+        return format!("step {}: {message}", status["step"].as_str().unwrap_or("-"));
     }
     format!(
         "{}: read {} MiB, skipped {} MiB, zeros {} MiB, sent {} MiB ({} MiB on the wire); left {} MiB; \
@@ -206,16 +213,15 @@ fn progress(status: &Value) -> String {
     )
 }
 
-fn cutover(status: &Value) -> String {
+fn cutover(status: &Value, message: &str) -> String {
     let attempt = &status["cutover"];
     format!(
-        "step {}, attempt {}: source {}, decision {}, target {}; {}",
+        "step {}, attempt {}: source {}, decision {}, target {}; {message}",
         status["step"].as_str().unwrap_or("-"),
         attempt["attempt"],
         attempt["source"].as_str().unwrap_or("-"),
         attempt["decision"]["kind"].as_str().unwrap_or("-"),
         status["target"]["state"].as_str().unwrap_or("-"),
-        status["message"].as_str().unwrap_or("-"),
     )
 }
 

@@ -1,5 +1,7 @@
-//! The table at the end: what was read, skipped and sent, how long each step took, what the users noticed, the hashes, the
+//! The table at the end: how long each chapter and step took, what was read, skipped and sent, what the users noticed, the hashes, the
 //! commits, who decided what and when, and how to verify it again. Numbers come from the objects and the witness alone.
+
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -11,49 +13,70 @@ impl Stage {
     pub(crate) fn print_table(&self) -> Result<()> {
         let status = self.journey_status()?;
         println!();
-        self.print_bytes(&status["disks"]);
+        for (chapter, took) in self.teller.chapters() {
+            self.teller.row(chapter, chapter, &length(*took));
+        }
         self.print_steps(&status["steps"]);
+        self.print_bytes(&status["disks"]);
         self.print_outage(&status["cutover"])?;
-        print_hashes(&status["cutover"]["record"])?;
+        self.print_hashes(&status["cutover"]["record"])?;
         self.print_decisions()?;
         let command = self.verification()?;
         let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-        row("verify the record", &words.join(" "));
+        self.teller.row("verify the record", "验证割接记录", &words.join(" "));
         Ok(())
-    }
-
-    fn print_bytes(&self, disks: &Value) {
-        for disk in disks.as_array().into_iter().flatten() {
-            let mib = |name: &str| format!("{} MiB", disk[name].as_i64().unwrap_or_default() >> 20);
-            let text = format!(
-                "size {}, read {}, skipped {}, zeros {}, sent {}, on the wire {}",
-                mib("sizeBytes"),
-                mib("readBytes"),
-                mib("skippedBytes"),
-                mib("zeroBytes"),
-                mib("sentBytes"),
-                mib("wireBytes")
-            );
-            row(&format!("disk {}", disk["volume"].as_str().unwrap_or_default()), &text);
-        }
     }
 
     fn print_steps(&self, steps: &Value) {
         for step in steps.as_array().into_iter().flatten() {
-            if let Some(took) = step["tookMs"].as_i64() {
-                row(&format!("step {}", step["name"].as_str().unwrap_or_default()), &seconds(took));
+            if let Some(took) = step["tookMs"].as_u64() {
+                let name = step["name"].as_str().unwrap_or_default();
+                self.teller.row(
+                    &format!("  step {name}"),
+                    &format!("  步骤 {name}"),
+                    &length(Duration::from_millis(took)),
+                );
+            }
+        }
+    }
+
+    fn print_bytes(&self, disks: &Value) {
+        for disk in disks.as_array().into_iter().flatten() {
+            let volume = disk["volume"].as_str().unwrap_or_default();
+            let mib = |name: &str| format!("{} MiB", disk[name].as_i64().unwrap_or_default() >> 20);
+            let rows = [
+                ("size", "大小", "sizeBytes"),
+                ("read", "读取", "readBytes"),
+                ("skipped, free space", "跳过(空闲)", "skippedBytes"),
+                ("zeros", "全零", "zeroBytes"),
+                ("sent", "发送", "sentBytes"),
+                ("on the wire", "网络传输", "wireBytes"),
+            ];
+            for (en, zh, field) in rows {
+                self.teller.row(&format!("disk {volume}: {en}"), &format!("磁盘 {volume}:{zh}"), &mib(field));
             }
         }
     }
 
     fn print_outage(&self, cutover: &Value) -> Result<()> {
-        row("filesystems frozen", &seconds(cutover["frozenMs"].as_i64().unwrap_or_default()));
+        let frozen = Duration::from_millis(cutover["frozenMs"].as_u64().unwrap_or_default());
+        self.teller.row("filesystems frozen", "文件系统冻结", &length(frozen));
         let seen = self.seen.as_ref().context("the witness has not been asked")?;
         let longest = seen.outages.iter().map(|outage| outage.length).max().unwrap_or_default();
-        row("downtime seen by the witness", &format!("{:.1} s", longest.as_secs_f64()));
+        self.teller.row("downtime seen by the witness", "用户感知的停机", &length(longest));
         let verdict = self.verified.as_ref().context("the witness has not verified")?;
-        row("commits", &format!("{} acknowledged, {verdict}", seen.acknowledged));
+        self.teller.row("commits", "提交", &format!("{} acknowledged, {verdict}", seen.acknowledged));
+        Ok(())
+    }
+
+    fn print_hashes(&self, record: &Value) -> Result<()> {
+        let text = record["record"].as_str().context("no record")?;
+        let record: Value = serde_json::from_str(text)?;
+        for disk in record["disks"].as_array().into_iter().flatten() {
+            self.teller.row("hash of the source", "源端哈希", disk["sourceRoot"].as_str().unwrap_or_default());
+            self.teller.row("hash of the target", "目标端哈希", disk["targetRoot"].as_str().unwrap_or_default());
+        }
         Ok(())
     }
 
@@ -61,31 +84,21 @@ impl Stage {
         let status = self.scheme()?["status"].clone();
         for made in status["decisions"].as_array().into_iter().flatten() {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
-            row(
-                &text("gate"),
-                &format!("{} by {} as {} at {}", text("decision"), text("by"), text("role"), text("at")),
-            );
+            let gate = text("gate");
+            let decision = format!("{} by {} as {} at {}", text("decision"), text("by"), text("role"), text("at"));
+            self.teller.row(&gate, &gate, &decision);
         }
-        row("scheme", status["digest"].as_str().unwrap_or_default());
-        row("phase", status["phase"].as_str().unwrap_or_default());
+        self.teller.row("digest of the scheme", "方案摘要", status["digest"].as_str().unwrap_or_default());
+        self.teller.row("phase", "阶段", status["phase"].as_str().unwrap_or_default());
         Ok(())
     }
 }
 
-fn print_hashes(record: &Value) -> Result<()> {
-    let text = record["record"].as_str().context("no record")?;
-    let record: Value = serde_json::from_str(text)?;
-    for disk in record["disks"].as_array().into_iter().flatten() {
-        row("source", disk["sourceRoot"].as_str().unwrap_or_default());
-        row("target", disk["targetRoot"].as_str().unwrap_or_default());
+fn length(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} min {:02} s", time.as_secs() / 60, time.as_secs() % 60)
     }
-    Ok(())
-}
-
-fn row(name: &str, value: &str) {
-    println!("{name:<30} {value}");
-}
-
-fn seconds(ms: i64) -> String {
-    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
 }
