@@ -324,9 +324,13 @@ pub struct ReceiverStatus {
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverStatus {
-    /// Which attempt.
+    /// Which attempt, counted for the whole journey.
     #[schemars(range(min = 1))]
     pub attempt: i32,
+    /// Which attempt of its window.
+    #[serde(default = "first")]
+    #[schemars(range(min = 1))]
+    pub attempt_in_window: i32,
     /// Where the source says it stands.
     pub source: SourceCutover,
     /// How long the filesystems were frozen, milliseconds.
@@ -349,6 +353,11 @@ pub struct CutoverStatus {
     #[serde(default)]
     #[schemars(with = "Maybe<4096>")]
     pub message: String,
+}
+
+/// What is not counted is the first.
+fn first() -> i32 {
+    1
 }
 
 /// Where the source stands in an attempt.

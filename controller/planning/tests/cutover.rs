@@ -50,6 +50,7 @@ fn decide(host: &mut HostFacts, kind: DecisionKind, at: Timestamp) {
     };
     journey.status.get_or_insert_default().cutover = Some(CutoverStatus {
         attempt,
+        attempt_in_window: 1,
         source: SourceCutover::Working,
         frozen_ms: None,
         decision: Some(decision),
@@ -351,8 +352,8 @@ fn the_words_of_a_source_that_gives_up_are_cut_to_what_the_schema_takes() {
     assert!(reason.len() <= 1024);
 }
 
-/// A world in sync in its window, whose last attempt, of this number, was aborted at this instant.
-fn aborted(attempt: i32, at: Timestamp) -> Facts {
+/// A world in sync in its window, whose last attempt, of this number and of that in its window, was aborted at this instant.
+fn aborted(attempt: i32, in_window: i32, at: Timestamp) -> Facts {
     let mut world = World::in_sync(&["db1"]);
     world.until("the attempt", |w| w.intent("db1") == Some(HostIntent::Cutover));
     let mut facts = world.facts();
@@ -361,14 +362,15 @@ fn aborted(attempt: i32, at: Timestamp) -> Facts {
     journey.spec.attempt = attempt;
     facts.hosts[0].agent.as_mut().unwrap().vote = None;
     decide(&mut facts.hosts[0], DecisionKind::Abort, at);
+    status(&mut facts.hosts[0]).cutover.as_mut().unwrap().attempt_in_window = in_window;
     facts
 }
 
 #[test]
 fn the_second_attempt_comes_a_minute_after_the_first_and_the_third_two_minutes_after_the_second() {
     let at: Timestamp = "2026-11-23T14:20:00Z".parse().unwrap();
-    for (attempt, seconds) in [(1, 60), (2, 120), (4, 60), (5, 120)] {
-        let facts = aborted(attempt, at);
+    for (attempt, in_window, seconds) in [(1, 1, 60), (2, 2, 120), (3, 1, 60), (9, 2, 120)] {
+        let facts = aborted(attempt, in_window, at);
         let next = at.checked_add(seconds.seconds()).unwrap();
         let on = WaitingOn::NextAttempt { host: db1(), at: next, why: "it did not stop".into() };
         assert_waits(&facts, next.checked_sub(1.millisecond()).unwrap(), on);
@@ -385,8 +387,8 @@ fn the_second_attempt_comes_a_minute_after_the_first_and_the_third_two_minutes_a
 #[test]
 fn a_third_failure_in_one_window_waits_for_another_window_and_never_for_time() {
     let at: Timestamp = "2026-11-23T14:20:00Z".parse().unwrap();
-    for attempt in [3, 6] {
-        let facts = aborted(attempt, at);
+    for attempt in [3, 7] {
+        let facts = aborted(attempt, 3, at);
         let on = WaitingOn::NewWindow { host: db1(), attempts: 3, why: "it did not stop".into() };
         assert_waits(&facts, at.checked_add(100.minutes()).unwrap(), on);
     }
@@ -395,15 +397,27 @@ fn a_third_failure_in_one_window_waits_for_another_window_and_never_for_time() {
 #[test]
 fn failures_before_the_window_hold_nothing_off() {
     let start: Timestamp = "2026-11-23T14:10:00Z".parse().unwrap();
-    let facts = aborted(3, start.checked_sub(1.second()).unwrap());
+    let facts = aborted(3, 3, start.checked_sub(1.second()).unwrap());
     assert_eq!(facts.migration.spec.scheme.window.start.0, start);
     let plan = host_migration::plan(&facts, "db1", start);
     assert!(
         matches!(plan.actions[..], [Action::SetIntent { intent: HostIntent::Cutover, attempt: 4, .. }]),
         "{plan:?}"
     );
-    let plan = host_migration::plan(&aborted(3, start), "db1", start);
+    let plan = host_migration::plan(&aborted(3, 3, start), "db1", start);
     assert!(matches!(plan.waiting, Some(WaitingOn::NewWindow { .. })), "{plan:?}");
+}
+
+#[test]
+fn attempts_are_counted_anew_in_every_window() {
+    let start: Timestamp = "2026-11-23T14:10:00Z".parse().unwrap();
+    for (aborted_at, expected) in [(start, 3), (start.checked_sub(1.second()).unwrap(), 1)] {
+        let mut facts = aborted(5, 2, aborted_at);
+        let Known::Is(journey) = &mut facts.hosts[0].journey else { panic!() };
+        journey.spec.attempt = 6;
+        let cutover = host_migration::status(&facts, "db1", None, start).unwrap().cutover.unwrap();
+        assert_eq!((cutover.attempt, cutover.attempt_in_window), (6, expected));
+    }
 }
 
 #[test]

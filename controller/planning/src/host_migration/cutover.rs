@@ -74,14 +74,13 @@ impl Host<'_> {
         Plan::act(action, WaitingOn::Vote { host: self.name() })
     }
 
-    /// Why a host is not to be tried again yet. Attempts are numbered for the whole journey, so those of one window are
-    /// counted in threes: at most three in any window, never more.
+    /// Why a host is not to be tried again yet.
     fn hold_off(&self, host: &HostFacts) -> Option<WaitingOn> {
         let decision = host.decision().filter(|d| d.kind == DecisionKind::Abort)?;
         if decision.at.0 < self.facts.migration.spec.scheme.window.start.0 {
             return None;
         }
-        let used = u32::try_from(decision.attempt - 1).unwrap_or(0) % ATTEMPTS_PER_WINDOW + 1;
+        let used = host.cutover().map_or(1, |c| u32::try_from(c.attempt_in_window).unwrap_or(1).max(1));
         let (name, why) = (host.name.clone(), decision.reason.clone());
         if used >= ATTEMPTS_PER_WINDOW {
             return Some(WaitingOn::NewWindow { host: name, attempts: used, why });

@@ -24,7 +24,7 @@ pub fn status(facts: &Facts, name: &str, on: Option<&WaitingOn>, now: Timestamp)
     let journey = host.journey.get()?;
     let before = journey.status.clone().unwrap_or_default();
     let disks = disks(host, &before);
-    let cutover = cutover(host, journey, &before, now);
+    let cutover = cutover(facts, host, journey, &before, now);
     let mut steps = steps(host, &before);
     close_fence(&mut steps, cutover.as_ref());
     let target = target(host, &before, now);
@@ -113,6 +113,7 @@ fn receiver(host: &HostFacts, journey: &HostMigration, before: &HostMigrationSta
 }
 
 fn cutover(
+    facts: &Facts,
     host: &HostFacts,
     journey: &HostMigration,
     before: &HostMigrationStatus,
@@ -124,6 +125,7 @@ fn cutover(
     }
     let mut cutover = before.cutover.clone().filter(|c| c.attempt == attempt).unwrap_or_else(|| CutoverStatus {
         attempt,
+        attempt_in_window: attempt_in_window(facts, before.cutover.as_ref()),
         source: SourceCutover::Working,
         frozen_ms: None,
         decision: None,
@@ -152,6 +154,13 @@ fn cutover(
         }
     }
     Some(cutover)
+}
+
+/// The attempt after `last`: the first of its window, or one more.
+fn attempt_in_window(facts: &Facts, last: Option<&CutoverStatus>) -> i32 {
+    let window = facts.migration.spec.scheme.window.start.0;
+    let in_this = last.filter(|c| c.decision.as_ref().is_some_and(|d| d.at.0 >= window));
+    in_this.map_or(1, |c| c.attempt_in_window.saturating_add(1))
 }
 
 fn target(host: &HostFacts, before: &HostMigrationStatus, now: Timestamp) -> Option<TargetStatus> {
