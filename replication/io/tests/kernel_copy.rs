@@ -252,6 +252,28 @@ async fn a_target_that_was_changed_behind_our_back_is_never_proved_and_never_sig
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_written_after_the_proof_is_never_signed() {
+    let authority = Arc::new(Authority::new());
+    let disk = Arc::new(LoopDisk::new(8 * MIB));
+    disk.write(0, 4 << 20, 9);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    replication.prepare_final().unwrap();
+    let disks = replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    disk.write(MIB, 4096, 1);
+    let signed = replication.sign_record(&record(disks), &authority.signer("source"), Instant::now() + PATIENCE).await;
+    assert!(matches!(signed, Err(FinishError::Late)), "{signed:?}");
+    replication.resume();
+    wait_for(&replication, "the change", in_sync).await;
+    replication.prepare_final().unwrap();
+    replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_volume_made_for_another_disk_is_waited_for_in_words() {
     let authority = Arc::new(Authority::new());
     let (mine, other) = (LoopDisk::new(8 * MIB), LoopDisk::new(9 * MIB));

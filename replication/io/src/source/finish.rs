@@ -60,6 +60,9 @@ pub enum FinishError {
     /// The engine does not call it proved.
     #[error("the two ends are not proved to be the same")]
     NotProved(#[from] FinalError),
+    /// Something wrote after the proof.
+    #[error("a disk was written to after it was proved, under the freeze: what writes past the filesystems?")]
+    Late,
     /// We could not sign.
     #[error("the record cannot be signed here: {words}")]
     Signing {
@@ -99,7 +102,11 @@ impl Replication {
             drain_to_fixpoint(shared, deadline).await?;
             if let Some(roots) = barrier_and_roots(shared, deadline).await? {
                 let audits = audits(shared)?;
-                return prove(shared, &roots, &audits);
+                // Whatever is not frozen may have written while the ends compared what they had: equal sums only say that it
+                // was counted. Then that is sent too.
+                if settle(shared, deadline)? {
+                    return prove(shared, &roots, &audits);
+                }
             }
         }
     }
@@ -131,6 +138,9 @@ impl Replication {
         match reply.await? {
             RecordReply::Refused { words } => Err(FinishError::Refused { words }),
             RecordReply::Signed { signature, certificate_pem } => {
+                if !settle(shared, deadline)? {
+                    return Err(FinishError::Late);
+                }
                 shared.engine().committed();
                 let target = Signature { certificate_pem, signature: hex::encode(signature) };
                 Ok(SignedRecord { record: text, source, target })
