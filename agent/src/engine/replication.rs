@@ -14,7 +14,7 @@ use qianyun_agent_api::report::{DiskProgress, ReplicationState};
 use qianyun_replication::progress::ReplicationState as EngineState;
 use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
 use qianyun_replication_io::device::LeafDisk;
-use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
+use qianyun_replication_io::freezer::{self, Freezer, power_off_now, thaw_left_frozen};
 use qianyun_replication_io::mounts;
 use qianyun_replication_io::source::{self, Replication, SourceConfig};
 use std::error::Error;
@@ -224,8 +224,12 @@ impl Engine for Disks {
     fn thaw(&self) -> Result<(), EngineError> {
         match held(&self.frozen).take() {
             Some(held) => held.freeze.thaw().map(drop).map_err(|error| sentence(&error)),
-            // Another process froze; its watchdog has thawed when that process ended.
-            None => Ok(()),
+            // Another process froze, and its watchdog has thawed when that process ended; unless that was killed with it.
+            None => {
+                let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
+                let freezable: Vec<_> = mounts.into_iter().filter(mounts::Mount::is_freezable).collect();
+                thaw_left_frozen(&freezable).map_err(|error| sentence(&error))
+            }
         }
     }
 

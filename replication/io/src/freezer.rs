@@ -107,6 +107,17 @@ impl Target {
     }
 }
 
+/// Thaws whatever an earlier process may have left frozen, if its watchdog went with it. One that is not frozen is no error.
+pub fn thaw_left_frozen(mounts: &[Mount]) -> Result<(), FreezeError> {
+    let thaw = |mount: &Mount| match ioctl::thaw(&Target::open(mount)?.file) {
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(errno) => Err(FreezeError::Mount { action: "thaw", path: mount.path.clone(), source: errno.into() }),
+    };
+    // Each is tried, the root first: it was frozen last.
+    let tried: Vec<_> = in_freeze_order(mounts).into_iter().rev().map(thaw).collect();
+    tried.into_iter().collect()
+}
+
 /// One mount of each filesystem, in the order to freeze: what was mounted last comes first, the root last.
 fn in_freeze_order(mounts: &[Mount]) -> Vec<&Mount> {
     let mut seen = HashSet::new();

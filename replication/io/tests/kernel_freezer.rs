@@ -5,7 +5,7 @@
 
 mod rig;
 
-use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, watchdog};
+use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
 use qianyun_replication_io::mounts::{Mount, mounted};
 use rig::{LoopDisk, Mounted};
 use std::io::{Read as _, Write as _};
@@ -27,17 +27,29 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 6] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
         ("the_watchdog_thaws_at_the_deadline", the_watchdog_thaws_at_the_deadline),
         ("the_watchdog_thaws_when_its_parent_is_killed", the_watchdog_thaws_when_its_parent_is_killed),
         ("a_freeze_that_fails_leaves_nothing_frozen", a_freeze_that_fails_leaves_nothing_frozen),
+        ("what_lost_its_watchdog_too_is_thawed", what_lost_its_watchdog_too_is_thawed),
     ];
     for (name, test) in tests {
         test();
         println!("test {name} ... ok");
     }
+}
+
+fn what_lost_its_watchdog_too_is_thawed() {
+    let disk = LoopDisk::new(64 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    rig::run("fsfreeze", &["--freeze", mounted.path().to_str().unwrap()]);
+    let written = write_in(mounted.path());
+    assert!(written.recv_timeout(Duration::from_millis(200)).is_err(), "it is frozen");
+    thaw_left_frozen(&mounts_at(&[mounted.path()])).unwrap();
+    written.recv_timeout(Duration::from_secs(10)).unwrap();
+    thaw_left_frozen(&mounts_at(&[mounted.path()])).unwrap();
 }
 
 fn mounts_at(paths: &[&Path]) -> Vec<Mount> {
