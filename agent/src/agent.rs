@@ -20,6 +20,7 @@ use crate::inventory::{self, Machine};
 use crate::ledger::{Armed, Ledger, LedgerError, LedgerFile, Outcome};
 use crate::logging::Log;
 use crate::paths::Paths;
+use crate::role;
 use crate::run_state::{self, RunState, RunStateError, Vote};
 use crate::tls::{self, TlsError};
 use qianyun_agent_api::check::CheckResult;
@@ -181,7 +182,7 @@ impl Agent {
         let ledger = LedgerFile::load(host.as_ref(), &paths)?;
         let run = RunState::load(host.as_ref(), &paths)?;
         let fingerprint = inventory::fingerprint(host.as_ref());
-        let role = if fingerprint == ledger.ledger.fingerprint { Role::Source } else { Role::Arrival };
+        let role = role::role(host.as_ref(), &ledger.ledger);
         // A process id alone comes again after a boot; with the time it does not.
         let process_id = format!("{}-{}", std::process::id(), host.now_unix_ms());
         Ok(Self {
@@ -288,8 +289,7 @@ impl Agent {
 
     /// Brings the ledger up to what is known, unless writing to a disk could hang now.
     fn settle(&mut self) -> Result<(), AgentError> {
-        let freezing = self.busy == Some(Action::Freeze);
-        if freezing || self.engine.frozen().is_some() {
+        if self.may_be_frozen() {
             return Ok(());
         }
         let (epoch, generation) = self.seen();
@@ -335,8 +335,7 @@ impl Agent {
 
     /// Levels that change by themselves: the freeze, the admin's file, clocks.
     fn look_after(&mut self) -> Result<(), AgentError> {
-        let frozen = self.engine.frozen().is_some();
-        if !frozen && self.busy != Some(Action::Freeze) {
+        if !self.may_be_frozen() {
             self.log.release();
             self.settle()?;
         }
@@ -344,9 +343,17 @@ impl Agent {
             self.read_config();
             self.collect_when_due();
             self.observe_when_due();
+        }
+        // Also while it waits for a decision, which may be long after a power cut: without a certificate it would never hear.
+        if !self.may_be_frozen() {
             self.renew_when_due();
         }
         Ok(())
+    }
+
+    /// Whether writing to a disk could hang now.
+    fn may_be_frozen(&self) -> bool {
+        self.busy == Some(Action::Freeze) || self.engine.frozen().is_some()
     }
 
     fn read_config(&mut self) {
@@ -409,6 +416,8 @@ impl Agent {
     fn renewed(&mut self, answer: Result<EnrollResponse, String>) -> Result<(), AgentError> {
         self.renewing = false;
         match answer {
+            // It would be written to a frozen disk. Another one is asked for when nothing is frozen.
+            Ok(_) if self.may_be_frozen() => {}
             Ok(answer) => {
                 identity::keep_certificate(self.host.as_ref(), &self.paths, &answer.certificate_pem)?;
                 self.identity = Identity::load(self.host.as_ref(), &self.paths)?;

@@ -3,10 +3,11 @@
 //! It never stops a boot: what goes wrong here is said in the log, and the service tries again. It opens no connection.
 
 use crate::host::{Host, HostError, LOOK_LIMIT};
-use crate::inventory;
 use crate::ledger::{Armed, LedgerError, LedgerFile};
 use crate::paths::Paths;
+use crate::role;
 use crate::steps::{HostStep, Precheck, StepError, adapt_network, perform, quiesce};
+use qianyun_agent_api::report::Role;
 use std::time::{Duration, Instant};
 
 /// A network card that the kernel knows shows up within this after the system's own disk has.
@@ -36,20 +37,30 @@ pub(crate) enum BootError {
 
 /// Looks at the ledger and the hardware, and does what the one says about the other.
 pub(crate) fn run(host: &dyn Host, paths: &Paths) -> Result<Guarded, BootError> {
+    run_within(host, paths, CARD_LIMIT)
+}
+
+fn run_within(host: &dyn Host, paths: &Paths, card_limit: Duration) -> Result<Guarded, BootError> {
     let ledger = LedgerFile::load(host, paths)?.ledger;
-    let Some(armed) = ledger.armed else { return Ok(Guarded::Nothing) };
-    if inventory::fingerprint(host) == ledger.fingerprint {
-        quiesce::Quiesce { units: &armed.units, stopped: &armed.stopped }.keep_down(host)?;
-        Ok(Guarded::ServicesKeptDown)
-    } else {
-        adapt(host, &armed)?;
-        Ok(Guarded::Adapted)
+    let Some(armed) = &ledger.armed else { return Ok(Guarded::Nothing) };
+    if role::is_other_hardware(host, &ledger) {
+        wait_for_cards(host, armed, card_limit)?;
+    }
+    match role::role(host, &ledger) {
+        Role::Source => {
+            quiesce::Quiesce { units: &armed.units, stopped: &armed.stopped }.keep_down(host)?;
+            Ok(Guarded::ServicesKeptDown)
+        }
+        Role::Arrival => {
+            perform(&adapt_network::AdaptNetwork { plan: &armed.arrival }, host)?;
+            Ok(Guarded::Adapted)
+        }
     }
 }
 
-fn adapt(host: &dyn Host, armed: &Armed) -> Result<(), BootError> {
+fn wait_for_cards(host: &dyn Host, armed: &Armed, limit: Duration) -> Result<(), BootError> {
     let step = adapt_network::AdaptNetwork { plan: &armed.arrival };
-    let deadline = Instant::now() + CARD_LIMIT;
+    let deadline = Instant::now() + limit;
     // A rename by udev that is under way would undo ours; and the step is refused as long as a card is missing. Where
     // udev cannot be asked, the card is looked for all the same.
     let _ = host.run("udevadm", &["settle", "--timeout=10"], LOOK_LIMIT);
@@ -57,13 +68,14 @@ fn adapt(host: &dyn Host, armed: &Armed) -> Result<(), BootError> {
         let _ = host.run("udevadm", &["settle", "--timeout=2"], LOOK_LIMIT);
         std::thread::sleep(Duration::from_millis(200));
     }
-    Ok(perform(&step, host)?)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::fake::Fake;
+    use crate::inventory;
     use crate::inventory::tests::office_server;
     use crate::ledger::Ledger;
     use qianyun_agent_api::desired::{ArrivalNic, ArrivalPlan, QuiesceUnit};
@@ -100,6 +112,14 @@ mod tests {
         }
         assert_eq!(host.changes().last().unwrap(), "run systemctl daemon-reload");
         assert!(!host.exists("/etc/systemd/network/10-qianyun-525400000001.link"));
+    }
+
+    #[test]
+    fn a_server_with_another_board_is_still_the_server() {
+        let host = office_server();
+        armed_on(&host, Fingerprint { board_serial: "replaced".into(), ..inventory::fingerprint(&host) });
+        assert_eq!(run_within(&host, &Paths::default(), Duration::ZERO).unwrap(), Guarded::ServicesKeptDown);
+        assert!(host.exists("/run/systemd/system/writer.service.d/qianyun-cutover.conf"));
     }
 
     #[test]

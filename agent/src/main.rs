@@ -16,6 +16,7 @@ mod logging;
 mod paths;
 mod readiness;
 mod receive;
+mod role;
 mod run_state;
 mod screen;
 mod steps;

@@ -6,7 +6,8 @@ use crate::host::fake::Fake;
 use crate::identity::Enrolled;
 use crate::steps::tests::{systemd, with_boot_tools};
 use qianyun_agent_api::desired::{
-    ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, QuiesceUnit, ReplicateIntent, ResumeIntent, ServeIntent,
+    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, QuiesceUnit, ReplicateIntent, ResumeIntent,
+    ServeIntent,
 };
 use qianyun_agent_api::report::{CutoverState, StepState};
 
@@ -123,13 +124,18 @@ fn replicate(host: &Fake) -> ReplicateIntent {
     }
 }
 
+/// The card of the machine in the cloud.
+fn announced() -> ArrivalPlan {
+    ArrivalPlan { nics: vec![ArrivalNic { mac: "52:54:00:00:00:01".into(), takes_name: "enp0s3".into() }] }
+}
+
 fn cutover(host: &Fake) -> Intent {
     Intent::Cutover(CutoverIntent {
         attempt: 1,
         replicate: replicate(host),
         quiesce: vec![QuiesceUnit { unit: "writer.service".into(), deadline_ms: 1_000 }],
         freeze_limit_ms: 30_000,
-        arrival: ArrivalPlan::default(),
+        arrival: announced(),
     })
 }
 
@@ -320,6 +326,9 @@ async fn a_bound_in_the_admins_file_holds_at_once() {
 async fn other_hardware_is_the_arrival_and_serves() {
     let bench = voted().await;
     bench.host.put("/sys/class/dmi/id/product_uuid", "other");
+    let bench = bench.reboot();
+    assert_eq!(bench.agent.role, Role::Source, "a board that was replaced makes no arrival");
+    bench.host.put("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n");
     let mut bench = bench.reboot();
     assert_eq!(bench.agent.role, Role::Arrival);
     bench.ask(2, Intent::Serve(ServeIntent { units: vec!["writer.service".into()] }));

@@ -32,6 +32,11 @@ fn name_of(host: &dyn Host, mac: &str) -> Option<String> {
     names.into_iter().find(|name| host.text(&format!("/sys/class/net/{name}/address")).as_deref() == Some(mac))
 }
 
+/// Whether there is an interface with this MAC.
+pub(crate) fn has_card(host: &dyn Host, mac: &str) -> bool {
+    name_of(host, mac).is_some()
+}
+
 /// Interface names as the kernel allows them; anything else would end up in a file and an argument.
 fn is_interface_name(name: &str) -> bool {
     (1..=15).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
