@@ -31,7 +31,7 @@ pub(crate) fn running(host: &dyn Host, units: &[QuiesceUnit]) -> Result<Vec<Stri
     let mut found: Vec<String> = Vec::new();
     for unit in units {
         for part in systemd::with_parts(host, &unit.unit)? {
-            if !found.contains(&part) && !systemd::is_down(&systemd::active_state(host, &part)?) {
+            if !found.contains(&part) && systemd::serves(host, &part)? {
                 found.push(part);
             }
         }
@@ -116,9 +116,9 @@ impl HostStep for Quiesce<'_> {
             host.remove(&gate(&unit))?;
         }
         systemd::reload(host)?;
-        for unit in self.stopped.iter().rev() {
-            systemd::start(host, unit, START_LIMIT)?;
-        }
+        // Each is tried: one that does not come up must not keep the others down.
+        let tried: Vec<_> = self.stopped.iter().rev().map(|unit| systemd::start(host, unit, START_LIMIT)).collect();
+        tried.into_iter().collect::<Result<(), _>>()?;
         match self.is_undone(host)? {
             true => Ok(()),
             false => Err(StepError::NotDone { step: "starting the services" }),

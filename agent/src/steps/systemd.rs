@@ -8,6 +8,19 @@ pub(super) fn active_state(host: &dyn Host, unit: &str) -> Result<String, HostEr
     Ok(host.ask("systemctl", &["show", "--property=ActiveState", "--value", "--", unit], LOOK_LIMIT)?.trim().to_owned())
 }
 
+/// Whether a unit serves now or is about to, so that it has to run again after an attempt. A job that runs once and ends is
+/// none of these while it runs: begun again, it would do its work twice.
+pub(super) fn serves(host: &dyn Host, unit: &str) -> Result<bool, HostError> {
+    Ok(match active_state(host, unit)?.as_str() {
+        "active" | "reloading" => true,
+        "activating" => {
+            let kind = host.ask("systemctl", &["show", "--property=Type", "--value", "--", unit], LOOK_LIMIT)?;
+            kind.trim() != "oneshot"
+        }
+        _ => false,
+    })
+}
+
 /// Whether a unit does not run and is not about to.
 pub(super) fn is_down(state: &str) -> bool {
     matches!(state, "inactive" | "failed")

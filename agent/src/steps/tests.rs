@@ -210,6 +210,43 @@ fn what_runs_is_noted_with_its_parts_and_what_does_not_is_left_out() {
 }
 
 #[test]
+fn a_job_that_runs_once_is_not_run_again_after_an_attempt() {
+    let host = Fake::default().program("systemctl", |_, args| {
+        let text = match (args.get(1), args.last()) {
+            (Some(&"--property=ActiveState"), Some(_)) => "activating",
+            (Some(&"--property=Type"), Some(&"batch.service")) => "oneshot",
+            (Some(&"--property=Type"), _) => "simple",
+            _ => "",
+        };
+        Output { stdout: format!("{text}\n"), ..Output::default() }
+    });
+    assert_eq!(running(&host, &[unit("batch.service"), unit("slow.service")]).unwrap(), ["slow.service"]);
+}
+
+#[test]
+fn a_service_that_does_not_come_up_keeps_no_other_down() {
+    let units = [unit("writer.service"), unit("postgresql.service")];
+    let stopped = ["writer.service".to_owned(), "postgresql.service".to_owned()];
+    let step = Quiesce { units: &units, stopped: &stopped };
+    let host = with_systemd();
+    perform(&step, &host).unwrap();
+    let broken = host.program("systemctl", |host, args| match args {
+        ["start", _, "postgresql.service"] => Output { status: 1, stderr: "it is broken".into(), ..Output::default() },
+        ["start", _, unit] => {
+            host.put(&format!("/units/{unit}"), "active");
+            Output::default()
+        }
+        ["show", "--property=ActiveState", .., unit] => {
+            Output { stdout: host.text(&format!("/units/{unit}")).unwrap_or_default(), ..Output::default() }
+        }
+        _ => Output::default(),
+    });
+    let error = step.undo(&broken).unwrap_err();
+    assert!(error.to_string().contains("it is broken"), "{error}");
+    assert_eq!(broken.text("/units/writer.service").unwrap(), "active");
+}
+
+#[test]
 fn quiescing_survives_the_kit() {
     let units = [unit("writer.service"), unit("postgresql.service")];
     let stopped = running(&with_systemd(), &units).unwrap();
