@@ -32,6 +32,11 @@ pub(crate) enum EnrollError {
     /// The machine has joined already.
     #[error("this machine is already enrolled as {name}; to join anew, stop qianyun-agent and remove {state} first")]
     Already { name: String, state: String },
+    /// A cutover is under way, or was committed: what is known of it must not be lost.
+    #[error(
+        "an attempt of a cutover is on record on this machine ({name}), and removing it could put two machines in service; ask the operator"
+    )]
+    Armed { name: String },
     /// The sentence was not the one asked for.
     #[error(
         "the declaration is not the sentence that is asked for: only non-classified systems may join; nothing was sent or stored"
@@ -72,7 +77,7 @@ impl EnrollError {
             Self::BadHash { .. } | Self::BadPerson { .. } | Self::Gateway(GatewayError::BadAddress { .. }) => {
                 Exit::Usage
             }
-            Self::Undeclared | Self::WrongCa { .. } | Self::Already { .. } => Exit::Refused,
+            Self::Undeclared | Self::WrongCa { .. } | Self::Already { .. } | Self::Armed { .. } => Exit::Refused,
             Self::Gateway(GatewayError::Refused { .. }) => Exit::Refused,
             Self::Gateway(_) => Exit::Unreachable,
             Self::Terminal(_) | Self::Identity(_) | Self::Tls(_) | Self::Ledger(_) | Self::Host(_) => Exit::NotReady,
@@ -100,6 +105,9 @@ pub(crate) async fn run(
     let hash = pinned_hash(&args.ca_hash)?;
     if let Ok(before) = identity::enrolled(host, paths) {
         let name = format!("{}/{}", before.namespace, before.host);
+        if LedgerFile::load(host, paths)?.ledger.armed.is_some() {
+            return Err(EnrollError::Armed { name });
+        }
         return Err(EnrollError::Already { name, state: paths.state.clone() });
     }
     let declaration = declare(args, language, ask, say)?;

@@ -72,6 +72,10 @@ async fn a_machine_that_has_joined_is_not_joined_twice() {
     );
     let error = enroll(&host, &args(DECLARATION_EN), "").await.0;
     assert!(matches!(&error, EnrollError::Already { name, .. } if name == "d/h"), "{error}");
+    let armed = Ledger { armed: Some(crate::ledger::Armed::default()), ..Ledger::default() };
+    LedgerFile::load(&host, &Paths::default()).unwrap().store(&host, armed).unwrap();
+    let error = enroll(&host, &args(DECLARATION_EN), "").await.0;
+    assert!(matches!(&error, EnrollError::Armed { .. }) && !error.to_string().contains("/var/lib"), "{error}");
 }
 
 /// A gateway on loopback with an authority of its own; it counts what it is asked, and answers from a table.
