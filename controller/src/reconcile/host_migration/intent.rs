@@ -19,7 +19,9 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     let Some(host) = facts.host(host) else { return };
     let Some(journey) = host.journey.get() else { return };
     let key = world::host_key(journey);
-    if !ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
+    if !ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0))
+        || rests_beside_another(ctx, journey)
+    {
         return;
     }
     let told = journey.spec.intent;
@@ -40,8 +42,23 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     }
 }
 
+/// Whether a journey at rest has nothing to say about its host, because another one has it in hand: journeys of schemes that
+/// were given up stay on record, and their `Idle` would stop the copy of the one that followed.
+fn rests_beside_another(ctx: &Context, journey: &HostMigration) -> bool {
+    let other = |j: &std::sync::Arc<HostMigration>| {
+        j.spec.host_ref == journey.spec.host_ref
+            && j.namespace() == journey.namespace()
+            && j.name_any() != journey.name_any()
+            && j.spec.intent != HostIntent::Idle
+    };
+    journey.spec.intent == HostIntent::Idle && ctx.stores().journeys.state().iter().any(other)
+}
+
 /// Tells the agent of a journey without a scheme to leave its host alone.
 pub(super) fn hand_out_idle(ctx: &Context, journey: &HostMigration) {
+    if rests_beside_another(ctx, journey) {
+        return;
+    }
     if ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
         ctx.agents.set_desired(&world::host_key(journey), Role::Source, Intent::Idle {});
     }
@@ -49,6 +66,11 @@ pub(super) fn hand_out_idle(ctx: &Context, journey: &HostMigration) {
 
 fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigration, told: HostIntent) -> Option<Intent> {
     let attempt = u32::try_from(journey.spec.attempt).ok()?;
+    // Never what nobody approved: an edit is planned for at this very look, and until then the host goes on as it was told.
+    let edited = journey.spec.scheme_digest != facts.digest;
+    if edited && matches!(told, HostIntent::Replicate | HostIntent::Cutover) {
+        return None;
+    }
     let scheme = facts.scheme_host(&host.name);
     Some(match told {
         HostIntent::Idle => Intent::Idle {},
