@@ -144,7 +144,7 @@ pub(crate) async fn run(
     let mut agent = Agent::new(host, engine, paths, log, events.clone())?;
     if agent.ledger.ledger.armed.is_some() && agent.role == Role::Source {
         // A process that was killed may have left the freeze to its watchdog. Nothing goes on while that is in doubt.
-        if let Err(error) = agent.engine.thaw() {
+        if let Err(error) = agent.engine.thaw_left_frozen() {
             tracing::warn!(%error, "thawing after a restart");
         }
     }
@@ -338,15 +338,14 @@ impl Agent {
         if !self.may_be_frozen() {
             self.log.release();
             self.settle()?;
+            // Also while it waits for a decision, which may be long after a power cut: without a certificate it would never
+            // hear.
+            self.renew_when_due();
         }
         if self.ledger.ledger.armed.is_none() || self.role == Role::Arrival {
             self.read_config();
             self.collect_when_due();
             self.observe_when_due();
-        }
-        // Also while it waits for a decision, which may be long after a power cut: without a certificate it would never hear.
-        if !self.may_be_frozen() {
-            self.renew_when_due();
         }
         Ok(())
     }

@@ -83,8 +83,11 @@ pub(crate) trait Engine: Send + Sync {
     fn frozen(&self) -> Option<Frozen>;
     /// Drains the tracker to a fixpoint, sends, waits for the durable barrier, compares roots, has both ends sign.
     fn finalise(&self, context: &RecordContext) -> Result<SignedRecord, EngineError>;
-    /// Thaws all filesystems, also those that an earlier process left frozen.
+    /// Thaws what this process froze; without a freeze there is nothing to do.
     fn thaw(&self) -> Result<(), EngineError>;
+    /// Thaws what an earlier process froze, if its watchdog was killed with it. For the start of a process alone: at any other
+    /// time a filesystem that we did not freeze is frozen by someone who needs it so.
+    fn thaw_left_frozen(&self) -> Result<(), EngineError>;
     /// Goes on following after a thaw.
     fn resume(&self) -> Result<(), EngineError>;
     /// Cuts the power at once, without writing anything.

@@ -106,6 +106,10 @@ impl Engine for FakeEngine {
         self.call("thaw", |state| state.frozen = false)
     }
 
+    fn thaw_left_frozen(&self) -> Result<(), EngineError> {
+        self.call("thaw left frozen", |_| {})
+    }
+
     fn resume(&self) -> Result<(), EngineError> {
         self.call("resume", |_| {})
     }

@@ -14,7 +14,7 @@ use qianyun_agent_api::report::{DiskProgress, ReplicationState};
 use qianyun_replication::progress::ReplicationState as EngineState;
 use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
 use qianyun_replication_io::device::LeafDisk;
-use qianyun_replication_io::freezer::{self, Freezer, power_off_now, thaw_left_frozen};
+use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
 use qianyun_replication_io::mounts;
 use qianyun_replication_io::source::{self, Replication, SourceConfig};
 use std::error::Error;
@@ -180,9 +180,7 @@ impl Engine for Disks {
 
     fn freeze(&self, limit: Duration) -> Result<(), EngineError> {
         self.replication()?.prepare_final().map_err(|error| sentence(&error))?;
-        let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
-        let freezable: Vec<_> = mounts.into_iter().filter(mounts::Mount::is_freezable).collect();
-        let prepared = Freezer::new().prepare(&freezable, limit).map_err(|error| sentence(&error))?;
+        let prepared = Freezer::new().prepare(&freezable()?, limit).map_err(|error| sentence(&error))?;
         let since = Instant::now();
         let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
         *held(&self.frozen) = Some(Held { since, freeze });
@@ -224,13 +222,12 @@ impl Engine for Disks {
     fn thaw(&self) -> Result<(), EngineError> {
         match held(&self.frozen).take() {
             Some(held) => held.freeze.thaw().map(drop).map_err(|error| sentence(&error)),
-            // Another process froze, and its watchdog has thawed when that process ended; unless that was killed with it.
-            None => {
-                let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
-                let freezable: Vec<_> = mounts.into_iter().filter(mounts::Mount::is_freezable).collect();
-                thaw_left_frozen(&freezable).map_err(|error| sentence(&error))
-            }
+            None => Ok(()),
         }
+    }
+
+    fn thaw_left_frozen(&self) -> Result<(), EngineError> {
+        freezer::thaw_left_frozen(&freezable()?).map_err(|error| sentence(&error))
     }
 
     fn resume(&self) -> Result<(), EngineError> {
@@ -243,6 +240,12 @@ impl Engine for Disks {
     fn power_off(&self) -> Result<(), EngineError> {
         Err(sentence(&power_off_now()))
     }
+}
+
+/// The filesystems that are frozen for a cutover.
+fn freezable() -> Result<Vec<mounts::Mount>, EngineError> {
+    let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
+    Ok(mounts.into_iter().filter(mounts::Mount::is_freezable).collect())
 }
 
 fn millis(time: Duration) -> u64 {
