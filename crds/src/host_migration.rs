@@ -182,7 +182,7 @@ pub struct StepStatus {
 /// Steps, in the order of the journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum StepName {
-    /// Second initramfs and boot entry.
+    /// Drivers beside the initramfs, and a boot entry.
     PrepareBoot,
     /// Copy and follow.
     Replicate,

@@ -1,4 +1,4 @@
-//! BT-02: those drivers are in the initramfs, or it can be rebuilt with them.
+//! BT-02: those drivers are in the initramfs, or they can be added to it.
 
 use super::{Check, Text, Verdict, verdict};
 use crate::inventory::Machine;
@@ -13,8 +13,8 @@ pub(super) const CHECK: Check = Check {
         zh: "系统从磁盘加载任何内容之前,必须先由初始内存盘识别磁盘。",
     },
     fix: Text {
-        en: "Nothing to do where a tool is present: a second initramfs is built after the approvals. Else install one.",
-        zh: "如有重建工具则无需处理:审批通过后会另建一份。否则请安装重建工具。",
+        en: "Nothing to do where a tool is present: what is lacking is added after the approvals. Else install one.",
+        zh: "如有初始内存盘工具则无需处理:审批通过后会补充所缺驱动。否则请安装该工具。",
     },
     judge,
 };

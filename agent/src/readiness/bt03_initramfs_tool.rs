@@ -9,8 +9,8 @@ pub(super) const CHECK: Check = Check {
     title: Text { en: "Initramfs tool", zh: "初始内存盘工具" },
     required: "initramfs-tools",
     why: Text {
-        en: "A second initramfs with the target's drivers is built before the copy.",
-        zh: "复制之前需要另建一份带有云端驱动的初始内存盘。",
+        en: "It lists what is in the initramfs, so that the drivers that are lacking are added before the copy.",
+        zh: "需用它列出初始内存盘的内容,以便在复制之前补充缺少的云端驱动。",
     },
     fix: Text { en: "Install it: apt install initramfs-tools", zh: "执行 apt install initramfs-tools 安装。" },
     judge,

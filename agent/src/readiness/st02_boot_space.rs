@@ -1,11 +1,11 @@
-//! ST-02: there is room for a second initramfs.
+//! ST-02: there is room for the target's drivers beside the initramfs.
 
 use super::{Check, Text, Verdict, verdict};
 use crate::inventory::Machine;
 use qianyun_agent_api::check::Outcome;
 
 const MIB: u64 = 1024 * 1024;
-/// From here there is room for a second initramfs beside two kernels' own.
+/// From here there is room beside two kernels' own, also for an initramfs that the vendor makes anew meanwhile.
 const ENOUGH_BYTES: u64 = 150 * MIB;
 /// Below this an initramfs with all drivers (40 to 80 MB) may not fit.
 const LEAST_BYTES: u64 = 50 * MIB;
@@ -15,8 +15,8 @@ pub(super) const CHECK: Check = Check {
     title: Text { en: "Space on /boot", zh: "/boot 可用空间" },
     required: "150 MiB free, at least 50 MiB",
     why: Text {
-        en: "The second initramfs is written there; the first is left as it is.",
-        zh: "新的初始内存盘写在此处,原有文件保持不变。",
+        en: "The cloud's drivers are written there, beside the initramfs, which is left as it is.",
+        zh: "云端驱动写在此处,原有初始内存盘保持不变。",
     },
     fix: Text {
         en: "Remove kernels that are no longer used: apt autoremove",

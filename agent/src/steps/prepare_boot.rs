@@ -104,9 +104,9 @@ impl HostStep for PrepareBoot {
 
     fn act(&self, host: &dyn Host) -> Result<(), StepError> {
         let entry = entry(host)?;
-        if let Some(drivers) = drivers::archive(host, &initramfs(host))? {
-            host.write(&archive(host), &drivers, 0o600)?;
-        }
+        // An entry must not name an archive that is not there: the vendor's initramfs may have been made anew just now.
+        let Some(drivers) = drivers::archive(host, &initramfs(host))? else { return Ok(()) };
+        host.write(&archive(host), &drivers, 0o600)?;
         host.write(ENTRY, entry.as_bytes(), 0o755)?;
         host.write(DEFAULT, DEFAULT_TEXT.as_bytes(), 0o644)?;
         host.ask("update-grub", &[], MENU_LIMIT)?;
