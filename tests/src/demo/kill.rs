@@ -8,13 +8,13 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use super::city::CIVIL;
 use super::server::AT_THE_CONSOLE;
-use super::stage::Stage;
+use super::stage::{SOON, Stage};
 use crate::machine::Console;
 
 /// A cutover with an attempt that is given up, a minute's pause and a second one, under emulation.
@@ -149,7 +149,7 @@ impl Stage {
             ensure!(began.elapsed() < SERVES_WITHIN, "the system does not serve; last seen: {status}");
         }
         ensure!(left.is_empty(), "the journey ended without {left:?}");
-        self.await_phase("Provisional", LOOK_EVERY * 120)?;
+        self.await_phase("Provisional", SOON)?;
         self.prove_target()
     }
 
@@ -271,9 +271,6 @@ pub fn sample(seed: u64) -> Result<Vec<Death>> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let chosen = usize::try_from(state >> 33)? % moments.len();
         deaths.push(Death { victim, at: moments[chosen] });
-    }
-    if deaths.is_empty() {
-        bail!("a sample without a death proves nothing");
     }
     Ok(deaths)
 }

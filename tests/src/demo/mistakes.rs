@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::city::CIVIL;
-use super::papers::{self, with};
+use super::papers::{self, instant, with};
 use super::server::{AT_THE_CONSOLE, DECLARATION, Invitation};
 use super::stage::{SOON, Stage};
 use crate::wait::{self, Look};
@@ -64,9 +64,8 @@ impl Stage {
         let operator = &self.city.operator;
         let host = self.cluster.get(operator, &["physicalhost", &self.host, "-n", CIVIL])?;
         let right = papers::scheme(operator, &host);
-        let yesterday = (Timestamp::now() - SignedDuration::from_hours(24)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let before = (Timestamp::now() - SignedDuration::from_hours(28)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let window = json!({"start": before, "end": yesterday});
+        let ago = |hours| instant(Timestamp::now() - SignedDuration::from_hours(hours));
+        let window = json!({"start": ago(28), "end": ago(24)});
         let disk = "/spec/scheme/hosts/0/disks/0";
         let small = with(right.clone(), &format!("{disk}/volumeBytes"), json!(1 << 30));
         let refused = self.cluster.apply(operator, &small).err().map(|error| format!("{error:#}")).unwrap_or_default();

@@ -193,6 +193,7 @@ pub(crate) fn with(mut object: Value, place: &str, value: Value) -> Value {
     object
 }
 
-fn instant(at: Timestamp) -> String {
+/// An instant as the API writes it.
+pub(crate) fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -19,9 +19,7 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     let Some(host) = facts.host(host) else { return };
     let Some(journey) = host.journey.get() else { return };
     let key = world::host_key(journey);
-    if !ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0))
-        || rests_beside_another(ctx, journey)
-    {
+    if !speaks_for_its_host(ctx, journey) {
         return;
     }
     let told = journey.spec.intent;
@@ -42,24 +40,22 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
     }
 }
 
-/// Whether a journey at rest has nothing to say about its host, because another one has it in hand: journeys of schemes that
-/// were given up stay on record, and their `Idle` would stop the copy of the one that followed.
-fn rests_beside_another(ctx: &Context, journey: &HostMigration) -> bool {
+/// Whether this is the newest state of the journey, and no other one has its host in hand while it rests: journeys of schemes
+/// that were given up stay on record, and their `Idle` would stop the copy of the one that followed.
+fn speaks_for_its_host(ctx: &Context, journey: &HostMigration) -> bool {
+    let newest = ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0));
     let other = |j: &std::sync::Arc<HostMigration>| {
         j.spec.host_ref == journey.spec.host_ref
             && j.namespace() == journey.namespace()
             && j.name_any() != journey.name_any()
             && j.spec.intent != HostIntent::Idle
     };
-    journey.spec.intent == HostIntent::Idle && ctx.stores().journeys.state().iter().any(other)
+    newest && !(journey.spec.intent == HostIntent::Idle && ctx.stores().journeys.state().iter().any(other))
 }
 
 /// Tells the agent of a journey without a scheme to leave its host alone.
 pub(super) fn hand_out_idle(ctx: &Context, journey: &HostMigration) {
-    if rests_beside_another(ctx, journey) {
-        return;
-    }
-    if ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0)) {
+    if speaks_for_its_host(ctx, journey) {
         ctx.agents.set_desired(&world::host_key(journey), Role::Source, Intent::Idle {});
     }
 }
