@@ -100,7 +100,7 @@ pub enum Doubt {
         /// How many.
         events: u64,
     },
-    /// Events happened that never came.
+    /// Events happened that never came: lost, or withheld because of the task they happened under.
     #[error("{counted} events happened on CPU {cpu} but {consumed} came")]
     CounterMismatch {
         /// The CPU.
