@@ -42,6 +42,9 @@ pub struct Report {
     /// Replication, one entry per disk.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskProgress>,
+    /// Highest cutover attempt ever begun on this machine, in whichever journey: it begins none twice.
+    #[serde(default)]
+    pub last_attempt: u32,
     /// The cutover attempt at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutover: Option<CutoverReport>,

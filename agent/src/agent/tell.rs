@@ -105,6 +105,7 @@ impl Agent {
             local_refusal: self.forbidden.clone(),
             steps: self.steps.records(),
             disks: self.engine.following().map(|following| following.disks).unwrap_or_default(),
+            last_attempt: self.ledger.ledger.last_attempt,
             cutover: self.cutover(fencing),
             arrival: (self.role == Role::Arrival).then(|| self.arrival()),
         }

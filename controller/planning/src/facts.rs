@@ -141,6 +141,13 @@ impl HostFacts {
         self.decision().is_some_and(|d| d.kind == qianyun_crds::DecisionKind::Commit)
     }
 
+    /// The highest attempt ever begun, in this journey or, as the server remembers, in an earlier one: it votes on none
+    /// twice.
+    pub fn last_attempt(&self) -> i32 {
+        let here = self.journey.get().map_or(0, |journey| journey.spec.attempt);
+        self.agent.as_ref().map_or(here, |agent| agent.last_attempt.max(here))
+    }
+
     /// The live vote on the present attempt.
     pub fn vote(&self) -> Option<&VoteFacts> {
         let attempt = self.journey.get()?.spec.attempt;
@@ -177,6 +184,8 @@ pub struct AgentFacts {
     pub steps: Vec<StepStatus>,
     /// Replication of each disk.
     pub disks: Vec<DiskStatus>,
+    /// Highest attempt ever begun on the server, also in earlier journeys: it begins none twice.
+    pub last_attempt: i32,
     /// The cutover attempt at hand.
     pub vote: Option<VoteFacts>,
 }

@@ -71,7 +71,7 @@ fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violat
 
 fn begins_too_early(facts: &Facts, host: Option<&HostFacts>, attempt: i32, now: Timestamp) -> Option<Violation> {
     let blocked = first_obstacle(needs(Step::Cutover), facts, now).is_some() || facts.migration.spec.suspend;
-    let next = host.and_then(|h| h.journey.get()).map(|j| j.spec.attempt + 1);
+    let next = host.and_then(|h| h.last_attempt().checked_add(1));
     (blocked || next != Some(attempt)).then_some(Violation::BeginsTooEarly)
 }
 

@@ -342,6 +342,14 @@ fn a_decision_on_an_earlier_attempt_decides_nothing() {
 }
 
 #[test]
+fn a_second_journey_begins_after_the_attempts_of_the_first() {
+    let mut world = World::in_sync(&["db1"]);
+    world.servers[0].attempt = 4;
+    world.until("the vote", |w| w.facts().hosts[0].vote().is_some_and(|v| v.state == SourceCutover::Prepared));
+    assert_eq!(world.servers[0].journey.as_ref().unwrap().spec.attempt, 5);
+}
+
+#[test]
 fn the_words_of_a_source_that_gives_up_are_cut_to_what_the_schema_takes() {
     let (mut facts, now) = voted(&["db1"]);
     *vote(&mut facts, 0) =

@@ -68,7 +68,7 @@ impl Host<'_> {
         if let Err(obstacle) = room_for_attempt(self.facts, self.now) {
             return Plan::wait(WaitingOn::Gate(obstacle));
         }
-        let attempt = self.journey.spec.attempt.saturating_add(1);
+        let attempt = self.host.last_attempt().saturating_add(1);
         let digest = self.journey.spec.scheme_digest.clone();
         let action = Action::SetIntent { host: self.name(), intent: HostIntent::Cutover, attempt, digest };
         Plan::act(action, WaitingOn::Vote { host: self.name() })

@@ -56,7 +56,8 @@ pub(crate) struct Server {
     pub(crate) gives_up: bool,
     pub(crate) refuses: Option<String>,
     pub(crate) stage: Stage,
-    attempt: i32,
+    /// The last one begun, also in an earlier journey.
+    pub(crate) attempt: i32,
     copied: u32,
     last: Option<(Timestamp, AgentFacts)>,
     off_since: Option<Timestamp>,
@@ -214,6 +215,7 @@ impl Server {
                 vec![]
             },
             disks: phase.into_iter().map(disk).collect(),
+            last_attempt: self.attempt,
             vote: self.vote(now),
         }
     }

@@ -23,6 +23,7 @@ fn report(process: &str, sequence: u64) -> Report {
         local_refusal: None,
         steps: vec![],
         disks: vec![],
+        last_attempt: 0,
         cutover: None,
         arrival: None,
     }

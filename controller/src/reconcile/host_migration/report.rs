@@ -35,6 +35,7 @@ pub(super) fn agent(
         local_refusal: report.local_refusal.as_deref().map(text),
         steps: steps(report),
         disks: report.disks.iter().map(disk).collect(),
+        last_attempt: i32::try_from(report.last_attempt).unwrap_or(i32::MAX),
         vote: report.cutover.as_ref().map(|vote| cutover(ctx, migration, host, journey, vote)),
     }
 }
