@@ -85,14 +85,17 @@ impl ErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Message<'a> {
-    /// `header.epoch` is 0 on lane 0, which asks for a new epoch, and the epoch of the link on the others.
+    /// On lane 0, which asks for a new link, `header.epoch` is the highest epoch that the sender has seen, 0 if none; on
+    /// the others it is the epoch of the link.
     Hello {
         lane: u16,
         lanes: u16,
     },
-    /// `header.epoch` is the epoch of the link.
+    /// `header.epoch` is the epoch of the link, `previous` the highest that the receiver knew before: lower than what the
+    /// sender has seen where the ledger was lost.
     Welcome {
         window_bytes: u64,
+        previous: u32,
     },
     Open {
         device: DeviceId,
@@ -234,15 +237,14 @@ impl Message<'_> {
                 out.extend_from_slice(&lane.to_le_bytes());
                 out.extend_from_slice(&lanes.to_le_bytes());
             }
-            Message::Welcome { window_bytes } | Message::Credit { window_bytes } => put_u64(out, *window_bytes),
+            Message::Welcome { window_bytes, previous } => {
+                put_u64(out, *window_bytes);
+                out.extend_from_slice(&previous.to_le_bytes());
+            }
+            Message::Credit { window_bytes } => put_u64(out, *window_bytes),
             Message::Open { device, volume, identity } => {
                 header.device = *device;
-                let DeviceIdentity { logical_block_bytes, serial, size_bytes, table_id, wwn } = identity;
-                out.extend_from_slice(&logical_block_bytes.to_le_bytes());
-                put_u64(out, *size_bytes);
-                for text in [volume, serial, table_id, wwn] {
-                    put_bytes(out, text.as_bytes());
-                }
+                put_open(volume, identity, out);
             }
             Message::Opened { device, written } => {
                 header.device = *device;
@@ -305,7 +307,9 @@ impl Message<'_> {
         let (device, seq) = (header.device, header.seq);
         let message = match header.kind {
             FrameType::Hello => read_hello(&mut from)?,
-            FrameType::Welcome => Message::Welcome { window_bytes: from.u64()? },
+            FrameType::Welcome => {
+                Message::Welcome { window_bytes: from.u64()?, previous: u32::from_le_bytes(from.array()?) }
+            }
             FrameType::Open => read_open(device, &mut from)?,
             FrameType::Opened => Message::Opened { device, written: read_runs(&mut from)? },
             FrameType::Data => read_data(header, &mut from)?,
@@ -412,6 +416,15 @@ fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_ERROR_TEXT)]
 }
 
+fn put_open(volume: &str, identity: &DeviceIdentity, out: &mut Vec<u8>) {
+    let DeviceIdentity { logical_block_bytes, serial, size_bytes, table_id, wwn } = identity;
+    out.extend_from_slice(&logical_block_bytes.to_le_bytes());
+    put_u64(out, *size_bytes);
+    for text in [volume, serial, table_id, wwn] {
+        put_bytes(out, text.as_bytes());
+    }
+}
+
 fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
@@ -486,7 +499,7 @@ mod tests {
         let (hash, last, codec) = (ChunkHash([1; 32]), true, Codec::None);
         vec![
             Message::Hello { lane: 1, lanes: 4 },
-            Message::Welcome { window_bytes: 1 << 23 },
+            Message::Welcome { window_bytes: 1 << 23, previous: 4 },
             Message::Open { device, volume: "disk-0".to_owned(), identity: identity() },
             Message::Opened { device, written: vec![0..1, 5..9] },
             Message::Data { device, offset, raw_len, codec, hash, last, seq, payload: PAYLOAD },

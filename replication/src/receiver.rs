@@ -197,6 +197,7 @@ struct Connection {
 #[derive(Debug, Default)]
 struct Link {
     lanes: u16,
+    previous: u32,
     joined: BTreeSet<u16>,
     devices: BTreeMap<DeviceId, usize>,
 }
@@ -232,8 +233,9 @@ impl Receiver {
         }
     }
 
-    /// A connection introduces itself. Lane 0 with epoch 0 asks for a new link and gets a new epoch, which the caller
-    /// stores durably before it says `Welcome`, and only once [`Receiver::may_welcome`]. Other lanes join that link.
+    /// A connection introduces itself. Lane 0 asks for a new link and gets a new epoch, higher than any that either end
+    /// knows, also where the ledger was lost. The caller stores it durably before it says `Welcome`, and only once
+    /// [`Receiver::may_welcome`]. Other lanes join that link.
     pub fn hello(
         &mut self,
         connection: ConnectionId,
@@ -244,9 +246,11 @@ impl Receiver {
         if session != self.config.session {
             return Err(Refusal::Session { expected: self.config.session, found: session });
         }
-        if lane == 0 && epoch == 0 {
-            self.epoch += 1;
-            self.link = Link { lanes, ..Link::default() };
+        if lane == 0 {
+            let previous = self.epoch;
+            self.epoch =
+                previous.max(epoch).checked_add(1).ok_or(Refusal::Fenced { present: previous, found: epoch })?;
+            self.link = Link { lanes, previous, ..Link::default() };
             self.connections.clear();
             self.root_waiters.clear();
             self.volumes.iter_mut().for_each(Volume::forget_waiters);
@@ -269,6 +273,11 @@ impl Receiver {
     /// The window that a lane gets.
     pub fn window_bytes(&self) -> u64 {
         self.config.window_bytes
+    }
+
+    /// The highest epoch that was known here before the present link.
+    pub fn previous_epoch(&self) -> u32 {
+        self.link.previous
     }
 
     /// The number of the present link.

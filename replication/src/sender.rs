@@ -82,14 +82,19 @@ impl Sender {
         self.disks.insert(device, Disk::new(size, used));
     }
 
-    /// All lanes are connected and welcomed. An epoch that is not higher than one seen before means that the receiver
-    /// has lost its memory, and with it every acknowledgement.
-    pub fn link_up(&mut self, epoch: u32, window_bytes: u64, lanes: u16) {
+    /// The highest epoch that a receiver gave: a new link is asked for above it.
+    pub fn highest_epoch(&self) -> u32 {
+        self.highest_epoch
+    }
+
+    /// All lanes are connected and welcomed. A receiver whose `previous` epoch is lower than one seen before has lost its
+    /// memory, and with it every acknowledgement.
+    pub fn link_up(&mut self, (epoch, previous): (u32, u32), window_bytes: u64, lanes: u16) {
         self.link_down();
-        if epoch <= self.highest_epoch {
+        if previous < self.highest_epoch || epoch <= self.highest_epoch {
             self.disks.values_mut().for_each(Disk::forgotten);
         }
-        self.highest_epoch = epoch;
+        self.highest_epoch = self.highest_epoch.max(epoch);
         self.link = Some(Link::new(epoch, window_bytes, lanes));
     }
 

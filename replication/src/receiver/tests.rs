@@ -295,7 +295,6 @@ fn a_link_has_each_of_its_lanes_once_and_no_other() {
     let mut receiver = receiver(vec![]);
     assert_eq!(receiver.hello(FIRST, 7, 0, (0, 2)), Ok(5));
     let lane = |lane, lanes| Refusal::Lane { lane, lanes, expected: 2 };
-    assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (0, 2)), Err(lane(0, 2)));
     assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (1, 3)), Err(lane(1, 3)));
     assert_eq!(receiver.hello(ConnectionId(2), 7, 5, (1, 2)), Ok(5));
     assert_eq!(lane(1, 3).code(), ErrorCode::Protocol);
@@ -306,11 +305,21 @@ fn a_link_has_each_of_its_lanes_once_and_no_other() {
 }
 
 #[test]
+fn a_new_link_is_above_every_epoch_that_either_end_knows() {
+    let mut receiver = receiver(vec![]);
+    assert_eq!((receiver.hello(FIRST, 7, 0, (0, 2)), receiver.previous_epoch()), (Ok(5), 4));
+    // The sender has seen 9: the ledger of it is lost.
+    assert_eq!((receiver.hello(FIRST, 7, 9, (0, 2)), receiver.previous_epoch()), (Ok(10), 5));
+    let full = receiver.hello(FIRST, 7, u32::MAX, (0, 2));
+    assert_eq!(full, Err(Refusal::Fenced { present: 10, found: u32::MAX }));
+    assert_eq!(receiver.epoch(), 10);
+}
+
+#[test]
 fn a_lane_that_broke_does_not_come_back_to_its_link() {
     let mut receiver = linked();
     receiver.disconnected(FIRST);
     assert!(!receiver.is_current(FIRST));
-    assert!(matches!(receiver.hello(ConnectionId(2), 7, 5, (0, 1)), Err(Refusal::Lane { lane: 0, .. })));
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let refusal = receiver.admit(ConnectionId(2), Incoming { epoch: 6, ..extent(0, false) }, 0).unwrap_err();
     assert_eq!(refusal, Refusal::NotOpen { found: 3 }, "what the old link opened is not open on the new one");

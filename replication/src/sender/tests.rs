@@ -19,7 +19,7 @@ fn used(ranges: &[Range<u64>]) -> BlockSet {
 fn following(ranges: &[Range<u64>]) -> Sender {
     let mut sender = Sender::new(SenderConfig { quiet_ms: 100, ..SenderConfig::default() });
     sender.add_disk(DISK, size(), &used(ranges));
-    sender.link_up(1, 1 << 30, 1);
+    sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(DISK, &[]);
     sender
 }
@@ -92,7 +92,7 @@ fn a_lost_link_gives_back_and_a_late_report_does_not_count() {
     sender.link_down();
     assert_eq!((sender.dirty(DISK).unwrap().count(), sender.pending(DISK).unwrap().count()), (1, 0));
     sender.copied(&job, &copied(Some(hash_bytes(b"x"))), 0);
-    sender.link_up(2, 1 << 30, 1);
+    sender.link_up((2, 1), 1 << 30, 1);
     assert_eq!(sender.next_job(0, 0), None, "not before the volume is open again");
     sender.opened(DISK, &[]);
     sender.acked(0, job.seq, 0, 0);
@@ -145,7 +145,7 @@ fn after_a_doubt_only_what_differs_is_sent() {
 fn a_sender_that_starts_again_compares_what_the_volume_holds_and_sends_the_rest() {
     let mut sender = Sender::new(SenderConfig::default());
     sender.add_disk(DISK, size(), &used(&[0..1, 600..601]));
-    sender.link_up(5, 1 << 30, 1);
+    sender.link_up((5, 4), 1 << 30, 1);
     sender.opened(DISK, std::slice::from_ref(&(0..2)));
     let works: Vec<(u64, bool)> = std::iter::from_fn(|| sender.next_job(0, 0))
         .map(|job| (job.chunk.0, matches!(job.work, Work::Compare)))
@@ -159,7 +159,8 @@ fn a_receiver_that_forgot_is_not_believed() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
     do_all(&mut sender, hash_bytes(b"x"), 0);
     sender.link_down();
-    sender.link_up(1, 1 << 30, 1);
+    assert_eq!(sender.highest_epoch(), 1);
+    sender.link_up((2, 0), 1 << 30, 1);
     assert!(!sender.is_drained());
     sender.opened(DISK, &[]);
     assert!(sender.is_doubted(DISK));
@@ -322,7 +323,7 @@ fn all_disks_are_served_and_drained_only_together() {
     let mut sender = Sender::new(SenderConfig::default());
     sender.add_disk(first, size(), &used(std::slice::from_ref(&(0..1))));
     sender.add_disk(second, size(), &used(std::slice::from_ref(&(5..6))));
-    sender.link_up(1, 1 << 30, 1);
+    sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(first, &[]);
     assert_eq!(do_all(&mut sender, hash_bytes(b"x"), 0).len(), 1);
     assert!(!sender.is_drained(), "the second volume is not open");
@@ -339,7 +340,7 @@ fn the_state_follows_the_copy_and_is_never_in_sync_without_a_link() {
     sender.add_disk(DISK, size(), &used(std::slice::from_ref(&(0..1))));
     let state = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().state;
     assert_eq!(state(&mut sender), ReplicationState::Idle);
-    sender.link_up(1, 1 << 30, 1);
+    sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(DISK, &[]);
     assert_eq!(state(&mut sender), ReplicationState::InitialCopy);
     do_all(&mut sender, hash_bytes(b"x"), 1_000);
@@ -364,7 +365,7 @@ proptest::proptest! {
         let dirty: BlockSet = blocks.iter().map(|block| *block..block + 1).collect();
         let mut sender = Sender::new(SenderConfig { stripe_chunks: 4, ..SenderConfig::default() });
         sender.add_disk(DISK, size, &dirty);
-        sender.link_up(1, 1 << 40, lanes);
+        sender.link_up((1, 0), 1 << 40, lanes);
         sender.opened(DISK, &[]);
         let mut sent = BlockSet::new();
         for lane in 0..lanes {
@@ -486,7 +487,7 @@ fn no_more_comparisons_are_out_than_the_receiver_reads_ahead() {
     let mut sender = Sender::new(SenderConfig::default());
     let size = DeviceSize::from_bytes(40 * CHUNK_BYTES).unwrap();
     sender.add_disk(DISK, size, &used(&[]));
-    sender.link_up(1, 1 << 30, 1);
+    sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(DISK, std::slice::from_ref(&(0..40)));
     let jobs: Vec<Job> = std::iter::from_fn(|| sender.next_job(0, 0)).collect();
     assert_eq!(jobs.len(), 16);

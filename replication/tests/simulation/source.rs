@@ -24,6 +24,15 @@ struct Held {
     job: Job,
     /// What was read, once it was.
     read: Option<Medium>,
+    /// Takes its time: long enough for a link to break and another to come.
+    slow: bool,
+}
+
+/// A process that has just begun, until it has the map and the tracker, in this order or, wrongly, in the other.
+#[derive(Debug, Clone, Default)]
+struct Starting {
+    map: Option<BlockSet>,
+    armed: bool,
 }
 
 /// How far an attempt to finish has come.
@@ -46,6 +55,7 @@ pub(crate) struct Source {
     tracked: Vec<u64>,
     unnoticed_loss: bool,
     lose_next: bool,
+    starting: Option<Starting>,
     sender: Sender,
     lanes: BTreeMap<u16, u64>,
     welcomed: u16,
@@ -66,7 +76,6 @@ impl Source {
                 medium.write(block, 999);
             }
         }
-        let sender = fresh_sender(&used);
         Self {
             mutation,
             medium,
@@ -76,7 +85,8 @@ impl Source {
             tracked: Vec::new(),
             unnoticed_loss: false,
             lose_next: false,
-            sender,
+            starting: Some(Starting::default()),
+            sender: fresh_sender(),
             lanes: BTreeMap::new(),
             welcomed: 0,
             held: Vec::new(),
@@ -101,18 +111,34 @@ impl Source {
         !self.unnoticed_loss
     }
 
+    pub(crate) fn is_starting(&self) -> bool {
+        self.starting.is_some()
+    }
+
     /// Written and not yet marked: allowed to differ.
     pub(crate) fn has_write_in_flight(&self, block: u64) -> bool {
         self.writes.iter().any(|w| w.block == block) || self.tracked.contains(&block)
     }
 
     pub(crate) fn step(&mut self, dice: &mut Dice, network: &mut Network, now_ms: u64, calm: bool) {
+        if self.starting.is_some() {
+            match dice.below(4) {
+                0 if !calm && !self.frozen => self.submit(dice),
+                1 | 2 => self.advance_write(dice),
+                _ => self.go_on_starting(),
+            }
+            return;
+        }
+        if !calm && self.finish != Finish::No && dice.one_in(40) {
+            // An attempt is given up, also one that was proved: the writes go on.
+            self.give_up_finishing();
+        }
         match dice.below(10) {
             0 if !calm && !self.frozen => self.submit(dice),
             1 => self.advance_write(dice),
             2 => self.drain(now_ms),
             3..6 => self.take_job(dice, now_ms),
-            6..9 => self.work(dice, network, now_ms),
+            6..9 => self.work(dice, network, now_ms, calm),
             _ => self.go_on_finishing(network, now_ms),
         }
         if calm && self.finish == Finish::No {
@@ -120,10 +146,32 @@ impl Source {
         }
     }
 
+    /// One thing at a time: the application goes on between any two.
+    fn go_on_starting(&mut self) {
+        let Some(starting) = self.starting.as_mut() else { return };
+        let map_first = self.mutation == Mutation::MapBeforeTracking;
+        if !starting.armed && (!map_first || starting.map.is_some()) {
+            starting.armed = true;
+        } else if starting.map.is_none() {
+            starting.map = Some(self.used.clone());
+        }
+        if let Starting { map: Some(map), armed: true } = starting {
+            self.sender.add_disk(DEVICE, size(), map);
+            self.starting = None;
+        }
+    }
+
     fn submit(&mut self, dice: &mut Dice) {
         let blocks = hot_blocks();
-        let block = blocks[dice.pick(blocks.len())];
+        // Half of all writes go to the same few blocks, as to a journal: events must meet.
+        let among = if dice.one_in(2) { 3 } else { blocks.len() };
+        let block = blocks[dice.pick(among)];
         if self.writes.iter().any(|w| w.block == block) {
+            return;
+        }
+        if dice.one_in(8) {
+            // The file is deleted; what it held stays on the disk.
+            self.used.remove(block..block + 1);
             return;
         }
         self.next_token += 1;
@@ -148,7 +196,14 @@ impl Source {
             self.medium.write(write.block, write.token);
             return;
         }
-        let Write { block, lost, .. } = self.writes.swap_remove(at);
+        let Write { block, token, lost, .. } = self.writes.swap_remove(at);
+        if self.starting.as_ref().is_some_and(|starting| !starting.armed) {
+            // Nobody counts yet either.
+            return;
+        }
+        if self.mutation == Mutation::FilterW && token == 0 {
+            return;
+        }
         if lost {
             self.unnoticed_loss = true;
         } else if self.mutation != Mutation::MarkAtIssue {
@@ -174,18 +229,26 @@ impl Source {
     fn take_job(&mut self, dice: &mut Dice, now_ms: u64) {
         let lane = u16::try_from(dice.below(u64::from(LANES))).unwrap();
         if let Some(job) = self.sender.next_job(lane, now_ms) {
-            self.held.push(Held { job, read: None });
+            self.held.push(Held { job, read: None, slow: dice.one_in(10) });
         }
     }
 
     /// Some worker reads, or sends what it has read. Jobs of the present link are sent in the order of their numbers.
-    fn work(&mut self, dice: &mut Dice, network: &mut Network, now_ms: u64) {
+    fn work(&mut self, dice: &mut Dice, network: &mut Network, now_ms: u64, calm: bool) {
         if self.held.is_empty() {
             return;
         }
         let at = dice.pick(self.held.len());
         if self.held[at].read.is_none() {
+            if !calm && dice.one_in(40) {
+                // The disk does not answer.
+                let held = self.held.swap_remove(at);
+                return self.sender.failed(&held.job);
+            }
             self.held[at].read = Some(self.medium.clone());
+            return;
+        }
+        if self.held[at].slow && !dice.one_in(20) {
             return;
         }
         let job = &self.held[at].job;
@@ -229,7 +292,7 @@ impl Source {
     pub(crate) fn connect_if_needed(&mut self, network: &mut Network) {
         if self.lanes.is_empty() {
             let connection = network.connect(0);
-            network.send(connection, Up::Hello { epoch: 0, lane: 0 });
+            network.send(connection, Up::Hello { epoch: self.sender.highest_epoch(), lane: 0 });
             self.lanes.insert(0, connection);
             self.welcomed = 0;
         }
@@ -247,7 +310,7 @@ impl Source {
             return violated("world", "a dead connection was delivered to");
         }
         match down {
-            Down::Welcome { epoch } => self.welcome(epoch, lane, network),
+            Down::Welcome { epoch, previous } => self.welcome(epoch, previous, lane, network),
             Down::Message(Message::Opened { written, .. }) => self.sender.opened(DEVICE, &written),
             Down::Message(Message::Ack { seq, unproved_chunks }) => {
                 self.sender.acked(lane, seq, unproved_chunks, now_ms)
@@ -261,7 +324,7 @@ impl Source {
         Ok(())
     }
 
-    fn welcome(&mut self, epoch: u32, lane: u16, network: &mut Network) {
+    fn welcome(&mut self, epoch: u32, previous: u32, lane: u16, network: &mut Network) {
         self.welcomed += 1;
         if lane == 0 {
             for lane in 1..LANES {
@@ -271,7 +334,7 @@ impl Source {
             }
         }
         if self.welcomed == LANES {
-            self.sender.link_up(epoch, 8 * 4096, LANES);
+            self.sender.link_up((epoch, previous), 8 * 4096, LANES);
             network.send(self.lanes[&0], Up::Open);
         }
     }
@@ -301,7 +364,8 @@ impl Source {
         self.held.clear();
         self.tracked.clear();
         self.unnoticed_loss = false;
-        self.sender = fresh_sender(&self.used);
+        self.starting = Some(Starting::default());
+        self.sender = fresh_sender();
         self.give_up_finishing();
     }
 
@@ -310,7 +374,7 @@ impl Source {
     }
 
     pub(crate) fn try_to_finish(&mut self) {
-        if self.finish == Finish::No {
+        if self.finish == Finish::No && self.starting.is_none() {
             self.frozen = true;
             self.sender.begin_final();
             self.sender.join_used(DEVICE, &self.used);
@@ -359,7 +423,7 @@ impl Source {
         Ok(())
     }
 
-    /// Whether the roots were equal, once they have been compared. An attempt of the faulty time is thawed again.
+    /// Whether the roots were equal, once they have been compared.
     pub(crate) fn finished(&mut self) -> Result<Option<bool>, Violation> {
         match self.finish {
             Finish::Done(equal) => Ok(Some(equal)),
@@ -368,9 +432,6 @@ impl Source {
     }
 }
 
-fn fresh_sender(used: &BlockSet) -> Sender {
-    let config = SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 };
-    let mut sender = Sender::new(config);
-    sender.add_disk(DEVICE, size(), used);
-    sender
+fn fresh_sender() -> Sender {
+    Sender::new(SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 })
 }

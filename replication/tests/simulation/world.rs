@@ -22,6 +22,10 @@ const HOT: u64 = 6;
 pub(crate) enum Mutation {
     None,
     MarkAtIssue,
+    /// Only events whose kind contains a `W` count: a write of zeros is an `N`.
+    FilterW,
+    /// The map of what is used is read before the tracker is armed.
+    MapBeforeTracking,
     AckBeforeSync,
     NoEpochCheck,
     NoFencing,
@@ -137,7 +141,7 @@ pub(crate) enum Up {
 /// From receiver to sender.
 #[derive(Debug, Clone)]
 pub(crate) enum Down {
-    Welcome { epoch: u32 },
+    Welcome { epoch: u32, previous: u32 },
     Message(Message<'static>),
 }
 
@@ -221,8 +225,9 @@ impl World {
         match self.dice.below(100) {
             0..35 => self.source.step(&mut self.dice, &mut self.network, self.now_ms, self.calm),
             35..65 => self.deliver()?,
-            65..95 => self.target.step(&mut self.dice, &mut self.network, self.now_ms),
-            95..98 => self.break_something(),
+            65..95 => self.target.step(&mut self.dice, &mut self.network, self.now_ms, self.calm),
+            95 => self.break_something(),
+            _ if self.source.is_starting() => {}
             _ => self.source.connect_if_needed(&mut self.network),
         }
         self.check()
@@ -284,10 +289,17 @@ impl World {
         if sender.epoch().is_none() && sender.pending(DEVICE).is_some_and(|pending| !pending.is_empty()) {
             return violated("I2 pending is given back", "there is no link, and blocks are pending");
         }
-        if !self.source.tracker_is_trusted() {
+        if !self.source.tracker_is_trusted() || self.source.is_starting() {
             return Ok(());
         }
         for &block in hot_blocks() {
+            if self.source.is_used(block)
+                && !self.source.has_write_in_flight(block)
+                && !sender.domain(DEVICE).is_some_and(|domain| domain.contains(block))
+                && !sender.dirty(DEVICE).is_some_and(|dirty| dirty.contains(block))
+            {
+                return violated("what is used is copied", format!("block {block} is used, and skipped"));
+            }
             if !sender.is_clean(DEVICE, BlockIndex(block)) || self.source.has_write_in_flight(block) {
                 continue;
             }

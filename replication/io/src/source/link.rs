@@ -76,12 +76,13 @@ async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
         // What is free must be known, and followed, before anything is asked for.
         sleep(LOOK_EVERY).await;
     }
-    let (mut first, epoch, window_bytes) = greet(shared, 0, 0).await?;
+    let highest = shared.engine().highest_epoch();
+    let (mut first, Welcome { epoch, previous, window_bytes }) = greet(shared, 0, highest).await?;
     let mut lanes = Vec::new();
     for lane in 1..shared.lanes {
         lanes.push(greet(shared, lane, epoch).await?.0);
     }
-    shared.engine().link_up(epoch, window_bytes, shared.lanes);
+    shared.engine().link_up((epoch, previous), window_bytes, shared.lanes);
     open_all(shared, &mut first, epoch).await?;
     lanes.insert(0, first);
     lock(&shared.link_trouble).clear();
@@ -91,16 +92,23 @@ async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
     work(shared, lanes, epoch).await
 }
 
+/// What the receiver says to a lane that it takes.
+struct Welcome {
+    epoch: u32,
+    previous: u32,
+    window_bytes: u64,
+}
+
 /// Connects one lane and introduces it.
-async fn greet(shared: &Arc<Shared>, lane: u16, epoch: u32) -> Result<(Lane, u32, u64), LaneError> {
+async fn greet(shared: &Arc<Shared>, lane: u16, epoch: u32) -> Result<(Lane, Welcome), LaneError> {
     let stream = lane::connect(&shared.tls, &shared.address, &shared.name).await?;
     let (mut reader, mut writer) = lane::split(stream);
     let hello = Message::Hello { lane, lanes: shared.lanes };
     writer.send(&lane::frame(&hello, shared.session, epoch)).await?;
     let (header, message) = reader.next(SETUP_LIMIT).await?;
     match message {
-        Message::Welcome { window_bytes } if header.session == shared.session => {
-            Ok((Lane { reader, writer }, header.epoch, window_bytes))
+        Message::Welcome { window_bytes, previous } if header.session == shared.session => {
+            Ok((Lane { reader, writer }, Welcome { epoch: header.epoch, previous, window_bytes }))
         }
         other => Err(unexpected(&other, "a welcome to our session")),
     }

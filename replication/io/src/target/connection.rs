@@ -145,8 +145,8 @@ async fn greet<S: AsyncRead + AsyncWrite>(
         // The sender of this signal lives in `shared`, which we hold.
         let _never_closed = changed.changed().await;
     }
-    let window_bytes = shared.engine().window_bytes();
-    writer.send(&lane::frame(&Message::Welcome { window_bytes }, shared.session, epoch)).await?;
+    let (window_bytes, previous) = (shared.engine().window_bytes(), shared.engine().previous_epoch());
+    writer.send(&lane::frame(&Message::Welcome { window_bytes, previous }, shared.session, epoch)).await?;
     Ok(epoch)
 }
 
