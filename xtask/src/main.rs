@@ -11,6 +11,7 @@ mod demo;
 mod dist;
 mod layout;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 
@@ -37,6 +38,8 @@ enum Verb {
     Demo(demo::Options),
     /// Measure our engine beside others on the same data, and print a table
     Bench(bench::Options),
+    /// Simulate both replication engines in seeded worlds, 10,000 unless told
+    Sim(sim::Options),
     /// Set up and run all tests, or those whose name contains PATTERN; `test kill` runs every kill test
     Test(test::Options),
     /// What the CI runs: tidy, formatting, lints, licences, go vet, helm lint, all tests
@@ -70,6 +73,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Cluster(options) => cluster::run(&layout, &options),
         Verb::Demo(options) => demo::run(&layout, &options),
         Verb::Bench(options) => bench::run(&layout, &options),
+        Verb::Sim(options) => sim::run(&layout, &options),
         Verb::Test(options) => test::run(&layout, &options),
         Verb::Ci(options) => ci::run(&layout, &options),
         Verb::Tidy => tidy::run(&layout),
