@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 /// The first and the longest pause between two links. Under a freeze every second counts, so it stays at the first.
@@ -72,10 +72,7 @@ async fn one_link(shared: &Arc<Shared>) -> Option<LaneError> {
 }
 
 async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
-    while !shared.armed.load(Ordering::Acquire) {
-        // What is free must be known, and followed, before anything is asked for.
-        sleep(LOOK_EVERY).await;
-    }
+    armed(shared).await;
     let highest = shared.engine().highest_epoch();
     let (mut first, Welcome { epoch, previous, window_bytes }) = greet(shared, 0, highest).await?;
     let mut lanes = Vec::new();
@@ -90,6 +87,18 @@ async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
         tracing::info!(epoch, lanes = shared.lanes, receiver = shared.address, "linked");
     }
     work(shared, lanes, epoch).await
+}
+
+/// Waits until what is free is known, and followed: before that, nothing is asked for.
+async fn armed(shared: &Shared) {
+    let mut changed = shared.changed.subscribe();
+    loop {
+        changed.mark_unchanged();
+        if shared.armed.load(Ordering::Acquire) {
+            return;
+        }
+        let _late = timeout(LOOK_EVERY, changed.changed()).await;
+    }
 }
 
 /// What the receiver says to a lane that it takes.
