@@ -86,7 +86,8 @@ impl Ledger {
     pub fn decode(bytes: &[u8]) -> Result<Self, LedgerError> {
         let split = bytes.len().checked_sub(HASH_BYTES).ok_or(LedgerError::Damaged)?;
         let (content, checksum) = bytes.split_at(split);
-        if blake3::hash(content).as_bytes() != checksum {
+        // A fuzzer does not find checksums.
+        if blake3::hash(content).as_bytes() != checksum && !cfg!(fuzzing) {
             return Err(LedgerError::Damaged);
         }
         let mut from = Reader { left: content };

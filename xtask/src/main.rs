@@ -9,6 +9,7 @@ mod content;
 mod crds;
 mod demo;
 mod dist;
+mod fuzz;
 mod layout;
 mod setup;
 mod sim;
@@ -38,6 +39,8 @@ enum Verb {
     Demo(demo::Options),
     /// Measure our engine beside others on the same data, and print a table
     Bench(bench::Options),
+    /// Feed every parser of foreign bytes what libFuzzer thinks of, a minute each
+    Fuzz(fuzz::Options),
     /// Simulate both replication engines in seeded worlds, 10,000 unless told
     Sim(sim::Options),
     /// Set up and run all tests, or those whose name contains PATTERN; `test kill` runs every kill test
@@ -73,6 +76,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Cluster(options) => cluster::run(&layout, &options),
         Verb::Demo(options) => demo::run(&layout, &options),
         Verb::Bench(options) => bench::run(&layout, &options),
+        Verb::Fuzz(options) => fuzz::run(&layout, &options),
         Verb::Sim(options) => sim::run(&layout, &options),
         Verb::Test(options) => test::run(&layout, &options),
         Verb::Ci(options) => ci::run(&layout, &options),

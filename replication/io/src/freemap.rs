@@ -176,6 +176,12 @@ impl Region {
     }
 }
 
+/// How many swap partitions the text of `/proc/swaps` names, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn swap_partitions(proc_swaps: &str) -> usize {
+    swap::partitions(proc_swaps).len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

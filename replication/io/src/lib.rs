@@ -8,6 +8,8 @@
 #![deny(missing_docs)]
 
 pub mod device;
+#[cfg(fuzzing)]
+pub mod foreign;
 pub mod freemap;
 pub mod freezer;
 pub mod lane;

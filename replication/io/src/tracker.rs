@@ -441,3 +441,14 @@ impl Tracked {
         }
     }
 }
+
+/// How many events of a ring can be read with a format, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn readable_events(format: &str, ring: &[u8]) -> usize {
+    let Ok(format) = format::EventFormat::parse(format) else { return 0 };
+    let readable = |record: &record::Record<'_>| match record {
+        record::Record::Event(raw) => format.read(raw).is_some(),
+        record::Record::Lost(_) | record::Record::Unreadable => false,
+    };
+    record::records(ring).filter(readable).count()
+}

@@ -51,7 +51,8 @@ fn parse_at(source: &mut Source<'_>, sector: u64) -> Result<Layout, LayoutError>
     };
     let crc = number(&header, 16, 4);
     header[16..20].fill(0);
-    if u64::from(crc32(&header[..len])) != crc {
+    // A fuzzer does not find checksums.
+    if u64::from(crc32(&header[..len])) != crc && !cfg!(fuzzing) {
         return Err(malformed(offset, "header checksum", crc, "the checksum of the header"));
     }
     let table_id = guid(&header[56..72]);
@@ -65,7 +66,7 @@ fn parse_at(source: &mut Source<'_>, sector: u64) -> Result<Layout, LayoutError>
         return Err(malformed(offset, "sector of the entries", entries_at, "a sector of the disk"));
     };
     let entries = source.read(entries_place.start, usize::try_from(bytes).expect("a MiB at most"))?;
-    if u64::from(crc32(&entries)) != number(&header, 88, 4) {
+    if u64::from(crc32(&entries)) != number(&header, 88, 4) && !cfg!(fuzzing) {
         return Err(malformed(
             offset,
             "checksum of the entries",

@@ -78,6 +78,16 @@ pub(super) fn parse(source: &mut Source<'_>) -> Result<Layout, LayoutError> {
     Ok(Layout { table_id: format!("{:08x}", table.disk_id), partitions })
 }
 
+/// The partitions of a disk that is read by `read`, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn partitions_of(
+    read: &mut dyn FnMut(u64, usize) -> Result<Vec<u8>, DeviceError>,
+    size: u64,
+    block: u64,
+) -> Result<Vec<Range<u64>>, LayoutError> {
+    Ok(parse(&mut Source { read, size, block })?.partitions)
+}
+
 /// Reads the partition table of a disk.
 pub fn read(disk: &LeafDisk) -> Result<Layout, LayoutError> {
     let (size, block) = (disk.size_bytes(), u64::from(disk.identity().logical_block_bytes));
