@@ -145,8 +145,11 @@ async fn greet<S: AsyncRead + AsyncWrite>(
         // The sender of this signal lives in `shared`, which we hold.
         let _never_closed = changed.changed().await;
     }
-    let (window_bytes, previous) = (shared.engine().window_bytes(), shared.engine().previous_epoch());
-    writer.send(&lane::frame(&Message::Welcome { window_bytes, previous }, shared.session, epoch)).await?;
+    let welcome = {
+        let engine = shared.engine();
+        Message::Welcome { window_bytes: engine.window_bytes(), previous: engine.previous_epoch() }
+    };
+    writer.send(&lane::frame(&welcome, shared.session, epoch)).await?;
     Ok(epoch)
 }
 
