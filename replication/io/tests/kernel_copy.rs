@@ -2,105 +2,22 @@
 //! Needs root and tracefs: the source is a loop device with a real tracker.
 #![allow(clippy::unwrap_used)]
 
+mod ends;
 mod rig;
 mod tls;
 
+use ends::{PATIENCE, SESSION, Site, assert_same_bytes, in_sync, wait_for};
 use qianyun_replication::progress::ReplicationState;
 use qianyun_replication::record::{CutoverRecord, OwnVolume, SignedRecord};
-use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::signer::Signer as _;
-use qianyun_replication_io::source::{DiskProgress, FinishError, Replication, SourceConfig, SourceDisk};
-use qianyun_replication_io::target::{Target, TargetConfig, TargetVolume};
-use rig::{LoopDisk, tracefs};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use qianyun_replication_io::source::FinishError;
+use rig::LoopDisk;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tls::{Authority, NAME};
-use tokio::task::JoinHandle;
+use tls::Authority;
 
 const MIB: u64 = 1 << 20;
-const SESSION: u64 = 3;
-/// For everything that is waited for; a loaded machine takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The receiving side: a directory that outlives its processes.
-struct Site {
-    dir: tempfile::TempDir,
-    authority: Arc<Authority>,
-    address: SocketAddr,
-}
-
-impl Site {
-    fn new(authority: &Arc<Authority>) -> Self {
-        tracefs();
-        // A port that is ours for the while: the target dies and must come back at the same address.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), authority: Arc::clone(authority), address }
-    }
-
-    fn volume(&self) -> PathBuf {
-        self.dir.path().join("disk-0.raw")
-    }
-
-    /// Starts a target. The one before may still be on its way out.
-    async fn start(&self, disk: &LeafDisk) -> JoinHandle<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let volume =
-                TargetVolume { name: "disk-0".to_owned(), identity: disk.identity().clone(), path: self.volume() };
-            let config = TargetConfig {
-                session: SESSION,
-                volumes: vec![volume],
-                ledger_dir: self.dir.path().to_owned(),
-                tls: self.authority.server(),
-                authorize: Arc::new(|chain| if chain.is_empty() { Err("no certificate".to_owned()) } else { Ok(()) }),
-                signer: Arc::new(self.authority.signer("target")),
-            };
-            match Target::bind(self.address, config).await {
-                Ok(target) => {
-                    return tokio::spawn(async move {
-                        let Err(error) = target.serve().await;
-                        panic!("{error}");
-                    });
-                }
-                Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn source(&self, disk: &LeafDisk) -> Replication {
-        Replication::start(SourceConfig {
-            session: SESSION,
-            receiver_address: self.address.to_string(),
-            receiver_name: NAME.to_owned(),
-            tls: self.authority.client(),
-            disks: vec![SourceDisk { volume: "disk-0".to_owned(), disk: disk.clone() }],
-            lanes: 2,
-            max_bytes_per_second: 0,
-        })
-        .unwrap()
-    }
-}
-
-async fn wait_for(replication: &Replication, what: &str, mut reached: impl FnMut(&DiskProgress) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let progress = replication.progress();
-        if progress.iter().all(&mut reached) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{what}: {progress:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn in_sync(disk: &DiskProgress) -> bool {
-    disk.progress.state == ReplicationState::InSync && disk.progress.remaining_bytes == 0
-}
-
 /// Writes single blocks all over the disk until told to stop.
 fn keep_writing(disk: &Arc<LoopDisk>, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
     let (disk, stop) = (Arc::clone(disk), Arc::clone(stop));
@@ -128,13 +45,6 @@ fn record(disks: Vec<qianyun_replication::record::DiskRecord>) -> CutoverRecord 
         verified_unix_ms: 2,
         version: 1,
     }
-}
-
-fn assert_same_bytes(disk: &LoopDisk, volume: &Path) {
-    let (here, there) = (std::fs::read(&disk.node).unwrap(), std::fs::read(volume).unwrap());
-    assert_eq!(here.len(), there.len());
-    let differ = here.chunks(4096).zip(there.chunks(4096)).position(|(a, b)| a != b);
-    assert_eq!(differ, None, "first differing block");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -6,6 +6,7 @@ use crate::command::{Run, say};
 
 /// Package and why it is here: what building, testing and the demo need.
 pub(super) const PACKAGES: &[(&str, &str)] = &[
+    ("btrfs-progs", "makes and checks the btrfs of loop devices"),
     ("build-essential", "the linker and the C compiler for aws-lc and zstd"),
     ("ca-certificates", "cargo and go verify what they download"),
     ("dpkg-dev", "builds the agent's .deb"),
@@ -23,6 +24,7 @@ pub(super) const PACKAGES: &[(&str, &str)] = &[
     ("qemu-utils", "qemu-img makes overlays of replicas"),
     ("seabios", "BIOS of the office server"),
     ("util-linux", "losetup, nsenter, unshare, fsfreeze"),
+    ("xfsprogs", "makes and checks the xfs of loop devices"),
 ];
 
 /// What only the benchmark needs: those that our engine is measured beside.

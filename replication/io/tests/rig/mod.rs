@@ -40,6 +40,15 @@ impl LoopDisk {
         disk
     }
 
+    /// On a copy of an image.
+    pub fn from_image(path: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        run("cp", &["--sparse=always", path.to_str().unwrap(), image.to_str().unwrap()]);
+        let node = run("losetup", &["--find", "--show", image.to_str().unwrap()]).into();
+        Self { node, dir }
+    }
+
     fn with_table(bytes: u64, script: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
@@ -110,8 +119,12 @@ impl Mounted {
     }
 
     pub fn existing(device: &Path) -> Self {
+        Self::with_options(device, "defaults")
+    }
+
+    pub fn with_options(device: &Path, options: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        run("mount", &[device.to_str().unwrap(), dir.path().to_str().unwrap()]);
+        run("mount", &["-o", options, device.to_str().unwrap(), dir.path().to_str().unwrap()]);
         Self { dir }
     }
 

@@ -1,0 +1,184 @@
+//! Filesystems of every kind in scope, copied while they are worked on: written at random, with files that grow, shrink and
+//! go, ranges that are zeroed and discarded, and the filesystem itself growing. Under a freeze both ends must be the same,
+//! and the copy is a sound filesystem with every file. Needs root and tracefs.
+#![allow(clippy::unwrap_used)] // outside of `#[test]` too: a panic fails the test
+
+mod ends;
+mod rig;
+mod tls;
+
+use ends::{PATIENCE, Site, in_sync, wait_for};
+use qianyun_replication::record::DiskRecord;
+use qianyun_replication_io::source::{FinishError, Replication};
+use rig::{LoopDisk, Mounted, run};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+use tls::Authority;
+
+const MIB: u64 = 1 << 20;
+const DISK: u64 = 512 * MIB;
+/// What a filesystem is made with that grows to all of the disk while it is copied.
+const FIRST_MIB: u64 = 400;
+
+/// A kind of filesystem and its tools.
+struct Kind {
+    /// Makes one on a device; of [`FIRST_MIB`] if it can grow.
+    make: fn(&str),
+    mount_options: &'static str,
+    /// Grows it to all of the device, from where it is mounted; a mounted ext4 asks for a right that not every root has.
+    grow: Option<fn(&str)>,
+    /// Fails if the one on the device is not sound.
+    check: fn(&str),
+    /// Whether it tells what is free.
+    tells: bool,
+}
+
+const EXT4: Kind = Kind {
+    make: |device| drop(run("mkfs.ext4", &["-q", "-F", device])),
+    mount_options: "discard",
+    grow: None,
+    check: |device| drop(run("e2fsck", &["-f", "-n", device])),
+    tells: true,
+};
+
+const XFS: Kind = Kind {
+    make: |device| drop(run("mkfs.xfs", &["-q", "-f", "-d", &format!("size={FIRST_MIB}m"), device])),
+    mount_options: "discard,nouuid",
+    grow: Some(|place| drop(run("xfs_growfs", &["-d", place]))),
+    check: |device| drop(run("xfs_repair", &["-n", device])),
+    tells: true,
+};
+
+const BTRFS: Kind = Kind {
+    make: |device| drop(run("mkfs.btrfs", &["-q", "-f", "-b", &format!("{FIRST_MIB}M"), device])),
+    mount_options: "discard",
+    grow: Some(|place| drop(run("btrfs", &["filesystem", "resize", "max", place]))),
+    check: |device| drop(run("btrfs", &["check", "--readonly", device])),
+    tells: false,
+};
+
+/// Random writes, each checked when it is read again.
+fn fio(folder: &Path, seconds: u32) -> Child {
+    Command::new("fio")
+        .args(["--name=w", &format!("--directory={}", folder.display()), "--rw=randwrite", "--bs=4k"])
+        .args([
+            "--size=48m",
+            "--ioengine=libaio",
+            "--iodepth=8",
+            "--direct=1",
+            "--verify=crc32c",
+            "--verify_backlog=64",
+        ])
+        .args(["--time_based", &format!("--runtime={seconds}"), "--randseed=7", "--output-format=terse"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Files that come, grow, shrink, get holes and go: round `round`.
+fn churn(folder: &Path, round: usize) {
+    let file = |n: usize| folder.join(format!("f{n}")).to_str().unwrap().to_owned();
+    for n in 0..12 {
+        std::fs::write(file(n), vec![u8::try_from(round * 12 + n).unwrap(); (n + 1) * 37_000]).unwrap();
+    }
+    run("fallocate", &["--zero-range", "--offset", "8192", "--length", "65536", &file(3)]);
+    run("fallocate", &["--punch-hole", "--offset", "4096", "--length", "131072", &file(7)]);
+    run("truncate", &["--size", "5000", &file(9)]);
+    for n in [1, 4, 8] {
+        std::fs::remove_file(file(n)).unwrap();
+    }
+    run("sync", &["--file-system", &file(0)]);
+}
+
+struct Frozen<'a>(&'a str);
+
+impl<'a> Frozen<'a> {
+    fn new(place: &'a str) -> Self {
+        run("fsfreeze", &["--freeze", place]);
+        Self(place)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").args(["--unfreeze", self.0]).output();
+    }
+}
+
+/// Waits for a program and fails with it.
+fn ended(mut child: Child) {
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+async fn arrives_whole(kind: &Kind) {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::new(DISK);
+    (kind.make)(disk.node_text());
+    let mounted = Mounted::with_options(&disk.node, kind.mount_options);
+    let place = mounted.path().to_str().unwrap();
+    churn(mounted.path(), 0);
+    let (leaf, site) = (disk.leaf(), Site::new(&authority));
+    let _target = site.start(&leaf).await;
+    let load = fio(mounted.path(), 6);
+    let replication = site.source(&leaf);
+    for round in 1..5 {
+        churn(mounted.path(), round);
+    }
+    if let Some(grow) = kind.grow {
+        grow(place);
+    }
+    churn(mounted.path(), 5);
+    ended(load);
+    let records = finished(&replication, place).await;
+    assert_eq!(records[0].source_root, records[0].target_root);
+    assert_eq!(records[0].traced_sectors, records[0].counted_sectors);
+    let skipped = replication.progress()[0].progress.counters.skipped_bytes;
+    assert_eq!(skipped > 100 * MIB, kind.tells, "{skipped} bytes were skipped");
+    replication.stop().await;
+
+    // The original goes first: two filesystems of one identity are not mounted together.
+    let files = tempfile::tempdir().unwrap();
+    run("cp", &["--archive", place, files.path().to_str().unwrap()]);
+    let folder = files.path().join(mounted.path().file_name().unwrap());
+    drop(mounted);
+    let copy = LoopDisk::from_image(&site.volume());
+    let arrived = Mounted::with_options(&copy.node, kind.mount_options);
+    run("diff", &["--recursive", folder.to_str().unwrap(), arrived.path().to_str().unwrap()]);
+    drop(arrived);
+    (kind.check)(copy.node_text());
+}
+
+/// Freezes and finishes; after a doubt, which a rescan settles, once more.
+async fn finished(replication: &Replication, place: &str) -> Vec<DiskRecord> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        wait_for(replication, "in sync", |disk| in_sync(disk) && disk.progress.unverified_bytes == 0).await;
+        replication.prepare_final().unwrap();
+        let frozen = Frozen::new(place);
+        let result = replication.finalise(deadline).await;
+        drop(frozen);
+        match result {
+            Ok(records) => return records,
+            Err(FinishError::Doubt { .. }) => replication.resume(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_ext4_that_is_worked_on_arrives_whole() {
+    arrives_whole(&EXT4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_xfs_that_is_worked_on_and_grows_arrives_whole() {
+    arrives_whole(&XFS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_btrfs_that_is_worked_on_and_grows_arrives_whole() {
+    arrives_whole(&BTRFS).await;
+}
