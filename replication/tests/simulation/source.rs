@@ -1,10 +1,11 @@
 //! The machine that is moved: an application that writes, a tracker, workers, and the sender.
 
 use crate::world::{
-    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, hot_blocks, size, violated,
+    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hot_blocks, size,
+    violated,
 };
 use qianyun_replication::block_set::BlockSet;
-use qianyun_replication::geometry::BLOCKS_PER_CHUNK;
+use qianyun_replication::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 use qianyun_replication::message::Message;
 use qianyun_replication::sender::{Audit, Copied, FinalError, Job, Sender, SenderConfig, Work};
 use std::collections::BTreeMap;
@@ -334,7 +335,7 @@ impl Source {
             }
         }
         if self.welcomed == LANES {
-            self.sender.link_up((epoch, previous), 8 * 4096, LANES);
+            self.sender.link_up((epoch, previous), WINDOW_BLOCKS * BLOCK_BYTES, LANES);
             network.send(self.lanes[&0], Up::Open);
         }
     }

@@ -1,6 +1,6 @@
 //! The machine that receives: connections that write one frame at a time, a syncing task, a reading-back task.
 
-use crate::world::{DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, size};
+use crate::world::{DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, size};
 use qianyun_replication::geometry::{BLOCK_BYTES, ChunkIndex};
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::Message;
@@ -49,7 +49,7 @@ pub(crate) fn identity() -> DeviceIdentity {
 }
 
 fn fresh_receiver(last_epoch: u32, medium: &Medium) -> Receiver {
-    let config = ReceiverConfig { session: SESSION, window_bytes: 8 * BLOCK_BYTES, quiet_ms: 300 };
+    let config = ReceiverConfig { session: SESSION, window_bytes: WINDOW_BLOCKS * BLOCK_BYTES, quiet_ms: 300 };
     let maybe_written = medium.written_chunks();
     let spec = VolumeSpec { name: "disk-0".to_owned(), identity: identity(), size: size(), maybe_written };
     Receiver::new(config, last_epoch, vec![spec])

@@ -14,6 +14,8 @@ pub(crate) const DEVICE: DeviceId = DeviceId(0);
 pub(crate) const SESSION: u64 = 7;
 pub(crate) const LANES: u16 = 2;
 const CHUNKS: u64 = 5;
+/// Blocks that a lane may have sent and that are not durable: a little more than what happens to one chunk.
+pub(crate) const WINDOW_BLOCKS: u64 = 8;
 /// Blocks of each chunk that anything ever happens to: few, so that events meet.
 const HOT: u64 = 6;
 
@@ -288,6 +290,11 @@ impl World {
         }
         if sender.epoch().is_none() && sender.pending(DEVICE).is_some_and(|pending| !pending.is_empty()) {
             return violated("I2 pending is given back", "there is no link, and blocks are pending");
+        }
+        // A lane whose window is not full may send one more job, which is a chunk at most.
+        let most = u64::from(LANES) * (WINDOW_BLOCKS - 1 + BLOCKS_PER_CHUNK);
+        if let Some(pending) = sender.pending(DEVICE).filter(|pending| pending.count() > most) {
+            return violated("windows are kept", format!("{} blocks are on their way, {most} may be", pending.count()));
         }
         if !self.source.tracker_is_trusted() || self.source.is_starting() {
             return Ok(());
