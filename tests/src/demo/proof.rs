@@ -108,7 +108,11 @@ impl Stage {
     /// The one command that verifies the record by itself.
     pub(crate) fn verification(&self) -> Result<Command> {
         let mut command = Command::new(built("dist/qianyun-agent")?);
-        command.args(["--lang", "en", "verify-record"]).arg(self.record_file()).arg("--ca").arg(self.authority_file());
+        command
+            .args(["--lang", self.teller.words("en", "zh"), "verify-record"])
+            .arg(self.record_file())
+            .arg("--ca")
+            .arg(self.authority_file());
         Ok(command)
     }
 

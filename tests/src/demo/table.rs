@@ -66,7 +66,10 @@ impl Stage {
         let longest = seen.outages.iter().map(|outage| outage.length).max().unwrap_or_default();
         self.teller.row("downtime seen by the witness", "用户感知的停机", &length(longest));
         let verdict = self.verified.as_ref().context("the witness has not verified")?;
-        self.teller.row("commits", "提交", &format!("{} acknowledged, {verdict}", seen.acknowledged));
+        let en = format!("{} acknowledged, {verdict}", seen.acknowledged);
+        let zh = format!("已应答 {} 笔,找到 {} 笔;存疑 {} 笔", seen.acknowledged, verdict.found, verdict.in_doubt);
+        // What is wrong is told in one language, in full.
+        self.teller.row("commits", "提交", if verdict.is_clean() { self.teller.words(&en, &zh) } else { &en });
         Ok(())
     }
 
@@ -85,8 +88,11 @@ impl Stage {
         for made in status["decisions"].as_array().into_iter().flatten() {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
             let gate = text("gate");
-            let decision = format!("{} by {} as {} at {}", text("decision"), text("by"), text("role"), text("at"));
-            self.teller.row(&gate, &gate, &decision);
+            let (decision, by, role, at) = (text("decision"), text("by"), text("role"), text("at"));
+            let en = format!("{decision} by {by} as {role} at {at}");
+            let decided = if decision == "Approve" { "批准" } else { "退回" };
+            let zh = format!("{by}({role})于 {at} {decided}");
+            self.teller.row(&gate, &gate, self.teller.words(&en, &zh));
         }
         self.teller.row("digest of the scheme", "方案摘要", status["digest"].as_str().unwrap_or_default());
         self.teller.row("phase", "阶段", status["phase"].as_str().unwrap_or_default());
