@@ -10,7 +10,7 @@ mod tls;
 use ends::{PATIENCE, Site, in_sync, wait_for};
 use qianyun_replication::record::DiskRecord;
 use qianyun_replication_io::source::{FinishError, Replication};
-use rig::{LoopDisk, Mounted, run};
+use rig::{Frozen, LoopDisk, Mounted, run};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -72,6 +72,8 @@ fn fio(folder: &Path, seconds: u32) -> Child {
             "--verify_backlog=64",
         ])
         .args(["--time_based", &format!("--runtime={seconds}"), "--randseed=7", "--output-format=terse"])
+        // Or else it leaves a file in the folder that the test runs in.
+        .arg("--verify_state_save=0")
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
@@ -90,21 +92,6 @@ fn churn(folder: &Path, round: usize) {
         std::fs::remove_file(file(n)).unwrap();
     }
     run("sync", &["--file-system", &file(0)]);
-}
-
-struct Frozen<'a>(&'a str);
-
-impl<'a> Frozen<'a> {
-    fn new(place: &'a str) -> Self {
-        run("fsfreeze", &["--freeze", place]);
-        Self(place)
-    }
-}
-
-impl Drop for Frozen<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("fsfreeze").args(["--unfreeze", self.0]).output();
-    }
 }
 
 /// Waits for a program and fails with it.

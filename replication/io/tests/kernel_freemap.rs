@@ -4,7 +4,7 @@
 mod rig;
 
 use qianyun_replication_io::freemap::FreeMap;
-use rig::{LoopDisk, Mounted, run};
+use rig::{Frozen, LoopDisk, Mounted, run};
 use std::ops::Range;
 use std::process::Command;
 
@@ -54,11 +54,9 @@ fn fill(mounted: &Mounted) {
     }
 }
 
-fn thawed<T>(path: &str, body: impl FnOnce() -> T + std::panic::UnwindSafe) -> T {
-    run("fsfreeze", &["--freeze", path]);
-    let result = std::panic::catch_unwind(body);
-    run("fsfreeze", &["--unfreeze", path]);
-    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+fn thawed<T>(path: &str, body: impl FnOnce() -> T) -> T {
+    let _frozen = Frozen::new(path);
+    body()
 }
 
 #[test]

@@ -139,6 +139,22 @@ impl Drop for Mounted {
     }
 }
 
+/// Holds a filesystem still, by the tool and not by our freezer; a panic thaws it too.
+pub struct Frozen<'a>(&'a str);
+
+impl<'a> Frozen<'a> {
+    pub fn new(place: &'a str) -> Self {
+        run("fsfreeze", &["--freeze", place]);
+        Self(place)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").args(["--unfreeze", self.0]).output();
+    }
+}
+
 /// Trace events are visible, as systemd leaves them on every server.
 pub fn tracefs() {
     if !Path::new("/sys/kernel/tracing/events/block").exists() {
