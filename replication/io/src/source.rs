@@ -28,7 +28,6 @@ use qianyun_replication::message::ErrorCode;
 use qianyun_replication::progress::Progress;
 use qianyun_replication::sender::{Sender, SenderConfig};
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -138,7 +137,7 @@ struct Shared {
     budget: Mutex<Budget>,
     tracker: Mutex<Option<Tracker>>,
     /// The engine has its disks: a tracker was armed at least once.
-    armed: AtomicBool,
+    armed: watch::Sender<bool>,
     /// Prepared before a freeze, read under it.
     free_maps: Mutex<Vec<FreeMap>>,
     mode: watch::Sender<Mode>,
@@ -256,7 +255,7 @@ impl Shared {
             engine: Mutex::new(Sender::new(SenderConfig::default())),
             budget: Mutex::new(Budget::new(max_bytes_per_second, 0)),
             tracker: Mutex::new(None),
-            armed: AtomicBool::new(false),
+            armed: watch::Sender::new(false),
             free_maps: Mutex::default(),
             mode: watch::Sender::new(Mode::Following),
             changed: watch::Sender::new(0),

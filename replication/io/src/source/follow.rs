@@ -13,7 +13,6 @@ use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Between two attempts to arm: what is missing (tracefs, root) does not come by itself.
@@ -83,7 +82,7 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<(), ArmError> {
     }
     drop(engine);
     *place = Some(tracker);
-    shared.armed.store(true, Ordering::Release);
+    shared.armed.send_replace(true);
     Ok(())
 }
 

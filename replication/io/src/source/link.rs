@@ -4,11 +4,10 @@
 //! Never here: what is sent.
 
 use super::worker::Worker;
-use super::{LOOK_EVERY, Mode, RecordReply, Shared, lock, words_of};
+use super::{Mode, RecordReply, Shared, lock, words_of};
 use crate::lane::{self, LaneError, LaneReader, LaneWriter, SETUP_LIMIT, SILENCE_LIMIT};
 use qianyun_replication::message::Message;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -72,7 +71,8 @@ async fn one_link(shared: &Arc<Shared>) -> Option<LaneError> {
 }
 
 async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
-    armed(shared).await;
+    // What is free must be known, and followed, before anything is asked for. The sender of this signal lives in `shared`.
+    let _never_closed = shared.armed.subscribe().wait_for(|armed| *armed).await.is_ok();
     let highest = shared.engine().highest_epoch();
     let (mut first, Welcome { epoch, previous, window_bytes }) = greet(shared, 0, highest).await?;
     let mut lanes = Vec::new();
@@ -87,18 +87,6 @@ async fn connect_and_work(shared: &Arc<Shared>) -> Result<(), LaneError> {
         tracing::info!(epoch, lanes = shared.lanes, receiver = shared.address, "linked");
     }
     work(shared, lanes, epoch).await
-}
-
-/// Waits until what is free is known, and followed: before that, nothing is asked for.
-async fn armed(shared: &Shared) {
-    let mut changed = shared.changed.subscribe();
-    loop {
-        changed.mark_unchanged();
-        if shared.armed.load(Ordering::Acquire) {
-            return;
-        }
-        let _late = timeout(LOOK_EVERY, changed.changed()).await;
-    }
 }
 
 /// What the receiver says to a lane that it takes.
