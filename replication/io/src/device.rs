@@ -4,6 +4,7 @@
 //! handling of their own. Finds, names and sizes disks; [`reader`] and [`volume`] move their bytes. Never writes to a disk.
 
 pub mod buffer;
+mod leaves;
 pub mod reader;
 mod sysfs;
 pub mod volume;
@@ -16,6 +17,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use leaves::leaves;
 pub use sysfs::{DeviceNumber, Place};
 pub(crate) use sysfs::{block_dir, malformed, partitions, place, read_text, size_bytes as current_size};
 
@@ -70,8 +72,8 @@ pub enum DeviceError {
         /// The volume's size.
         found: u64,
     },
-    /// Someone else has the volume open for writing.
-    #[error("volume {} is in use by another receiver", path.display())]
+    /// Another receiver has the volume, or the kernel itself uses the device.
+    #[error("volume {} is in use: by another receiver, a mount, or an array", path.display())]
     InUse {
         /// The volume.
         path: PathBuf,

@@ -1,6 +1,6 @@
 //! What is mounted, from `/proc/self/mountinfo`. The parser is pure.
 
-use crate::device::{DeviceError, DeviceNumber};
+use crate::device::{self, DeviceError, DeviceNumber};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,15 @@ impl Mount {
     pub fn is_freezable(&self) -> bool {
         !self.read_only && FREEZABLE.contains(&self.kind.as_str())
     }
+}
+
+/// The filesystems that have to be frozen for a copy of `disks`: freezable ones, without those that are known to lie on other
+/// disks alone.
+pub fn freezable_on(disks: &[DeviceNumber]) -> Result<Vec<Mount>, DeviceError> {
+    let elsewhere = |mount: &Mount| {
+        device::leaves(mount.device).is_some_and(|leaves| disks.iter().all(|disk| !leaves.contains(disk)))
+    };
+    Ok(mounted()?.into_iter().filter(|mount| mount.is_freezable() && !elsewhere(mount)).collect())
 }
 
 /// Undoes the octal escapes of the kernel: space, tab, newline, backslash.

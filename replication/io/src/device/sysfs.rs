@@ -96,15 +96,26 @@ pub(super) fn disk_names() -> Result<Vec<String>, DeviceError> {
     Ok(names)
 }
 
+/// The devices that the disk is built on.
+pub(super) fn slaves(name: &str) -> Result<Vec<DeviceNumber>, DeviceError> {
+    let dir = block_dir(name).join("slaves");
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        // Kernels without stacking have no such directory.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("list", &dir)(error)),
+    };
+    entries.map(|entry| number_at(&entry.map_err(io_error("list", &dir))?.path().join("dev"))).collect()
+}
+
 /// Whether the disk is built on others.
 pub(super) fn is_stacked(name: &str) -> Result<bool, DeviceError> {
-    let slaves = block_dir(name).join("slaves");
-    match std::fs::read_dir(&slaves) {
-        Ok(mut entries) => Ok(entries.next().is_some()),
-        // Kernels without stacking have no such directory.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(io_error("list", &slaves)(error)),
-    }
+    Ok(!slaves(name)?.is_empty())
+}
+
+/// The file of a loop device.
+pub(super) fn backing_file(name: &str) -> Option<String> {
+    read_text(&block_dir(name).join("loop/backing_file")).ok().filter(|text| !text.is_empty())
 }
 
 /// Whether the disk has no node: the paths of a multipath NVMe disk, whose head is a disk of its own.

@@ -1,4 +1,4 @@
-//! The raw volume that a disk is copied into: a file of exactly the disk's size, or a block device of that size.
+//! The raw volume that a disk is copied into: a file of exactly the disk's size, or a block device of at least that size.
 //!
 //! Writes go past the page cache where the filesystem allows it, and what is read back always comes from the medium.
 //! One writer at a time, by a lock on the file. Never grows or shrinks a volume.
@@ -36,17 +36,27 @@ impl Volume {
         Self::open(path, size)
     }
 
-    /// Opens an existing volume; refuses another size than `size`, and a second writer.
+    /// Opens an existing volume; refuses another size than `size` (a block device may be larger, as cloud disks come in whole
+    /// GiB: what lies behind `size` is not touched), a device that is mounted or part of another, and a second writer.
     pub fn open(path: &Path, size: u64) -> Result<Self, DeviceError> {
-        let buffered = File::options().read(true).write(true).open(path).map_err(io_error("open", path))?;
-        let metadata = buffered.metadata().map_err(io_error("look at", path))?;
-        let found = if metadata.file_type().is_block_device() {
+        let kind = std::fs::metadata(path).map_err(io_error("look at", path))?.file_type();
+        // For a block device this asks the kernel that nobody else has it, a filesystem or an array; of a file it asks nothing.
+        let exclusive = if kind.is_block_device() { libc::O_EXCL } else { 0 };
+        let mut options = File::options();
+        let buffered = match options.read(true).write(true).custom_flags(exclusive).open(path) {
+            Ok(file) => file,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::BUSY) => {
+                return Err(DeviceError::InUse { path: path.to_owned() });
+            }
+            Err(error) => return Err(io_error("open", path)(error)),
+        };
+        let found = if kind.is_block_device() {
             crate::sys::ioctl::block_device_size(&buffered)
                 .map_err(|error| io_error("ask the size of", path)(error.into()))?
         } else {
-            metadata.len()
+            buffered.metadata().map_err(io_error("look at", path))?.len()
         };
-        if found != size {
+        if found < size || (found > size && !kind.is_block_device()) {
             return Err(DeviceError::Size { path: path.to_owned(), expected: size, found });
         }
         match flock(&buffered, FlockOperation::NonBlockingLockExclusive) {

@@ -1,0 +1,47 @@
+//! Which whole disks at the bottom of the stack a block device lies on, through partitions, mapped devices, md and loop
+//! devices. It knows that, not where: mapping bytes is the free map's. Never guesses: what cannot be followed is `None`.
+
+use super::sysfs::{self, DeviceNumber};
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Loop on file on loop on file: deeper is a mistake, or a ring.
+const MAX_DEPTH: usize = 16;
+
+/// The leaf disks of `device`; `None` if it is of no block device, or its stack cannot be followed. A loop device is a leaf
+/// itself, and so is what its file lies on.
+pub fn leaves(device: DeviceNumber) -> Option<BTreeSet<DeviceNumber>> {
+    let mut found = BTreeSet::new();
+    follow(device, MAX_DEPTH, &mut found)?;
+    Some(found)
+}
+
+fn follow(device: DeviceNumber, depth: usize, found: &mut BTreeSet<DeviceNumber>) -> Option<()> {
+    let depth = depth.checked_sub(1)?;
+    let place = sysfs::place(device).ok()??;
+    let below = sysfs::slaves(&place.name).ok()?;
+    if below.is_empty() {
+        found.insert(place.disk);
+    }
+    for slave in below {
+        follow(slave, depth, found)?;
+    }
+    if let Some(file) = sysfs::backing_file(&place.name)
+        && let Ok(metadata) = std::fs::metadata(Path::new(&file))
+    {
+        // A file in memory lies on no disk; one that is deleted cannot be followed, and its filesystem is mounted anyway.
+        let _on_no_disk = follow(DeviceNumber::from_dev(metadata.dev()), depth, found);
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_no_block_device_has_no_leaves() {
+        assert_eq!(leaves(DeviceNumber { major: 0, minor: 21 }), None);
+    }
+}
