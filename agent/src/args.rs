@@ -51,6 +51,82 @@ pub(crate) enum Command {
     Boot,
     /// Receive a copy (started by the hosting platform).
     Receive(ReceiveArgs),
+    /// Copy disks from one machine to another by itself, without a platform.
+    #[command(subcommand)]
+    Replicate(ReplicateCommand),
+}
+
+/// The two ends of a plain copy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReplicateCommand {
+    /// Here arrives the copy. Shows the pairing code that the other end asks for.
+    Receive(ReplicateReceiveArgs),
+    /// From here disks are copied while they are in use; ends when both ends are proved equal. Run again, it goes on.
+    Send(ReplicateSendArgs),
+}
+
+/// Arguments of `replicate receive`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplicateReceiveArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "0.0.0.0:7443")]
+    pub(crate) listen: SocketAddr,
+    /// Folder of this copy: its pairing code, what is known of the disks, the record; disks without a place of their own.
+    #[arg(long)]
+    pub(crate) dir: String,
+    /// Where a disk goes, as `sda=/dev/vdb`; may be repeated. By default to a sparse file in the folder, `sda.raw`.
+    #[arg(long = "volume", value_name = "DISK=PATH")]
+    pub(crate) volume: Vec<String>,
+    /// What is in these places already may be lost.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Arguments of `replicate send`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplicateSendArgs {
+    /// The receiving end, `address:port`.
+    #[arg(long)]
+    pub(crate) to: String,
+    /// A whole disk, as `/dev/sda`; may be repeated: all are one consistent set.
+    #[arg(long = "disk", required = true, value_name = "NODE")]
+    pub(crate) disk: Vec<String>,
+    /// File with the pairing code; by default it is asked for.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code_file: Option<String>,
+    /// Keep following the changes; Enter freezes and finishes.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Bound for reading and sending while the machine works, MiB per second; 0 is none. Does not hold in the freeze.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) max_mib_per_second: u64,
+    /// Connections to the other end, 1 to 8.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) connections: u16,
+    /// The longest freeze, seconds; at its end everything is thawed, whatever has become of the copy.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) freeze_seconds: u64,
+    /// A program to run before the freeze, for instance to stop a database.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) before_freeze: Option<String>,
+    /// A program to run after the thaw, also if the copy was not finished.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) after_thaw: Option<String>,
+    /// What to do once the copy is proved: go on, or switch this machine off at once so that only the copy goes on.
+    #[arg(long, value_enum, default_value_t = Then::Thaw)]
+    pub(crate) then: Then,
+    /// Where the signed record goes.
+    #[arg(long, default_value = "record.json")]
+    pub(crate) record: String,
+}
+
+/// What becomes of the machine that was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Then {
+    /// Thaw; the machine goes on, and the copy is of that moment.
+    Thaw,
+    /// Switch off while frozen: nothing is written after the proof.
+    PowerOff,
 }
 
 /// Arguments of `enroll`.

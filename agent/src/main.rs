@@ -16,6 +16,7 @@ mod logging;
 mod paths;
 mod readiness;
 mod receive;
+mod replicate;
 mod role;
 mod run_state;
 mod screen;
@@ -24,7 +25,7 @@ mod tls;
 mod verify_record;
 
 use anyhow::Context;
-use args::{Args, Command, EnrollArgs, ReceiveArgs};
+use args::{Args, Command, EnrollArgs, ReceiveArgs, ReplicateCommand};
 use clap::Parser;
 use host::{Host, linux::Linux};
 use paths::Paths;
@@ -67,6 +68,7 @@ fn dispatch(command: Command, language: Language) -> anyhow::Result<Exit> {
         Command::Boot => guard(&paths),
         Command::Run => serve(paths),
         Command::Receive(args) => receive(&args),
+        Command::Replicate(command) => replicate(&paths, &command, language),
     }
 }
 
@@ -153,4 +155,20 @@ fn serve(paths: Paths) -> anyhow::Result<Exit> {
 fn receive(args: &ReceiveArgs) -> anyhow::Result<Exit> {
     let _log = logging::Log::start();
     match runtime()?.block_on(receive::run(&Linux, args)).context("the receiver has ended")? {}
+}
+
+fn replicate(paths: &Paths, command: &ReplicateCommand, language: Language) -> anyhow::Result<Exit> {
+    let log = logging::Log::start();
+    let runtime = runtime()?;
+    match command {
+        ReplicateCommand::Receive(args) => {
+            runtime.block_on(replicate::receive::run(&Linux, args, language, &mut std::io::stdout()))?;
+        }
+        ReplicateCommand::Send(args) => {
+            runtime.block_on(replicate::send::run(&Linux, paths, args, language, &log))?;
+        }
+    }
+    // A thread may still wait for a key to be pressed.
+    runtime.shutdown_timeout(END_LIMIT);
+    Ok(Exit::Ready)
 }

@@ -11,22 +11,22 @@ use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication_io::target::{Authorize, Target, TargetConfig, TargetError, TargetVolume};
 use rustls_pki_types::CertificateDer;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Volumes of one receiver: more disks than any server in scope has.
-const MAX_VOLUMES: usize = 64;
+pub(crate) const MAX_VOLUMES: usize = 64;
 
 /// One entry of the volumes file. `sizeBytes` may stand beside it for people; the disk's own size is what counts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Entry {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
     /// Name of the volume, as the source calls it.
-    name: String,
+    pub(crate) name: String,
     /// A file, made if it is not there, or a block device.
-    path: String,
+    pub(crate) path: String,
     /// The disk that may be copied to it.
-    identity: DiskIdentity,
+    pub(crate) identity: DiskIdentity,
 }
 
 /// Why the receiver cannot start or go on.
@@ -75,7 +75,8 @@ pub(crate) async fn run(host: &dyn Host, args: &ReceiveArgs) -> Result<Infallibl
     Ok(target.serve().await?)
 }
 
-fn volumes(path: &str, text: &[u8]) -> Result<Vec<TargetVolume>, ReceiveError> {
+/// The volumes that a file names.
+pub(crate) fn volumes(path: &str, text: &[u8]) -> Result<Vec<TargetVolume>, ReceiveError> {
     let bad = |found: String| ReceiveError::Volumes { path: path.to_owned(), found };
     let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| bad(error.to_string()))?;
     if !(1..=MAX_VOLUMES).contains(&entries.len()) {
@@ -98,7 +99,8 @@ fn only(host: &str) -> Authorize {
     })
 }
 
-fn common_name(der: &[u8]) -> Option<String> {
+/// The common name in a certificate.
+pub(crate) fn common_name(der: &[u8]) -> Option<String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(der).ok()?;
     let mut names = parsed.subject().iter_common_name();
     names.next()?.as_str().ok().map(str::to_owned)

@@ -123,7 +123,9 @@ fn check(
         Signer::Host(_) => KeyUsage::client_auth(),
         Signer::Receiver(_) => KeyUsage::server_auth(),
     };
-    let algorithms = [webpki::aws_lc_rs::ECDSA_P256_SHA256, webpki::aws_lc_rs::ECDSA_P384_SHA384];
+    // The platform's CA is ECDSA; that of a plain copy is Ed25519.
+    let algorithms =
+        [webpki::aws_lc_rs::ECDSA_P256_SHA256, webpki::aws_lc_rs::ECDSA_P384_SHA384, webpki::aws_lc_rs::ED25519];
     let anchors = std::slice::from_ref(anchor);
     certificate
         .verify_for_usage(&algorithms, anchors, &[], UnixTime::since_unix_epoch(at), usage, None, None)

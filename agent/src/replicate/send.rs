@@ -1,0 +1,230 @@
+//! The sending end of a plain copy: announces its disks, copies and follows, and finishes once both ends are in sync.
+
+use super::announce::{self, AnnounceError, Announced, Announcement};
+use super::finish::{Attempt, Finished};
+use super::pairing::Code;
+use super::screen::{self, Screen};
+use super::{ReplicateError, SESSION};
+use crate::args::{ReplicateSendArgs, Then};
+use crate::host::Host;
+use crate::identity::{self, Identity};
+use crate::logging::Log;
+use crate::paths::Paths;
+use crate::screen::Language;
+use crate::tls;
+use qianyun_agent_api::inventory::DiskIdentity;
+use qianyun_replication::identity::DeviceIdentity;
+use qianyun_replication::progress::ReplicationState;
+use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::source::{DiskProgress, Replication, SourceConfig, SourceDisk};
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Between two attempts to reach a receiver that is not there.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Attempts at the end: a doubt of the tracker, or a busy link, costs one; five in a row have a reason that stays.
+const ATTEMPTS: u32 = 5;
+
+/// Copies until the copy is proved, or a signal.
+pub(crate) async fn run(
+    host: &dyn Host,
+    paths: &Paths,
+    args: &ReplicateSendArgs,
+    language: Language,
+    log: &Log,
+) -> Result<(), ReplicateError> {
+    if let Ok(enrolled) = identity::enrolled(host, paths) {
+        return Err(ReplicateError::Enrolled { host: format!("{}/{}", enrolled.namespace, enrolled.host) });
+    }
+    let disks = args.disk.iter().map(|node| open(node)).collect::<Result<Vec<_>, _>>()?;
+    let code = code(args, language)?;
+    let name = host.text("/proc/sys/kernel/hostname").unwrap_or_default();
+    let identity = code.sender(&name)?;
+    let announcement = Announcement { disks: disks.iter().map(announced).collect() };
+    announce_patiently(args, &code, &identity, &announcement, language).await?;
+    let replication = Replication::start(config(args, &code, &identity, &disks)?)?;
+    let numbers: Vec<_> = disks.iter().map(LeafDisk::number).collect();
+    let attempt = Attempt {
+        host,
+        identity: &identity,
+        log,
+        name: &name,
+        disks: &numbers,
+        limit: Duration::from_secs(args.freeze_seconds),
+        before_freeze: args.before_freeze.as_deref(),
+        after_thaw: args.after_thaw.as_deref(),
+        power_off: args.then == Then::PowerOff,
+    };
+    let ended = tokio::select! {
+        ended = follow_and_finish(&replication, &attempt, args.follow, language) => ended,
+        () = super::ended() => Err(ReplicateError::Ended),
+    };
+    let progress = replication.progress();
+    replication.stop().await;
+    tell(host, args, language, &progress, &identity, &ended?)
+}
+
+/// A receiver that cannot be reached may not be started yet, or be on its way back: that is told, and waited for.
+async fn announce_patiently(
+    args: &ReplicateSendArgs,
+    code: &Code,
+    identity: &Identity,
+    announcement: &Announcement,
+    language: Language,
+) -> Result<(), ReplicateError> {
+    let mut told = false;
+    loop {
+        match announce::announce(&args.to, &code.receiver_name(), identity, announcement).await {
+            Ok(()) => return Ok(()),
+            Err(error @ AnnounceError::Connect { .. }) if !told => {
+                let words = language.pick("等待接收端,每秒重试", "waiting for the receiver, trying every second");
+                tracing::warn!(error = &error as &dyn std::error::Error, "{words}");
+                told = true;
+            }
+            Err(AnnounceError::Connect { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = sleep(ANNOUNCE_AGAIN) => {}
+            () = super::ended() => return Err(ReplicateError::Ended),
+        }
+    }
+}
+
+/// A disk by its node.
+fn open(node: &str) -> Result<LeafDisk, ReplicateError> {
+    LeafDisk::from_node(Path::new(node)).map_err(|source| {
+        let listed = LeafDisk::list().map(|listed| listed.disks).unwrap_or_default();
+        let known: Vec<String> = listed.iter().map(|disk| format!("/dev/{}", disk.name().replace('!', "/"))).collect();
+        ReplicateError::Disk { node: node.to_owned(), known: known.join(", "), source }
+    })
+}
+
+fn announced(disk: &LeafDisk) -> Announced {
+    let DeviceIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id } = disk.identity().clone();
+    let identity = DiskIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id };
+    Announced { name: disk.name().to_owned(), identity }
+}
+
+/// From the arguments, else as typed: what stands on a command line is seen by every user of the machine.
+fn code(args: &ReplicateSendArgs, language: Language) -> Result<Code, ReplicateError> {
+    let typed = match &args.code_file {
+        Some(file) => std::fs::read_to_string(file).map_err(ReplicateError::Screen)?,
+        None => {
+            let mut err = std::io::stderr();
+            write!(err, "{}: ", language.pick("配对码", "pairing code")).map_err(ReplicateError::Screen)?;
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map_err(ReplicateError::Screen)?;
+            line
+        }
+    };
+    Ok(Code::parse(&typed)?)
+}
+
+fn config(
+    args: &ReplicateSendArgs,
+    code: &Code,
+    identity: &Identity,
+    disks: &[LeafDisk],
+) -> Result<SourceConfig, ReplicateError> {
+    let source = |disk: &LeafDisk| SourceDisk { volume: disk.name().to_owned(), disk: disk.clone() };
+    Ok(SourceConfig {
+        session: SESSION,
+        receiver_address: args.to.clone(),
+        receiver_name: code.receiver_name(),
+        tls: tls::mutual(identity)?,
+        disks: disks.iter().map(source).collect(),
+        lanes: args.connections,
+        max_bytes_per_second: args.max_mib_per_second.saturating_mul(1 << 20),
+    })
+}
+
+/// What to do now.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Not there yet, or asked to follow.
+    Follow,
+    /// Freeze and prove.
+    Finish,
+}
+
+fn next(states: &[ReplicationState], follow: bool, asked: bool) -> Next {
+    let in_sync = states.iter().all(|state| *state == ReplicationState::InSync);
+    if in_sync && (asked || !follow) { Next::Finish } else { Next::Follow }
+}
+
+async fn follow_and_finish(
+    replication: &Replication,
+    attempt: &Attempt<'_>,
+    follow: bool,
+    language: Language,
+) -> Result<Finished, ReplicateError> {
+    let asked = if follow { enter_pressed() } else { watch::channel(false).1 };
+    let mut screen = Screen::new(language, follow);
+    let mut attempts = 0;
+    loop {
+        let progress = replication.progress();
+        screen.show(&progress);
+        let states: Vec<_> = progress.iter().map(|disk| disk.progress.state).collect();
+        if next(&states, follow, *asked.borrow()) == Next::Follow {
+            sleep(LOOK).await;
+            continue;
+        }
+        attempts += 1;
+        screen.freezing();
+        match attempt.make(replication, attempts).await {
+            Ok(finished) => return Ok(finished),
+            Err(source) if attempts == ATTEMPTS => return Err(ReplicateError::NotFinished { attempts, source }),
+            Err(source) => screen.failed(&source),
+        }
+    }
+}
+
+/// Becomes true when a line comes on standard input; at its end it stays as it is.
+fn enter_pressed() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    // A thread of its own, which ends with the process: reading a terminal cannot be called off.
+    std::thread::spawn(move || {
+        if std::io::stdin().lock().read_line(&mut String::new()).is_ok_and(|read| read > 0) {
+            sender.send_replace(true);
+        }
+    });
+    receiver
+}
+
+/// Writes the record, and says how it went.
+fn tell(
+    host: &dyn Host,
+    args: &ReplicateSendArgs,
+    language: Language,
+    progress: &[DiskProgress],
+    identity: &Identity,
+    finished: &Finished,
+) -> Result<(), ReplicateError> {
+    let record = serde_json::to_vec_pretty(&finished.record).map_err(AnnounceError::Words)?;
+    host.write(&args.record, &record, 0o644)?;
+    let ca = format!("{}.ca.pem", args.record);
+    host.write(&ca, identity.ca_pem.as_bytes(), 0o644)?;
+    let mut text = screen::summary(language, progress, finished);
+    text.push_str(&format!("  qianyun-agent verify-record {} --ca {ca}\n", args.record));
+    std::io::stdout().write_all(text.as_bytes()).map_err(ReplicateError::Screen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ReplicationState::{CatchingUp, InSync};
+
+    #[test]
+    fn it_finishes_when_every_disk_is_in_sync_and_a_follower_only_when_asked() {
+        assert_eq!(next(&[InSync, CatchingUp], false, true), Next::Follow);
+        assert_eq!(next(&[InSync, InSync], false, false), Next::Finish);
+        assert_eq!(next(&[InSync], true, false), Next::Follow);
+        assert_eq!(next(&[InSync], true, true), Next::Finish);
+    }
+}

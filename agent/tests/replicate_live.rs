@@ -1,0 +1,308 @@
+//! The plain copy as a person runs it: two processes, a disk in use between them, and what happens to either. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its world up has failed")]
+
+#[path = "../../replication/io/tests/rig/mod.rs"]
+mod rig;
+
+use rig::{LoopDisk, Mounted, run, tracefs};
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The receiving machine: a folder, and a process that may die.
+struct Receiver {
+    dir: tempfile::TempDir,
+    listen: SocketAddr,
+    more: Vec<String>,
+    process: Option<Child>,
+}
+
+impl Receiver {
+    fn new(more: &[&str]) -> Self {
+        tracefs();
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let more = more.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut receiver = Self { dir: tempfile::tempdir().unwrap(), listen, more, process: None };
+        receiver.start();
+        wait("the pairing code", || receiver.code().exists());
+        receiver
+    }
+
+    fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
+            .args(["replicate", "receive", "--lang", "en", "--listen", &self.listen.to_string(), "--dir"])
+            .arg(self.dir.path())
+            .args(&self.more)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        self.process = Some(child.unwrap());
+    }
+
+    fn signal(&self, signal: &str) {
+        run("kill", &[signal, &self.process.as_ref().unwrap().id().to_string()]);
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    fn code(&self) -> PathBuf {
+        self.dir.path().join("code")
+    }
+
+    fn volume(&self, disk: &LoopDisk) -> PathBuf {
+        self.dir.path().join(format!("{}.raw", disk.node.file_name().unwrap().to_str().unwrap()))
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.path().join("sent.json")
+    }
+
+    fn send(&self, node: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"));
+        command
+            .args(["replicate", "send", "--lang", "en", "--to", &self.listen.to_string(), "--disk"])
+            .arg(node)
+            .args([Path::new("--code-file"), &self.code(), Path::new("--record"), &self.record()])
+            .args(more)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a sender to its end, which must be good; what it printed.
+    fn sent(&self, node: &Path) -> String {
+        let output = self.send(node, &[]).output().unwrap();
+        assert!(output.status.success(), "{}{}", said(&output), self.log());
+        said(&output)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn wait(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !reached() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The bytes in a column of the table that a sender prints at its end.
+fn column(text: &str, name: &str) -> f64 {
+    let mut lines = text.lines().skip_while(|line| !line.contains("skipped"));
+    let cells =
+        |line: &str| line.trim().split("  ").map(str::trim).filter(|c| !c.is_empty()).map(str::to_owned).collect();
+    let (heads, values): (Vec<String>, Vec<String>) = (cells(lines.next().unwrap()), cells(lines.next().unwrap()));
+    let value = &values[heads.iter().position(|head| head == name).unwrap()];
+    let (number, unit) = value.split_once(' ').unwrap();
+    let factor = match unit {
+        "B" => 1.0,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        other => panic!("{other}"),
+    };
+    number.parse::<f64>().unwrap() * factor
+}
+
+/// Content that does not compress, the same for the same seed.
+fn noise(bytes: usize, mut seed: u64) -> Vec<u8> {
+    let step = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(step).take(bytes).collect()
+}
+
+/// Writes numbered files, each durable before the next, until told to stop.
+fn keep_writing(place: &Path, stop: &AtomicBool) -> usize {
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut file = File::create(place.join(format!("n{}", number % 50))).unwrap();
+        file.write_all(&noise(20_000, number)).unwrap();
+        file.sync_all().unwrap();
+        number += 1;
+    }
+    usize::try_from(number).unwrap()
+}
+
+/// The copy holds together and has the file.
+fn assert_sound(volume: &Path, file: &str, content: &[u8]) {
+    let copy = LoopDisk::from_image(volume);
+    run("e2fsck", &["-fn", copy.node_text()]);
+    let mounted = Mounted::with_options(&copy.node, "ro,noload");
+    assert_eq!(fs::read(mounted.path().join(file)).unwrap(), content);
+}
+
+#[test]
+fn a_disk_in_use_is_copied_proved_and_its_copy_is_sound() {
+    let disk = LoopDisk::new(128 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    let content = noise(10 << 20, 1);
+    fs::write(mounted.path().join("kept"), &content).unwrap();
+    let receiver = Receiver::new(&[]);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| keep_writing(mounted.path(), &stop));
+        let sent = receiver.send(&disk.node, &[]).output().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        assert!(writer.join().unwrap() > 0 && sent.status.success(), "{}", said(&sent));
+    });
+    assert_sound(&receiver.volume(&disk), "kept", &content);
+    let ca = format!("{}.ca.pem", receiver.record().display());
+    for record in [receiver.record(), receiver.dir.path().join("record.json")] {
+        run(env!("CARGO_BIN_EXE_qianyun-agent"), &["verify-record", record.to_str().unwrap(), "--ca", &ca]);
+    }
+}
+
+#[test]
+fn the_same_command_again_sends_only_what_differs_and_so_does_the_way_back() {
+    let disk = LoopDisk::new(128 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    fs::write(mounted.path().join("kept"), noise(40 << 20, 1)).unwrap();
+    let receiver = Receiver::new(&[]);
+    assert!(column(&receiver.sent(&disk.node), "wire") > 40e6);
+    fs::write(mounted.path().join("new"), noise(2 << 20, 2)).unwrap();
+    let again = column(&receiver.sent(&disk.node), "wire");
+    assert!((2e6..8e6).contains(&again), "{again}");
+    drop(mounted);
+
+    // The copy is put to work, changes, and goes back to where it came from.
+    let copy = LoopDisk::from_image(&receiver.volume(&disk));
+    let working = Mounted::existing(&copy.node);
+    fs::write(working.path().join("later"), noise(3 << 20, 3)).unwrap();
+    let place = format!("{}={}", copy.node.file_name().unwrap().to_str().unwrap(), disk.node_text());
+    let back = Receiver::new(&["--volume", &place, "--overwrite"]);
+    let wire = column(&back.sent(&copy.node), "wire");
+    assert!((3e6..10e6).contains(&wire), "{wire}");
+    assert_sound(&disk.node, "later", &noise(3 << 20, 3));
+}
+
+#[test]
+fn whoever_is_killed_however_often_the_copy_ends_equal() {
+    let disk = LoopDisk::new(192 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    let content = noise(60 << 20, 5);
+    fs::write(mounted.path().join("kept"), &content).unwrap();
+    let mut receiver = Receiver::new(&[]);
+    // Moments of a copy of 60 MiB at 20 MiB/s, none of them special: what must hold, must hold at each.
+    for moment_ms in [150, 400, 700, 1_100, 1_600] {
+        let mut sender =
+            receiver.send(&disk.node, &["--max-mib-per-second", "20"]).stderr(Stdio::null()).spawn().unwrap();
+        let until = Instant::now() + Duration::from_millis(moment_ms);
+        wait("the moment", || Instant::now() >= until);
+        if moment_ms % 200 == 0 {
+            sender.kill().unwrap();
+        }
+        receiver.kill();
+        receiver.start();
+        sender.kill().unwrap();
+        sender.wait().unwrap();
+    }
+    let text = receiver.sent(&disk.node);
+    assert!(column(&text, "sent") < 60e6, "what had arrived was sent again: {text}");
+    assert_sound(&receiver.volume(&disk), "kept", &content);
+}
+
+/// A program for `--before-freeze` that says that it runs, and waits to be let go.
+fn gate(dir: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = dir.join("gate");
+    let script = "#!/bin/sh\ncd \"${0%/*}\" && touch reached && until [ -e go ]; do sleep 0.05; done\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+/// Asks the kernel; what was not frozen is not left so.
+fn is_frozen(place: &Path) -> bool {
+    let fsfreeze = |what| Command::new("fsfreeze").arg(what).arg(place).output().unwrap().status.success();
+    let frozen_now = fsfreeze("--freeze");
+    if frozen_now {
+        assert!(fsfreeze("--unfreeze"));
+    }
+    !frozen_now
+}
+
+#[test]
+fn a_sender_that_dies_while_frozen_leaves_a_filesystem_that_works() {
+    let disk = LoopDisk::new(64 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    fs::write(mounted.path().join("kept"), noise(4 << 20, 1)).unwrap();
+    let receiver = Receiver::new(&[]);
+    let gate = gate(receiver.dir.path());
+    let mut sender = receiver
+        .send(&disk.node, &["--freeze-seconds", "60", "--before-freeze", gate.to_str().unwrap()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait("the end to begin", || receiver.dir.path().join("reached").exists());
+    // A receiver that hangs keeps the freeze from coming to its end.
+    receiver.signal("-STOP");
+    fs::write(receiver.dir.path().join("go"), "").unwrap();
+    wait("the freeze", || is_frozen(mounted.path()));
+    assert!(sender.try_wait().unwrap().is_none());
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    // Well before the deadline of the freeze: the watchdog is told by the end of the process.
+    let writer = std::thread::spawn({
+        let place = mounted.path().join("after");
+        move || File::create(place).and_then(|mut file| file.write_all(b"x").and_then(|()| file.sync_all()))
+    });
+    let killed = Instant::now();
+    wait("the thaw", || writer.is_finished());
+    writer.join().unwrap().unwrap();
+    assert!(killed.elapsed() < Duration::from_secs(50), "only the deadline thawed: {:?}", killed.elapsed());
+    receiver.signal("-CONT");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_is_copied() {
+    let disk = LoopDisk::new(16 * MIB);
+    let refused = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        said(&output)
+    };
+    let receiver = Receiver::new(&[]);
+    fs::write(receiver.volume(&disk), noise(usize::try_from(16 * MIB).unwrap(), 1)).unwrap();
+    assert!(refused(&mut receiver.send(&disk.node, &[])).contains("is not empty; start the receiver with --overwrite"));
+    let file = receiver.dir.path().join("log");
+    assert!(refused(&mut receiver.send(&file, &[])).contains("not a block device"));
+    let wrong = receiver.dir.path().join("wrong");
+    fs::write(&wrong, "00000-00000-00000-00000-00000").unwrap();
+    fs::rename(&wrong, receiver.code()).unwrap();
+    assert!(refused(&mut receiver.send(&disk.node, &[])).contains("was mistyped"));
+
+    let used = LoopDisk::new(16 * MIB);
+    let _mounted = Mounted::ext4(&used.node);
+    let place = format!("{}={}", disk.node.file_name().unwrap().to_str().unwrap(), used.node_text());
+    let onto_a_mount = Receiver::new(&["--volume", &place, "--overwrite"]);
+    let mut sender = onto_a_mount.send(&disk.node, &[]).stderr(Stdio::null()).spawn().unwrap();
+    wait("the receiver's word", || onto_a_mount.log().contains("is in use"));
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+}
