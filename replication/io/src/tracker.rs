@@ -5,7 +5,7 @@
 //! lost events: the rings' own reports, the kernel's count of events, and the sectors that each disk has counted
 //! ([`audit`]). A doubt is never resolved here: the caller arms a new tracker and compares the disks by hash.
 //!
-//! Drain often: a ring holds about 14,500 requests per CPU. [`Tracker::wait`] returns when one is a quarter full.
+//! Drain often: a ring holds about 14,500 requests per CPU. [`Waiter::wait`] returns when one is a quarter full.
 
 mod audit;
 mod canary;
@@ -18,6 +18,7 @@ use crate::ranges::{covers, merged};
 use audit::{Audit, Sample, Verdict};
 pub use format::FormatError;
 use perf::Rings;
+pub use perf::Waiter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -242,9 +243,9 @@ impl Tracker {
         Ok(tracker)
     }
 
-    /// Waits until a ring is a quarter full, `timeout` at most.
-    pub fn wait(&self, timeout: Duration) -> Result<(), TrackerError> {
-        self.rings.wait(timeout)
+    /// What waits until there is much to drain.
+    pub fn waiter(&self) -> Result<Waiter, TrackerError> {
+        self.rings.waiter()
     }
 
     /// Takes what has changed since the last call: everything whose write had completed when this was called.

@@ -99,6 +99,7 @@ fn many_parallel_writes_are_all_seen_and_the_sums_agree() {
     told_in_full(|| {
         let disk = LoopDisk::new(64 * MIB);
         let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+        let waiter = tracker.waiter().unwrap();
         let file = format!("--filename={}", disk.node_text());
         let mut fio = std::process::Command::new("fio")
             .args(["--name=w", &file, "--rw=randrw", "--rwmixwrite=70", "--bs=4k", "--direct=1", "--ioengine=libaio"])
@@ -108,7 +109,7 @@ fn many_parallel_writes_are_all_seen_and_the_sums_agree() {
             .unwrap();
         let mut seen = Vec::new();
         while fio.try_wait().unwrap().is_none() {
-            tracker.wait(Duration::from_millis(20)).unwrap();
+            waiter.wait(Duration::from_millis(20)).unwrap();
             // Doubts stay: they are judged when the writer has ended.
             seen.extend(tracker.drain().unwrap().changes.into_iter().flatten());
         }

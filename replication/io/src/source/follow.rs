@@ -8,7 +8,7 @@ use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::{self, DeviceError};
 use crate::freemap::{Free, FreeMap};
 use crate::mounts;
-use crate::tracker::{Doubt, Tracker, TrackerError};
+use crate::tracker::{Doubt, Tracker, TrackerError, Waiter};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use std::collections::HashSet;
@@ -37,10 +37,11 @@ pub(super) fn run(shared: &Shared) {
             continue;
         }
         match arm(shared, reason.as_deref()) {
-            Ok(()) => {
+            Ok(None) => {}
+            Ok(Some(waiter)) => {
                 lock(&shared.tracker_trouble).clear();
                 shared.touch();
-                reason = Some(follow(shared));
+                reason = Some(follow(shared, &waiter));
             }
             Err(error) => {
                 *lock(&shared.tracker_trouble) = words_of(&error);
@@ -58,13 +59,14 @@ fn is_final(shared: &Shared) -> bool {
 
 /// A new tracker, and the disks as they are now: for the first time, or in doubt for `reason`. Whoever has the tracker's
 /// lock knows that this is not under way.
-fn arm(shared: &Shared, reason: Option<&str>) -> Result<(), ArmError> {
+fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiter>, ArmError> {
     let mut place = lock(&shared.tracker);
     if is_final(shared) {
-        return Ok(());
+        return Ok(None);
     }
     let leaves: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.clone()).collect();
     let tracker = Tracker::arm(&leaves)?;
+    let waiter = tracker.waiter()?;
     let mut used = Vec::new();
     for disk in &shared.disks {
         let free = FreeMap::prepare(&disk.leaf)?.read()?;
@@ -83,11 +85,11 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<(), ArmError> {
     drop(engine);
     *place = Some(tracker);
     shared.armed.send_replace(true);
-    Ok(())
+    Ok(Some(waiter))
 }
 
 /// Drains until there is a doubt, which is returned, or the replication is stopped.
-fn follow(shared: &Shared) -> String {
+fn follow(shared: &Shared, waiter: &Waiter) -> String {
     let mut canaries_due = Instant::now();
     while shared.mode() != Mode::Stopped {
         if is_final(shared) {
@@ -97,7 +99,7 @@ fn follow(shared: &Shared) -> String {
         if let Some(doubt) = lock(&shared.doubt).take() {
             return doubt;
         }
-        let looked = drain(shared, &mut canaries_due);
+        let looked = waiter.wait(LOOK_EVERY).and_then(|()| drain(shared, &mut canaries_due));
         match looked {
             Ok(None) => {}
             Ok(Some(doubt)) => return doubt.to_string(),
@@ -116,7 +118,6 @@ fn drain(shared: &Shared, canaries_due: &mut Instant) -> Result<Option<Doubt>, T
         *canaries_due = Instant::now() + CANARIES_EVERY;
         fly_canaries(shared, tracker)?;
     }
-    tracker.wait(LOOK_EVERY)?;
     let drained = tracker.drain()?;
     mark(shared, &drained.changes);
     Ok(drained.doubts.into_iter().next())

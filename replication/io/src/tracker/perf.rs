@@ -10,6 +10,7 @@ use crate::device::{LeafDisk, io_error};
 use crate::sys::ring::PerfRing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,9 +123,24 @@ impl Rings {
         Ok((found != self.online).then(doubt))
     }
 
-    /// Waits until a ring is a quarter full, or the time is over.
-    pub(super) fn wait(&self, timeout: Duration) -> Result<(), TrackerError> {
-        let mut fds: Vec<_> = self.rings.iter().map(|ring| PollFd::new(&ring.ring, PollFlags::IN)).collect();
+    /// What waits for these rings.
+    pub(super) fn waiter(&self) -> Result<Waiter, TrackerError> {
+        let own = |ring: &CpuRing| ring.ring.as_fd().try_clone_to_owned();
+        let rings = self.rings.iter().map(own).collect::<Result<Vec<_>, _>>();
+        Ok(Waiter { rings: rings.map_err(|source| TrackerError::Ring { source })? })
+    }
+}
+
+/// Waits for the rings of a tracker without having the tracker: whoever drains meanwhile is not held up.
+#[derive(Debug)]
+pub struct Waiter {
+    rings: Vec<OwnedFd>,
+}
+
+impl Waiter {
+    /// Waits until a ring is a quarter full, `timeout` at most.
+    pub fn wait(&self, timeout: Duration) -> Result<(), TrackerError> {
+        let mut fds: Vec<_> = self.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
         let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
