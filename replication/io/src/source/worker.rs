@@ -145,8 +145,14 @@ impl Worker {
         let hash = whole.then(|| hash_masked(&mut self.buffer[..chunk_len(job)], &job.domain));
         let mut counters = Counters { read_bytes, ..Counters::default() };
         let extents = extents(&blocks.runs(), job.len);
-        for (n, extent) in extents.iter().enumerate() {
-            self.put_extent(job, extent, n + 1 == extents.len(), &mut counters);
+        let full = hash.filter(|_| blocks.count() * BLOCK_BYTES >= job.len && !self.any_zero(&extents));
+        if let Some(hash) = full {
+            // One extent, whose hash is the chunk's: hashed once.
+            self.put_data(job, &(0..job.len), true, hash, &mut counters);
+        } else {
+            for (n, extent) in extents.iter().enumerate() {
+                self.put_extent(job, extent, n + 1 == extents.len(), &mut counters);
+            }
         }
         counters.wire_bytes = self.frames.len() as u64;
         Ok(Copied { hash, counters })
@@ -157,8 +163,8 @@ impl Worker {
         let (device, seq) = (job.device, job.seq);
         let offset = job.chunk.offset_bytes() + extent.start;
         let raw = &self.buffer[place(extent.start)..place(extent.end)];
-        let raw_len = u32::try_from(raw.len()).expect("an extent is at most 256 KiB");
         if is_zero(raw) {
+            let raw_len = u32::try_from(raw.len()).expect("an extent is at most 256 KiB");
             counters.zero_bytes += u64::from(raw_len);
             Message::Zero { device, offset, raw_len, last, seq }.encode(
                 self.shared.session,
@@ -167,8 +173,23 @@ impl Worker {
             );
             return;
         }
+        let hash = hash_bytes(raw);
+        self.put_data(job, extent, last, hash, counters);
+    }
+
+    /// Whether an extent is zeros, which costs nothing on the wire.
+    fn any_zero(&self, extents: &[Range<u64>]) -> bool {
+        extents.iter().any(|extent| is_zero(&self.buffer[place(extent.start)..place(extent.end)]))
+    }
+
+    /// Appends the frame of an extent that is not zeros.
+    fn put_data(&mut self, job: &Job, extent: &Range<u64>, last: bool, hash: ChunkHash, counters: &mut Counters) {
+        let raw = &self.buffer[place(extent.start)..place(extent.end)];
+        let raw_len = u32::try_from(raw.len()).expect("an extent is at most a chunk");
+        let offset = job.chunk.offset_bytes() + extent.start;
         counters.sent_bytes += u64::from(raw_len);
-        let (hash, packed) = (hash_bytes(raw), self.packer.pack(raw));
+        let packed = self.packer.pack(raw);
+        let (device, seq) = (job.device, job.seq);
         let (codec, payload) = packed.as_deref().map_or((Codec::None, raw), |packed| (Codec::Zstd, packed));
         let data = Message::Data { device, offset, raw_len, codec, hash, last, seq, payload };
         data.encode(self.shared.session, job.epoch, &mut self.frames);
