@@ -152,7 +152,8 @@ struct Shared {
     doubt: Mutex<Option<String>>,
     /// For each lane of the link: frames that go before the next job.
     controls: Mutex<Vec<mpsc::Sender<Vec<u8>>>>,
-    roots: Mutex<HashMap<DeviceId, DeviceRoot>>,
+    /// What the receiver answered, by disk and barrier; nothing, where it wants chunks to be proved by reading first.
+    roots: Mutex<HashMap<(DeviceId, u64), Option<DeviceRoot>>>,
     record_reply: Mutex<Option<RecordReply>>,
     began: Instant,
 }

@@ -1,6 +1,6 @@
 //! What a worker is asked to do with one chunk: everything it needs, and nothing of the engine's state.
 
-use crate::digest::ChunkHash;
+use crate::chain::Proof;
 use crate::geometry::{ChunkIndex, ChunkMask, DeviceId};
 use crate::progress::Counters;
 
@@ -14,6 +14,8 @@ pub enum Work {
         blocks: ChunkMask,
         /// They are the whole domain of the chunk, so that its hash can be computed from the same reading.
         whole: bool,
+        /// What both ends know of the rest of the chunk: the extents, in the order in which they are sent, go on from it.
+        base: Option<Proof>,
     },
     /// Ask the receiver for its hash under the job's `seq`, and read and hash the chunk; then
     /// [`super::Sender::compared`].
@@ -48,8 +50,9 @@ pub struct Job {
 /// How a copy went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Copied {
-    /// Hash of the chunk with blocks outside the domain as zeros, if the job was `whole`.
-    pub hash: Option<ChunkHash>,
+    /// The chunk's hash with blocks outside the domain as zeros, if the job was `whole`; the end of its chain, if it had a
+    /// base.
+    pub proof: Option<Proof>,
     /// What it took.
     pub counters: Counters,
 }

@@ -90,3 +90,8 @@ fn welcoming_a_link_while_the_old_one_still_writes_is_caught() {
 fn a_target_that_answers_with_a_wrong_hash_is_caught() {
     assert_caught(Mutation::WrongReadBack);
 }
+
+#[test]
+fn asking_for_a_root_without_saying_what_is_chained_is_caught() {
+    assert_caught(Mutation::ChainsUnannounced);
+}
