@@ -7,6 +7,7 @@
 //! disk), then [`FreeMap::read`], then copy. What was free at the read and is written later is then tracked. The map may be
 //! read again under a freeze; nothing is opened then.
 
+mod checksum;
 mod fsmap;
 mod gpt;
 pub mod layout;
