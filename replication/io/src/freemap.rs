@@ -12,7 +12,12 @@ mod fsmap;
 mod gpt;
 pub mod layout;
 mod mbr;
+#[cfg(test)]
+mod metadata;
 mod swap;
+
+#[cfg(test)]
+pub use metadata::MetadataError;
 
 use crate::device::{self, DeviceError, DeviceNumber, LeafDisk, io_error};
 use crate::mounts::{self, Mount};
