@@ -8,6 +8,8 @@
 //! read again under a freeze; nothing is opened then.
 
 mod checksum;
+#[cfg(test)]
+mod ext;
 mod fsmap;
 mod gpt;
 pub mod layout;
@@ -187,6 +189,9 @@ impl Region {
 pub(crate) fn swap_partitions(proc_swaps: &str) -> usize {
     swap::partitions(proc_swaps).len()
 }
+
+#[cfg(test)]
+mod images;
 
 #[cfg(test)]
 mod tests {
