@@ -17,6 +17,8 @@ mod mbr;
 #[cfg(test)]
 mod metadata;
 mod swap;
+#[cfg(test)]
+mod xfs;
 
 #[cfg(test)]
 pub use metadata::MetadataError;

@@ -84,3 +84,61 @@ pub(super) fn free_by_dumpe2fs(image: &Path) -> Vec<Range<u64>> {
     let lists = text.lines().filter_map(|line| line.strip_prefix("  Free blocks: "));
     crate::ranges::merged(lists.flat_map(|list| list.split(", ")).filter(|part| !part.is_empty()).map(range).collect())
 }
+
+impl Workshop {
+    /// An xfs of `mib`, with the files.
+    pub(super) fn xfs(&self, options: &[&str], mib: u64) -> PathBuf {
+        let (image, prototype) = (self.path("xfs"), self.path("prototype"));
+        let _ = std::fs::remove_file(&image);
+        File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        let files = self.files();
+        let line = |index: usize| format!("f{index} ---644 0 0 {files}/f{index}\n");
+        let lines: String = (0..40).map(line).collect();
+        std::fs::write(&prototype, format!("/\n0 0\nd--755 0 0\n{lines}$\n")).unwrap();
+        let last = ["--unsupported", "-q", "-p", prototype.to_str().unwrap(), image.to_str().unwrap()];
+        run("mkfs.xfs", &[options, &last].concat());
+        image
+    }
+}
+
+/// The free blocks that `xfs_db` finds in the trees of all groups, in bytes, merged. It adds those of the free lists, which
+/// trees grow from, and which count as used.
+pub(super) fn free_by_xfs_db(image: &Path) -> Vec<Range<u64>> {
+    let ask = |commands: &[&str]| {
+        let each = commands.iter().flat_map(|command| ["-c", command]);
+        run("xfs_db", &["-r"].into_iter().chain(each).chain([image.to_str().unwrap()]).collect::<Vec<_>>())
+    };
+    let field = |text: &str, name: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+    };
+    let superblock = ask(&["sb 0", "p agcount agblocks blocksize"]);
+    let (block, group) = (field(&superblock, "blocksize"), field(&superblock, "agblocks"));
+    let bytes = |at: u64, len: u64| at * block..(at + len) * block;
+    let rows: Vec<Vec<u64>> = ask(&["freesp -d"])
+        .lines()
+        .skip(1)
+        .map_while(|line| line.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>())
+        .filter(|row: &Vec<u64>| row.len() == 3)
+        .collect();
+    let mut free: Vec<_> = rows.iter().map(|row| bytes(row[0] * group + row[1], row[2])).collect();
+    for number in 0..field(&superblock, "agcount") {
+        let header = ask(&[&format!("agf {number}"), "p flfirst fllast flcount"]);
+        let list = ask(&[&format!("agfl {number}"), "p bno"]);
+        let (first, count) = (field(&header, "flfirst"), field(&header, "flcount"));
+        let entries: Vec<Option<u64>> = list
+            .split(" = ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .map(|entry| entry.split(':').nth(1).unwrap().parse().ok())
+            .collect();
+        for index in 0..count {
+            let at = usize::try_from(first + index).unwrap() % entries.len();
+            let listed = bytes(number * group + entries[at].unwrap(), 1);
+            let place = free.iter().position(|range| *range == listed).expect("listed as free by itself");
+            free.swap_remove(place);
+        }
+    }
+    crate::ranges::merged(free)
+}
