@@ -7,6 +7,8 @@
 //! disk), then [`FreeMap::read`], then copy. What was free at the read and is written later is then tracked. The map may be
 //! read again under a freeze; nothing is opened then.
 
+#[cfg(test)]
+mod btrfs;
 mod checksum;
 #[cfg(test)]
 mod ext;

@@ -11,6 +11,8 @@ const FIFREEZE: Opcode = opcode::read_write::<c_int>(b'X', 119);
 const FITHAW: Opcode = opcode::read_write::<c_int>(b'X', 120);
 const FS_IOC_GETFSMAP: Opcode = opcode::read_write::<FsmapHead>(b'X', 59);
 const FS_IOC_FIEMAP: Opcode = opcode::read_write::<FiemapHead>(b'f', 11);
+const BTRFS_IOC_TREE_SEARCH: Opcode = opcode::read_write::<BtrfsSearch>(0x94, 17);
+const BTRFS_IOC_DEV_INFO: Opcode = opcode::read_write::<BtrfsDevice>(0x94, 30);
 const PERF_EVENT_IOC_ENABLE: Opcode = opcode::none(b'$', 0);
 const PERF_EVENT_IOC_SET_FILTER: Opcode = opcode::write::<usize>(b'$', 6);
 
@@ -137,6 +139,85 @@ pub(crate) fn file_extents(fd: impl AsFd) -> Result<Vec<FiemapExtent>> {
     let filled = usize::try_from(request.head.mapped_extents).unwrap_or(usize::MAX).min(FIEMAP_BATCH);
     Ok(request.extents[..filled].to_vec())
 }
+
+/// `struct btrfs_ioctl_dev_info_args`: a device of a btrfs.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct BtrfsDevice {
+    number: u64,
+    pub(crate) uuid: [u8; 16],
+    bytes_used: u64,
+    pub(crate) total_bytes: u64,
+    unused: [u64; 379],
+    /// Ends with a NUL if it is shorter.
+    pub(crate) path: [u8; 1024],
+}
+
+/// The device `number` of the btrfs that `fd` is on; `ENODEV` if it has none.
+pub(crate) fn btrfs_device(fd: impl AsFd, number: u64) -> Result<Box<BtrfsDevice>> {
+    // A name of zeros asks for the number alone.
+    let empty = BtrfsDevice { number, uuid: [0; 16], bytes_used: 0, total_bytes: 0, unused: [0; 379], path: [0; 1024] };
+    let mut device = Box::new(empty);
+    // SAFETY: `BtrfsDevice` has the layout and the 4096 bytes of btrfs_ioctl_dev_info_args in linux/btrfs.h, which is all
+    // that the kernel reads and writes.
+    unsafe { ioctl(fd, Updater::<BTRFS_IOC_DEV_INFO, BtrfsDevice>::new(&mut *device)) }?;
+    Ok(device)
+}
+
+/// Which items of a btrfs are asked for: those of one kind and object in one tree, from an offset on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BtrfsKey {
+    pub(crate) tree: u64,
+    pub(crate) object: u64,
+    pub(crate) kind: u32,
+    pub(crate) from: u64,
+}
+
+/// `struct btrfs_ioctl_search_key`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct BtrfsSearchKey {
+    tree: u64,
+    objects: [u64; 2],
+    offsets: [u64; 2],
+    transactions: [u64; 2],
+    kinds: [u32; 2],
+    items: u32,
+    unused: [u32; 9],
+}
+
+/// What is left of a page for items.
+const BTRFS_ITEMS_BYTES: usize = 3992;
+
+/// `struct btrfs_ioctl_search_args`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct BtrfsSearch {
+    key: BtrfsSearchKey,
+    items: [u8; BTRFS_ITEMS_BYTES],
+}
+
+/// The next items of a btrfs: how many the kernel says there are, and the bytes that they are in. None at the end.
+pub(crate) fn btrfs_items(fd: impl AsFd, key: BtrfsKey) -> Result<(u32, Vec<u8>)> {
+    let key = BtrfsSearchKey {
+        tree: key.tree,
+        objects: [key.object; 2],
+        offsets: [key.from, u64::MAX],
+        transactions: [0, u64::MAX],
+        kinds: [key.kind; 2],
+        // As many as there is room for.
+        items: u32::MAX,
+        unused: [0; 9],
+    };
+    let mut search = Box::new(BtrfsSearch { key, items: [0; BTRFS_ITEMS_BYTES] });
+    // SAFETY: `BtrfsSearch` has the layout and the 4096 bytes of btrfs_ioctl_search_args in linux/btrfs.h, which is all
+    // that the kernel reads and writes.
+    unsafe { ioctl(fd, Updater::<BTRFS_IOC_TREE_SEARCH, BtrfsSearch>::new(&mut *search)) }?;
+    Ok((search.key.items, search.items.to_vec()))
+}
+
+// Sizes that the requests' numbers carry.
+const _: () = assert!(size_of::<BtrfsDevice>() == 4096 && size_of::<BtrfsSearch>() == 4096);
 
 /// Starts a perf event that was opened disabled.
 pub(super) fn perf_enable(fd: impl AsFd) -> Result<()> {
