@@ -25,6 +25,18 @@ pub(crate) fn whole_blocks(ranges: Vec<Range<u64>>, block: u64) -> Vec<Range<u64
         .collect()
 }
 
+/// What lies between ranges that are in order, from 0 to `end`; they may touch and overlap.
+pub(crate) fn gaps(ranges: impl IntoIterator<Item = Range<u64>>, end: u64) -> Vec<Range<u64>> {
+    let (mut gaps, mut next) = (Vec::new(), 0);
+    for range in ranges.into_iter().chain(std::iter::once(end..end)) {
+        if next < range.start.min(end) {
+            gaps.push(next..range.start.min(end));
+        }
+        next = next.max(range.end);
+    }
+    gaps
+}
+
 /// Whether merged ranges hold all of `wanted`.
 pub(crate) fn covers(ranges: &[Range<u64>], wanted: &Range<u64>) -> bool {
     ranges.iter().any(|range| range.start <= wanted.start && wanted.end <= range.end)
@@ -45,6 +57,17 @@ mod tests {
                 prop_assert_eq!(before, result.iter().any(|range| range.contains(&byte)));
             }
             prop_assert!(result.windows(2).all(|pair| pair[0].end < pair[1].start));
+        }
+
+        #[test]
+        fn a_byte_is_in_a_gap_or_in_a_range(list in proptest::collection::vec((0u64..200, 0u64..30), 0..40), end in 0u64..200) {
+            let mut ranges: Vec<_> = list.iter().map(|(start, len)| *start..start + len).collect();
+            ranges.sort_by_key(|range| range.start);
+            let gaps = gaps(ranges.clone(), end);
+            for byte in 0..240 {
+                let taken = byte >= end || ranges.iter().any(|range| range.contains(&byte));
+                prop_assert_eq!(!taken, gaps.iter().any(|range| range.contains(&byte)));
+            }
         }
 
         #[test]

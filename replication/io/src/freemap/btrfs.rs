@@ -9,7 +9,7 @@ use super::checksum::crc32c;
 use super::layout::number;
 use super::metadata::{MetadataError, ensure_equal, ensure_known, ensure_sum, ensure_within, word};
 use crate::device::DeviceNumber;
-use crate::ranges::merged;
+use crate::ranges::{gaps, merged};
 use crate::sys::ioctl;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -118,15 +118,7 @@ pub(super) fn parse_extents(bytes: &[u8], count: u32, device: u64) -> Result<Vec
 fn outside(mut used: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
     used.push(0..RESERVED_BYTES);
     used.extend(COPIES.map(|start| start..start + COPY_BYTES));
-    let mut next = 0;
-    let mut free = Vec::new();
-    for range in merged(used).into_iter().chain([size..size]) {
-        if next < range.start.min(size) {
-            free.push(next..range.start.min(size));
-        }
-        next = next.max(range.end);
-    }
-    free
+    gaps(merged(used), size)
 }
 
 #[cfg(test)]

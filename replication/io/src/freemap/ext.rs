@@ -16,6 +16,7 @@ mod superblock;
 
 use super::checksum::crc32c_from;
 use super::metadata::{Found, Metadata, MetadataError, ensure_equal, ensure_sum};
+use crate::ranges::gaps;
 use descriptor::{Descriptor, Groups};
 use std::ops::Range;
 use superblock::{Sums, Superblock};
@@ -88,14 +89,7 @@ impl<'a> Group<'a> {
     /// Of a group without a bitmap, all but metadata is free.
     fn around_metadata(&self) -> Result<Vec<Range<u64>>, MetadataError> {
         ensure_equal("number of broken descriptors", 0, self.is_incomplete.into(), 0)?;
-        let (mut runs, mut next) = (Vec::new(), 0);
-        for used in self.metadata.iter().cloned().chain([self.clusters..self.clusters]) {
-            if next < used.start {
-                runs.push(next..used.start);
-            }
-            next = next.max(used.end);
-        }
-        Ok(runs)
+        Ok(gaps(self.metadata.iter().cloned(), self.clusters))
     }
 
     fn in_bitmap(&self, source: &mut Metadata<'_>, offset: u64) -> Result<Vec<Range<u64>>, MetadataError> {
