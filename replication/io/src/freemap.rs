@@ -3,36 +3,36 @@
 //! Everything else is used: partition tables, gaps, boot loaders, unknown partitions, filesystems that do not tell, and
 //! whatever is not plain (a partition that the table on the disk does not have, or one that overlaps another).
 //!
+//! A kernel before 4.12 does not tell what is free: then we read it ourselves, from the structures of ext2, ext3, ext4 and
+//! xfs on the disk. For those the disk must not be older than the tracker, so the filesystem is frozen for a moment.
+//!
 //! Safe only in this order: arm the tracker, then [`FreeMap::prepare`] (which brings the filesystems' own state to the
 //! disk), then [`FreeMap::read`], then copy. What was free at the read and is written later is then tracked. The map may be
 //! read again under a freeze; nothing is opened then.
 
-#[cfg(test)]
 mod btrfs;
 mod checksum;
-#[cfg(test)]
 mod ext;
 mod fsmap;
 mod gpt;
 pub mod layout;
 mod mbr;
-#[cfg(test)]
 mod metadata;
+mod region;
 mod swap;
-#[cfg(test)]
 mod xfs;
 
-#[cfg(test)]
 pub use metadata::MetadataError;
 
 use crate::device::{self, DeviceError, DeviceNumber, LeafDisk, io_error};
-use crate::mounts::{self, Mount};
+use crate::freezer::FreezeError;
+use crate::mounts;
 use crate::ranges::{merged, whole_blocks};
-use rustix::io::Errno;
-use std::fs::File;
+use region::Region;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Free space is told in whole blocks of this size, the engine's.
 const BLOCK_BYTES: u64 = 4096;
@@ -57,6 +57,59 @@ pub enum Unmapped {
         /// Where on the disk.
         start: u64,
     },
+    /// It is read-only, and the kernel does not tell: what its journal holds may not be on the disk.
+    #[error("{} is read-only, and this kernel does not tell what is free", path.display())]
+    ReadOnly {
+        /// Where it is mounted.
+        path: PathBuf,
+    },
+    /// The kernel does not tell, and the filesystem could not be frozen for the moment that brings its state to the disk.
+    #[error("{} could not be brought to its disk", path.display())]
+    NotAtRest {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// Why not; kept, for the map may be read more than once.
+        #[source]
+        source: Arc<FreezeError>,
+    },
+    /// The kernel does not tell, and the filesystem's own structures cannot be relied on.
+    #[error("the structures of {} do not say what is free", path.display())]
+    Structures {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// Which of them.
+        #[source]
+        source: MetadataError,
+    },
+    /// The kernel does not tell, and some groups do not hold together. All others are mapped.
+    #[error("{parts} groups of {} do not say what is free", path.display())]
+    Parts {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// How many.
+        parts: u64,
+        /// What is wrong with the first of them.
+        #[source]
+        source: MetadataError,
+    },
+}
+
+/// When a map is read, which decides how an own reader comes to a disk that is up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// While the filesystems are in use: each that needs an own reader is frozen for a moment when the map is prepared.
+    InUse,
+    /// Under a freeze of all of them, which the caller begins after the map was prepared.
+    Frozen,
+}
+
+/// Whose word is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// The kernel's, and our own readers' only where it has none: always the best that there is.
+    All,
+    /// Our own readers', though the kernel may tell: for tests on a kernel that does.
+    OwnReaders,
 }
 
 /// What is free on a disk.
@@ -68,24 +121,11 @@ pub struct Free {
     pub unmapped: Vec<Unmapped>,
 }
 
-#[derive(Debug)]
-enum Content {
-    Filesystem { path: PathBuf, file: File },
-    Swap,
-}
-
-#[derive(Debug)]
-struct Region {
-    device: DeviceNumber,
-    bytes: Range<u64>,
-    content: Content,
-}
-
 /// The regions of a disk whose free space can be asked for. Keeps their filesystems busy (they cannot be unmounted), so
 /// not to be kept for longer than a copy's start or a freeze.
 #[derive(Debug)]
 pub struct FreeMap {
-    size: u64,
+    disk: LeafDisk,
     regions: Vec<Region>,
 }
 
@@ -115,15 +155,6 @@ fn agreed(seen: &[(DeviceNumber, Range<u64>)], on_disk: &[Range<u64>], size: u64
     seen.iter().filter(plain).cloned().collect()
 }
 
-/// Opens a mount of the filesystem on `device`, if one can be reached; others may be covered.
-fn open_filesystem(mounts: &[Mount], device: DeviceNumber) -> Option<Content> {
-    mounts.iter().filter(|mount| mount.device == device).find_map(|mount| {
-        let file = File::open(&mount.path).ok()?;
-        let found = DeviceNumber::from_dev(file.metadata().ok()?.dev());
-        (found == device).then(|| Content::Filesystem { path: mount.path.clone(), file })
-    })
-}
-
 fn active_swaps() -> Result<Vec<DeviceNumber>, DeviceError> {
     let text = match std::fs::read_to_string(SWAPS) {
         Ok(text) => text,
@@ -137,22 +168,25 @@ fn active_swaps() -> Result<Vec<DeviceNumber>, DeviceError> {
 }
 
 impl FreeMap {
-    /// Finds the regions of `disk`, opens their filesystems, and has each bring its state to the disk. Not under a freeze.
-    pub fn prepare(disk: &LeafDisk) -> Result<Self, DeviceError> {
+    /// Finds the regions of `disk`, opens their filesystems, and has each bring its state to the disk. Not under a freeze,
+    /// nor while one is being made ready in this process.
+    pub fn prepare(disk: &LeafDisk, reading: Reading) -> Result<Self, DeviceError> {
+        Self::prepare_by(disk, reading, Ways::All)
+    }
+
+    /// As [`Self::prepare`], but asking those in `ways` alone.
+    pub fn prepare_by(disk: &LeafDisk, reading: Reading, ways: Ways) -> Result<Self, DeviceError> {
         let (mounts, swaps) = (mounts::mounted()?, active_swaps()?);
         let mut regions = Vec::new();
-        for (device, bytes) in plain_regions(disk)? {
-            let content = match open_filesystem(&mounts, device) {
-                Some(content) => content,
-                None if swaps.contains(&device) => Content::Swap,
-                None => continue,
+        for place in plain_regions(disk)? {
+            let region = match Region::filesystem(&mounts, place.clone(), reading, ways)? {
+                Some(region) => Some(region),
+                None if swaps.contains(&place.0) => Some(Region::swap(place)),
+                None => Region::btrfs(disk, &mounts, place)?,
             };
-            if let Content::Filesystem { path, file } = &content {
-                rustix::fs::syncfs(file).map_err(|errno| io_error("flush", path)(errno.into()))?;
-            }
-            regions.push(Region { device, bytes, content });
+            regions.extend(region);
         }
-        Ok(Self { size: disk.size_bytes(), regions })
+        Ok(Self { disk: disk.clone(), regions })
     }
 
     /// What is free now. Opens nothing on a disk, so it may be asked under a freeze.
@@ -160,31 +194,11 @@ impl FreeMap {
         let (mut ranges, mut unmapped) = (Vec::new(), Vec::new());
         let swaps = active_swaps()?;
         for region in &self.regions {
-            match region.free(&swaps) {
-                Ok(free) => ranges.extend(free),
-                Err(reason) => unmapped.push(reason),
-            }
+            ranges.extend(region.free(&self.disk, &swaps, &mut unmapped));
         }
-        ranges.iter_mut().for_each(|range: &mut Range<u64>| range.end = range.end.min(self.size));
+        let size = self.disk.size_bytes();
+        ranges.iter_mut().for_each(|range: &mut Range<u64>| range.end = range.end.min(size));
         Ok(Free { ranges: whole_blocks(merged(ranges), BLOCK_BYTES), unmapped })
-    }
-}
-
-impl Region {
-    /// In bytes of the disk, never outside the region.
-    fn free(&self, swaps: &[DeviceNumber]) -> Result<Vec<Range<u64>>, Unmapped> {
-        let len = self.bytes.end - self.bytes.start;
-        match &self.content {
-            Content::Swap if swaps.contains(&self.device) => Ok(vec![swap::free(&self.bytes)]),
-            Content::Swap => Err(Unmapped::NotSwap { start: self.bytes.start }),
-            Content::Filesystem { path, file } => {
-                let failed = |errno: Errno| Unmapped::Filesystem { path: path.clone(), source: errno.into() };
-                let free = fsmap::read(file, self.device).map_err(failed)?;
-                let on_disk =
-                    |range: Range<u64>| self.bytes.start + range.start.min(len)..self.bytes.start + range.end.min(len);
-                Ok(free.into_iter().map(on_disk).collect())
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod rig;
 
-use qianyun_replication_io::freemap::FreeMap;
+use qianyun_replication_io::freemap::{FreeMap, Reading};
 use rig::{Frozen, LoopDisk, Mounted, run};
 use std::ops::Range;
 use std::process::Command;
@@ -64,7 +64,7 @@ fn what_ext4_on_a_partition_calls_free_is_what_its_tools_find_also_under_a_freez
     let disk = LoopDisk::partitioned(160 * MIB, "label: gpt\n1MiB,128MiB\n", &[(2048, 262_144)]);
     let mounted = Mounted::ext4(&disk.partition(1));
     fill(&mounted);
-    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
     let before = map.read().unwrap();
     assert!(before.unmapped.is_empty());
     std::fs::write(mounted.path().join("late"), vec![1; 300_000]).unwrap();
@@ -82,7 +82,7 @@ fn blocks_smaller_than_ours_are_free_only_where_a_whole_one_is() {
     let disk = LoopDisk::new(64 * MIB);
     let mounted = Mounted::ext4_with(&disk.node, &["-b", "1024"]);
     fill(&mounted);
-    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
     let (found, expected) = thawed(mounted.path().to_str().unwrap(), || {
         (map.read().unwrap(), as_blocks(free_by_dumpe2fs(disk.node_text()), 0))
     });
@@ -94,7 +94,7 @@ fn a_copy_without_the_free_blocks_is_a_sound_filesystem_with_every_file() {
     let disk = LoopDisk::new(64 * MIB);
     let mounted = Mounted::ext4(&disk.node);
     fill(&mounted);
-    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
     let leaf = disk.leaf();
     let copy = thawed(mounted.path().to_str().unwrap(), || {
         let mut copy = qianyun_replication_io::device::buffer::AlignedBuffer::new(64 << 20);
@@ -114,9 +114,9 @@ fn a_copy_without_the_free_blocks_is_a_sound_filesystem_with_every_file() {
 #[test]
 fn an_unmounted_filesystem_and_a_disk_without_anything_are_all_used() {
     let disk = LoopDisk::new(32 * MIB);
-    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+    assert!(FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap().read().unwrap().ranges.is_empty());
     run("mkfs.ext4", &["-q", "-F", disk.node_text()]);
-    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+    assert!(FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap().read().unwrap().ranges.is_empty());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_partition_that_the_table_does_not_have_is_all_used() {
     // The kernel sees 64 MiB, the table says 63.
     let disk = LoopDisk::partitioned(96 * MIB, "label: dos\n1MiB,63MiB\n", &[(2048, 131_072)]);
     let _mounted = Mounted::ext4(&disk.partition(1));
-    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty());
+    assert!(FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap().read().unwrap().ranges.is_empty());
 }
 
 #[test]
@@ -137,11 +137,11 @@ fn of_active_swap_only_the_header_is_kept() {
     }
     let disk = LoopDisk::new(8 * MIB);
     run("mkswap", &[disk.node_text()]);
-    assert!(FreeMap::prepare(&disk.leaf()).unwrap().read().unwrap().ranges.is_empty(), "not active");
+    assert!(FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap().read().unwrap().ranges.is_empty(), "not active");
     // The lowest priority: this machine's memory is not to end up on a test's disk.
     run("swapon", &["--priority", "0", disk.node_text()]);
     let off = Off(disk.node_text().to_owned());
-    let map = FreeMap::prepare(&disk.leaf()).unwrap();
+    let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
     assert_eq!(map.read().unwrap().ranges, [Range { start: 65536, end: 8 * MIB }]);
     drop(off);
     assert!(map.read().unwrap().ranges.is_empty());

@@ -1,5 +1,6 @@
 //! Direct reads of a disk that may have bad places: what cannot be read is named, never guessed, never fatal.
 
+use super::buffer::AlignedBuffer;
 use super::{DeviceError, LeafDisk, io_error};
 use rustix::io::Errno;
 use std::io;
@@ -61,6 +62,22 @@ impl LeafDisk {
         let block = usize::try_from(block).expect("a sector fits");
         read_around_errors(&mut read, offset, buffer, block, &mut bad).map_err(io_error("read", &self.node))?;
         Ok(crate::ranges::merged(bad))
+    }
+
+    /// Any run of bytes, whole sectors or not, with the bad places of the sectors that it touches.
+    pub(crate) fn read_run(&self, offset: u64, len: usize) -> Result<(Vec<u8>, Vec<Range<u64>>), DeviceError> {
+        let block = u64::from(self.identity.logical_block_bytes);
+        let start = offset / block * block;
+        let skip = usize::try_from(offset - start).expect("less than a sector");
+        let whole = skip.saturating_add(len).next_multiple_of(usize::try_from(block).expect("a sector fits"));
+        let mut buffer = AlignedBuffer::new(whole);
+        let bad = self.read(start, &mut buffer)?;
+        Ok((buffer[skip..skip + len].to_vec(), bad))
+    }
+
+    /// The error for a bad place that cannot be passed over.
+    pub(crate) fn bad_place(&self) -> DeviceError {
+        io_error("read around a bad place of", &self.node)(Errno::IO.into())
     }
 }
 

@@ -27,6 +27,11 @@ fn free_ranges(records: &[Fsmap], device: DeviceNumber) -> impl Iterator<Item = 
     records.iter().filter(is_free).filter_map(bytes)
 }
 
+/// Whether the kernel tells at all.
+pub(super) fn probe(file: &File) -> Result<(), Errno> {
+    fsmap_from(file, None).map(drop)
+}
+
 /// What of the device of the filesystem that `file` is on is free, in bytes from its start.
 pub(super) fn read(file: &File, device: DeviceNumber) -> Result<Vec<Range<u64>>, Errno> {
     let (mut free, mut from, mut seen) = (Vec::new(), None, 0);

@@ -3,7 +3,6 @@
 //! Reads through a closure, so that the parsers in `mbr` and `gpt` see bytes alone. Never writes, never guesses: a table
 //! that does not hold together is an error, and the caller then calls nothing on the disk free.
 
-use crate::device::buffer::AlignedBuffer;
 use crate::device::{DeviceError, LeafDisk};
 use std::ops::Range;
 
@@ -91,15 +90,8 @@ pub(crate) fn partitions_of(
 /// Reads the partition table of a disk.
 pub fn read(disk: &LeafDisk) -> Result<Layout, LayoutError> {
     let (size, block) = (disk.size_bytes(), u64::from(disk.identity().logical_block_bytes));
-    let mut read = |offset: u64, len: usize| {
-        let start = offset / block * block;
-        let skip = usize::try_from(offset - start).expect("less than a sector");
-        let whole = (skip + len).next_multiple_of(usize::try_from(block).expect("a sector fits"));
-        let mut buffer = AlignedBuffer::new(whole);
-        // A bad sector reads as zeros here, and zeros are no table: everything then counts as used.
-        disk.read(start, &mut buffer)?;
-        Ok(buffer[skip..skip + len].to_vec())
-    };
+    // A bad sector reads as zeros here, and zeros are no table: everything then counts as used.
+    let mut read = |offset: u64, len: usize| disk.read_run(offset, len).map(|(bytes, _bad)| bytes);
     parse(&mut Source { read: &mut read, size, block })
 }
 

@@ -6,7 +6,7 @@
 
 use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::{self, DeviceError};
-use crate::freemap::{Free, FreeMap};
+use crate::freemap::{Free, FreeMap, Reading};
 use crate::mounts;
 use crate::tracker::{Doubt, Tracker, TrackerError, Waiter};
 use qianyun_replication::block_set::BlockSet;
@@ -69,7 +69,7 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiter>, ArmError
     let waiter = tracker.waiter()?;
     let mut used = Vec::new();
     for disk in &shared.disks {
-        let free = FreeMap::prepare(&disk.leaf)?.read()?;
+        let free = FreeMap::prepare(&disk.leaf, Reading::InUse)?.read()?;
         for unmapped in &free.unmapped {
             tracing::info!(disk = disk.leaf.name(), reason = words_of(unmapped), "free space is copied too");
         }
@@ -170,7 +170,7 @@ pub(super) fn used_blocks(size: DeviceSize, free: &Free) -> BlockSet {
 
 /// Prepares the free maps of all disks, to be read under a freeze.
 pub(super) fn prepare(disks: &[Disk]) -> Result<Vec<FreeMap>, DeviceError> {
-    disks.iter().map(|disk| FreeMap::prepare(&disk.leaf)).collect()
+    disks.iter().map(|disk| FreeMap::prepare(&disk.leaf, Reading::Frozen)).collect()
 }
 
 /// Waits, or until the replication is stopped.
