@@ -6,8 +6,8 @@
 //!
 //! With `metadata_csum` every structure has a checksum. Without it (ext2, ext3, `uninit_bg`) each number has to agree with
 //! another: the free blocks of a bitmap with its descriptor, those of all descriptors with the superblock, the
-//! sizes of blocks and groups with those of fragments, the group's own metadata with the bits that stand for it. So any
-//! damage to one field is seen. What nothing can show is damage that sets one bit of a bitmap and clears another of
+//! sizes of blocks and groups with those of fragments, the group's own metadata with the bits that stand for it, its places
+//! with those in a copy of its descriptor. So damage to one field is seen. What nothing can show is damage that sets one bit of a bitmap and clears another of
 //! the same group: then the filesystem itself, and each of its tools, calls that block free too, and may give it away at
 //! the next write.
 

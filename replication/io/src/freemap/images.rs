@@ -69,6 +69,15 @@ pub(super) fn read(image: &Path, reader: Reader) -> Result<Found, MetadataError>
     reader(&mut Metadata::new(&mut read, size))
 }
 
+/// What a reader finds in an image in memory.
+pub(super) fn read_bytes(image: &[u8], reader: Reader) -> Result<Found, MetadataError> {
+    let mut read = |offset: u64, len: usize| {
+        let start = usize::try_from(offset).unwrap();
+        Ok(image[start..start + len].to_vec())
+    };
+    reader(&mut Metadata::new(&mut read, image.len() as u64))
+}
+
 /// The free blocks that `dumpe2fs` lists, in bytes, merged. Of clusters it names the first block alone.
 pub(super) fn free_by_dumpe2fs(image: &Path) -> Vec<Range<u64>> {
     let text = run("dumpe2fs", &[image.to_str().unwrap()]);

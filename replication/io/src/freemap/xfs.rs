@@ -104,4 +104,6 @@ fn ensure_apart(superblock: &Superblock, group: u64, trees: &Content, others: &C
 }
 
 #[cfg(test)]
+pub(super) mod fixtures;
+#[cfg(test)]
 mod tests;

@@ -58,6 +58,13 @@ impl Descriptor {
     }
 }
 
+/// Without a checksum, the places of a group's metadata have to be those that the first copy of the descriptor tells.
+/// They change when the filesystem grows, and then in all copies; the counts beside them change in the first alone.
+fn check_copy(bytes: &[u8], copy: &[u8], offset: u64) -> Result<(), MetadataError> {
+    let places = |bytes: &[u8]| [bytes.get(..12), bytes.get(0x20..0x2C)].map(|part| part.map(<[u8]>::to_vec));
+    ensure_equal("agreement of a descriptor with its copy", offset, (places(bytes) == places(copy)).into(), 1)
+}
+
 fn check_sum(superblock: &Superblock, group: u64, bytes: &[u8], offset: u64) -> Result<(), MetadataError> {
     // Both sums take the lower half of the number, as the field of the format has it.
     let number = u32::try_from(group & 0xFFFF_FFFF).expect("masked to 32 bits").to_le_bytes();
@@ -113,10 +120,22 @@ fn read_all(
     for index in 0..superblock.groups.div_ceil(per_block) {
         let offset = superblock.descriptor_block(index).saturating_mul(superblock.block_bytes);
         let bytes = source.read("a block of descriptors", offset, block_len)?;
+        let place = if superblock.sums == Sums::None { superblock.descriptor_copy(index) } else { None };
+        let copies = match place {
+            Some(place) => {
+                let offset = place.saturating_mul(superblock.block_bytes);
+                source.read("a copy of a block of descriptors", offset, block_len)?
+            }
+            None => bytes.clone(),
+        };
         let first = index * per_block;
         let groups = first..(first + per_block).min(superblock.groups);
-        let each = groups.zip(bytes.chunks_exact(superblock.descriptor_bytes));
-        found.extend(each.map(|(group, bytes)| Descriptor::parse(superblock, group, bytes, offset)));
+        let [bytes, copies] = [&bytes, &copies].map(|bytes| bytes.chunks_exact(superblock.descriptor_bytes));
+        let checked = |group, bytes: &[u8], copy: &[u8]| {
+            check_copy(bytes, copy, offset)?;
+            Descriptor::parse(superblock, group, bytes, offset)
+        };
+        found.extend(groups.zip(bytes.zip(copies)).map(|(group, (bytes, copy))| checked(group, bytes, copy)));
     }
     Ok(found)
 }

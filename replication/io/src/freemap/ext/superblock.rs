@@ -244,4 +244,18 @@ impl Superblock {
         let group = index * self.descriptors_per_block();
         self.group(group).start + self.boot_blocks(group) + u64::from(self.has_copy(group))
     }
+
+    /// Where the first copy of a block of descriptors lies, if there is one.
+    pub(super) fn descriptor_copy(&self, index: u64) -> Option<u64> {
+        let per_block = self.descriptors_per_block();
+        let group = if index < self.first_meta {
+            // The groups that are before the first meta-group, or all.
+            let end = self.groups.min(self.first_meta.saturating_mul(per_block));
+            (1..end).find(|group| self.has_copy(*group))?
+        } else {
+            Some(index * per_block + 1).filter(|group| *group < self.groups)?
+        };
+        let skip = if index < self.first_meta { index } else { 0 };
+        Some(self.group(group).start + u64::from(self.has_copy(group)) + skip)
+    }
 }
