@@ -210,6 +210,8 @@ pub(crate) fn swap_partitions(proc_swaps: &str) -> usize {
 
 #[cfg(test)]
 mod images;
+#[cfg(test)]
+mod lies;
 
 #[cfg(test)]
 mod tests {
