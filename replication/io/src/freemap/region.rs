@@ -113,7 +113,8 @@ impl Region {
             return Ok(None);
         };
         let candidates = mounts.iter().filter(|mount| mount.kind == "btrfs");
-        let mut opened = candidates.filter_map(|mount| Some((mount, open(mount)?)));
+        // Files of a btrfs bear the number of their subvolume: whose they are is for `is_in` to say.
+        let mut opened = candidates.filter_map(|mount| Some((mount, File::open(&mount.path).ok()?)));
         let Some((mount, file)) = opened.find(|(_, file)| member.is_in(file, device)) else { return Ok(None) };
         flush(mount, &file)?;
         let content = Content::Filesystem { path: mount.path.clone(), file, teller: Teller::Chunks(member) };
