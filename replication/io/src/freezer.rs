@@ -82,6 +82,9 @@ pub enum FreezeError {
     },
 }
 
+/// The kind that `statfs` tells of a btrfs, from linux/magic.h.
+const BTRFS: i64 = 0x9123_683E;
+
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
@@ -97,11 +100,15 @@ impl Target {
         };
         let options = libc::O_NOATIME | libc::O_DIRECTORY;
         let file = File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?;
-        let dev = file.metadata().map_err(failed("look at"))?.dev();
-        if crate::device::DeviceNumber::from_dev(dev) != mount.device {
-            return Err(FreezeError::Covered { path });
-        }
-        Ok(Self { path, file })
+        // Files of a btrfs bear the number of their subvolume, not that of the mount: their kind has to be enough. Were it
+        // another btrfs that covers this one, it would be frozen twice, which the kernel refuses.
+        let is_it = if mount.kind == "btrfs" {
+            rustix::fs::fstatfs(&file).map_err(|errno| failed("look at")(errno.into()))?.f_type == BTRFS
+        } else {
+            let dev = file.metadata().map_err(failed("look at"))?.dev();
+            crate::device::DeviceNumber::from_dev(dev) == mount.device
+        };
+        if is_it { Ok(Self { path, file }) } else { Err(FreezeError::Covered { path }) }
     }
 
     fn freeze(&self) -> Result<(), FreezeError> {

@@ -4,7 +4,7 @@
 mod rig;
 
 use qianyun_replication_io::freemap::{FreeMap, Reading};
-use rig::{Frozen, LoopDisk, Mounted, run};
+use rig::{Frozen, LoopDisk, Mounted, as_blocks, free_by_dumpe2fs, run};
 use std::ops::Range;
 use std::process::Command;
 
@@ -12,37 +12,6 @@ const MIB: u64 = 1 << 20;
 
 fn total(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|range| range.end - range.start).sum()
-}
-
-/// The free blocks that `dumpe2fs` lists, group by group, in bytes of the filesystem's device.
-fn free_by_dumpe2fs(device: &str) -> Vec<Range<u64>> {
-    let text = run("dumpe2fs", &[device]);
-    let block: u64 = text.lines().find_map(|line| line.strip_prefix("Block size:")).unwrap().trim().parse().unwrap();
-    let mut free = Vec::new();
-    for list in text.lines().filter_map(|line| line.strip_prefix("  Free blocks: ")) {
-        for part in list.split(", ").filter(|part| !part.is_empty()) {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last): (u64, u64) = (first.trim().parse().unwrap(), last.trim().parse().unwrap());
-            free.push(first * block..(last + 1) * block);
-        }
-    }
-    free
-}
-
-/// Whole 4 KiB blocks of the disk, merged.
-fn as_blocks(ranges: Vec<Range<u64>>, shift: u64) -> Vec<Range<u64>> {
-    let mut out: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match out.last_mut() {
-            Some(last) if last.end == range.start + shift => last.end = range.end + shift,
-            _ => out.push(range.start + shift..range.end + shift),
-        }
-    }
-    out.retain_mut(|range| {
-        *range = range.start.next_multiple_of(4096)..range.end / 4096 * 4096;
-        !range.is_empty()
-    });
-    out
 }
 
 fn fill(mounted: &Mounted) {
@@ -68,9 +37,9 @@ fn what_ext4_on_a_partition_calls_free_is_what_its_tools_find_also_under_a_freez
     let before = map.read().unwrap();
     assert!(before.unmapped.is_empty());
     std::fs::write(mounted.path().join("late"), vec![1; 300_000]).unwrap();
-    let device = disk.partition(1).to_str().unwrap().to_owned();
-    let (under_freeze, expected) =
-        thawed(mounted.path().to_str().unwrap(), || (map.read().unwrap(), as_blocks(free_by_dumpe2fs(&device), MIB)));
+    let (under_freeze, expected) = thawed(mounted.path().to_str().unwrap(), || {
+        (map.read().unwrap(), as_blocks(free_by_dumpe2fs(&disk.partition(1)), MIB))
+    });
     assert_eq!(under_freeze.ranges, expected);
     assert!(total(&under_freeze.ranges) + 300_000 <= total(&before.ranges) + 4096);
     let outside = |range: &Range<u64>| range.start < MIB || range.end > 129 * MIB;
@@ -83,9 +52,8 @@ fn blocks_smaller_than_ours_are_free_only_where_a_whole_one_is() {
     let mounted = Mounted::ext4_with(&disk.node, &["-b", "1024"]);
     fill(&mounted);
     let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
-    let (found, expected) = thawed(mounted.path().to_str().unwrap(), || {
-        (map.read().unwrap(), as_blocks(free_by_dumpe2fs(disk.node_text()), 0))
-    });
+    let (found, expected) =
+        thawed(mounted.path().to_str().unwrap(), || (map.read().unwrap(), as_blocks(free_by_dumpe2fs(&disk.node), 0)));
     assert_eq!(found.ranges, expected);
 }
 

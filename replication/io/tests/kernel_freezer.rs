@@ -5,6 +5,7 @@
 
 mod rig;
 
+use qianyun_replication_io::freemap::{Free, FreeMap, Reading, Unmapped, Ways};
 use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
 use qianyun_replication_io::mounts::{Mount, mounted};
 use rig::{LoopDisk, Mounted};
@@ -27,13 +28,16 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 9] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
         ("the_watchdog_thaws_at_the_deadline", the_watchdog_thaws_at_the_deadline),
         ("the_watchdog_thaws_when_its_parent_is_killed", the_watchdog_thaws_when_its_parent_is_killed),
         ("a_freeze_that_fails_leaves_nothing_frozen", a_freeze_that_fails_leaves_nothing_frozen),
         ("what_lost_its_watchdog_too_is_thawed", what_lost_its_watchdog_too_is_thawed),
+        ("a_btrfs_is_frozen_too", a_btrfs_is_frozen_too),
+        ("an_own_reader_finds_the_disk_up_to_date", an_own_reader_finds_the_disk_up_to_date),
+        ("what_cannot_be_frozen_is_copied_whole", what_cannot_be_frozen_is_copied_whole),
     ];
     for (name, test) in tests {
         test();
@@ -147,4 +151,48 @@ fn a_freeze_that_fails_leaves_nothing_frozen() {
     write_in(&mounts[1].path).recv_timeout(Duration::from_secs(10)).unwrap();
     // `--unfreeze` fails if the watchdog has undone the foreign freeze as well, which is the safe side.
     let _ = Command::new("fsfreeze").args(["--unfreeze", &foreign]).output();
+}
+
+fn a_btrfs_is_frozen_too() {
+    let disk = LoopDisk::new(128 * MIB);
+    rig::run("mkfs.btrfs", &["-q", disk.node_text()]);
+    let mounted = Mounted::existing(&disk.node);
+    let frozen = freeze(mounted.path(), Duration::from_secs(20));
+    let written = write_in(mounted.path());
+    assert!(written.recv_timeout(Duration::from_millis(300)).is_err(), "written while frozen");
+    frozen.thaw().unwrap();
+    written.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+/// What of a disk our own readers call free, as it is read while a copy begins.
+fn free_in_use(disk: &LoopDisk) -> Free {
+    FreeMap::prepare_by(&disk.leaf(), Reading::InUse, Ways::OwnReaders).unwrap().read().unwrap()
+}
+
+fn an_own_reader_finds_the_disk_up_to_date() {
+    for kind in ["ext4", "ext2", "xfs"] {
+        let disk = LoopDisk::new(320 * MIB);
+        rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
+        let mounted = Mounted::existing(&disk.node);
+        let before: u64 = free_in_use(&disk).ranges.iter().map(|range| range.end - range.start).sum();
+        let file = mounted.path().join("late");
+        std::fs::write(&file, vec![1; 40 << 20]).unwrap();
+        let free = free_in_use(&disk);
+        assert!(free.unmapped.is_empty(), "{kind}: {:?}", free.unmapped);
+        let after: u64 = free.ranges.iter().map(|range| range.end - range.start).sum();
+        assert!(after + 40 * MIB <= before && after + 44 * MIB > before, "{kind}: {before} and then {after}");
+        // It is thawed again.
+        write_in(mounted.path()).recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
+
+fn what_cannot_be_frozen_is_copied_whole() {
+    let (mounted, disk) = new_filesystem();
+    let place = mounted.path().to_str().unwrap();
+    rig::run("sync", &["--file-system", place]);
+    rig::run("fsfreeze", &["--freeze", place]);
+    let free = free_in_use(&disk);
+    let _ = Command::new("fsfreeze").args(["--unfreeze", place]).output();
+    assert!(free.ranges.is_empty());
+    assert!(matches!(free.unmapped[..], [Unmapped::NotAtRest { .. }]), "{:?}", free.unmapped);
 }

@@ -2,18 +2,14 @@
 
 use super::metadata::{Found, Metadata, MetadataError};
 use std::fs::File;
-use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// Runs a tool and returns what it prints; panics with its message if it fails.
-pub(super) fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
+// The same tools as in the tests on mounted filesystems: there is one word on what is free.
+#[path = "../../tests/rig/tools.rs"]
+mod tools;
+
+pub(super) use tools::{free_by_dumpe2fs, free_by_xfs_db, run};
 
 /// A folder with a tree of files of many sizes, and room for an image.
 pub(super) struct Workshop {
@@ -78,22 +74,6 @@ pub(super) fn read_bytes(image: &[u8], reader: Reader) -> Result<Found, Metadata
     reader(&mut Metadata::new(&mut read, image.len() as u64))
 }
 
-/// The free blocks that `dumpe2fs` lists, in bytes, merged. Of clusters it names the first block alone.
-pub(super) fn free_by_dumpe2fs(image: &Path) -> Vec<Range<u64>> {
-    let text = run("dumpe2fs", &[image.to_str().unwrap()]);
-    let field =
-        |name: &str| -> Option<u64> { text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok() };
-    let block = field("Block size:").unwrap();
-    let (cluster, end) = (field("Cluster size:").unwrap_or(block), field("Block count:").unwrap() * block);
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u64, u64) = (first.trim().parse().unwrap(), last.trim().parse().unwrap());
-        first * block..(last * block + cluster).min(end)
-    };
-    let lists = text.lines().filter_map(|line| line.strip_prefix("  Free blocks: "));
-    crate::ranges::merged(lists.flat_map(|list| list.split(", ")).filter(|part| !part.is_empty()).map(range).collect())
-}
-
 impl Workshop {
     /// An xfs of `mib`, with the files.
     pub(super) fn xfs(&self, options: &[&str], mib: u64) -> PathBuf {
@@ -108,46 +88,4 @@ impl Workshop {
         run("mkfs.xfs", &[options, &last].concat());
         image
     }
-}
-
-/// The free blocks that `xfs_db` finds in the trees of all groups, in bytes, merged. It adds those of the free lists, which
-/// trees grow from, and which count as used.
-pub(super) fn free_by_xfs_db(image: &Path) -> Vec<Range<u64>> {
-    let ask = |commands: &[&str]| {
-        let each = commands.iter().flat_map(|command| ["-c", command]);
-        run("xfs_db", &["-r"].into_iter().chain(each).chain([image.to_str().unwrap()]).collect::<Vec<_>>())
-    };
-    let field = |text: &str, name: &str| -> u64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
-        line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
-    };
-    let superblock = ask(&["sb 0", "p agcount agblocks blocksize"]);
-    let (block, group) = (field(&superblock, "blocksize"), field(&superblock, "agblocks"));
-    let bytes = |at: u64, len: u64| at * block..(at + len) * block;
-    let rows: Vec<Vec<u64>> = ask(&["freesp -d"])
-        .lines()
-        .skip(1)
-        .map_while(|line| line.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>())
-        .filter(|row: &Vec<u64>| row.len() == 3)
-        .collect();
-    let mut free: Vec<_> = rows.iter().map(|row| bytes(row[0] * group + row[1], row[2])).collect();
-    for number in 0..field(&superblock, "agcount") {
-        let header = ask(&[&format!("agf {number}"), "p flfirst fllast flcount"]);
-        let list = ask(&[&format!("agfl {number}"), "p bno"]);
-        let (first, count) = (field(&header, "flfirst"), field(&header, "flcount"));
-        let entries: Vec<Option<u64>> = list
-            .split(" = ")
-            .nth(1)
-            .unwrap()
-            .split_whitespace()
-            .map(|entry| entry.split(':').nth(1).unwrap().parse().ok())
-            .collect();
-        for index in 0..count {
-            let at = usize::try_from(first + index).unwrap() % entries.len();
-            let listed = bytes(number * group + entries[at].unwrap(), 1);
-            let place = free.iter().position(|range| *range == listed).expect("listed as free by itself");
-            free.swap_remove(place);
-        }
-    }
-    crate::ranges::merged(free)
 }

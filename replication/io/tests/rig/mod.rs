@@ -8,13 +8,8 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a tool and returns what it prints; panics with its message if it fails.
-pub fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
+mod tools;
+pub use tools::*;
 
 /// A loop device on a sparse file.
 pub struct LoopDisk {
