@@ -59,6 +59,8 @@ impl Member {
             ensure_sum("checksum of the superblock", OFFSET, word(bytes, 0), crc32c(&bytes[32..]))?;
         }
         ensure_known("incompatible features", number(bytes, 188, 8), KNOWN_INCOMPAT)?;
+        // Number 0 is a device that takes another's place: what is copied to it is in no tree until it has.
+        ensure_within("number of the device", OFFSET, number(bytes, 201, 8), 1..=u64::MAX)?;
         Ok(Self { number: number(bytes, 201, 8), uuid: std::array::from_fn(|index| bytes[267 + index]) })
     }
 
@@ -73,7 +75,11 @@ impl Member {
 
     /// What of the device is free, in bytes from its start. Opens nothing.
     pub(super) fn free(&self, file: &File) -> Result<Vec<Range<u64>>, Errno> {
-        let size = ioctl::btrfs_device(file, self.number)?.total_bytes;
+        let info = ioctl::btrfs_device(file, self.number)?;
+        // The number of a device that was removed may be another's now.
+        if info.uuid != self.uuid {
+            return Err(Errno::NODEV);
+        }
         let (mut used, mut from) = (Vec::new(), 0);
         loop {
             let key = ioctl::BtrfsKey { tree: DEVICE_TREE, object: self.number, kind: DEVICE_EXTENT, from };
@@ -87,7 +93,7 @@ impl Member {
                 return Err(Errno::OVERFLOW);
             }
         }
-        Ok(outside(used, size))
+        Ok(outside(used, info.total_bytes))
     }
 }
 
@@ -122,14 +128,11 @@ fn outside(mut used: Vec<Range<u64>>, size: u64) -> Vec<Range<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const MIB: u64 = 1 << 20;
+pub(super) mod fixtures {
+    use super::{DEVICE_EXTENT, EXTENT_BYTES, HEADER_BYTES};
 
     /// Items as the kernel writes them.
-    fn items(device: u64, extents: &[(u64, u64)]) -> Vec<u8> {
+    pub(in crate::freemap) fn items(device: u64, extents: &[(u64, u64)]) -> Vec<u8> {
         let item = |(start, len): &(u64, u64)| {
             let mut bytes = vec![0; HEADER_BYTES + EXTENT_BYTES];
             bytes[8..16].copy_from_slice(&device.to_le_bytes());
@@ -141,6 +144,15 @@ mod tests {
         };
         extents.iter().flat_map(item).collect()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::items;
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIB: u64 = 1 << 20;
 
     #[test]
     fn extents_are_read_in_order_and_only_those_of_the_device() {
@@ -173,6 +185,8 @@ mod tests {
         bytes[189] = 0x10;
         assert!(matches!(Member::parse(&summed(&bytes)), Err(MetadataError::Feature { bits: 0x1000, .. })));
         assert!(Member::parse(&bytes[..4000]).is_err());
+        (bytes[189], bytes[201]) = (0, 0);
+        assert!(Member::parse(&summed(&bytes)).unwrap_err().to_string().starts_with("number of the device"));
     }
 
     proptest! {
