@@ -1,5 +1,6 @@
 //! `cargo xtask fuzz`: every parser of foreign bytes under libFuzzer, each for some time. Built with the ordinary compiler,
-//! in a folder of its own, for everything is instrumented. Never deletes a corpus or a finding.
+//! in a folder of its own, for everything is instrumented. Where a format is too rich to be found by chance it begins with
+//! the seeds in `replication/fuzz/seeds`. Never deletes a corpus or a finding.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use crate::command::{Run, interrupted, say};
 use crate::layout::Layout;
 
 /// The targets of `replication/fuzz`, by what they read.
-const TARGETS: &[&str] = &["frame", "ledger", "record", "partition_table", "trace_events", "proc_texts"];
+const TARGETS: &[&str] =
+    &["frame", "ledger", "record", "partition_table", "trace_events", "proc_texts", "ext", "xfs", "btrfs"];
 
 /// What libFuzzer needs of the compiler: counters at every edge and the operands of comparisons. `fuzzing` is the name
 /// by which code knows that checksums are not to be checked; overflows are found as well.
@@ -23,7 +25,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only this target (frame, ledger, record, partition_table, trace_events, proc_texts)
+    /// Only this target (frame, ledger, record, partition_table, trace_events, proc_texts, ext, xfs, btrfs)
     target: Option<String>,
     /// Seconds for each
     #[arg(long, default_value_t = 60)]
@@ -46,7 +48,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(target) = next(&left) {
-                    if let Err(error) = one(&folder, &programs, target, options.seconds) {
+                    if let Err(error) = one(layout, &folder, &programs, target, options.seconds) {
                         failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(format!("{error:#}"));
                     }
                 }
@@ -83,7 +85,7 @@ fn build(layout: &Layout, folder: &Path) -> Result<PathBuf> {
 }
 
 /// Runs one target; what it finds stays in `findings`, next to all that it has learnt in `corpus`.
-fn one(folder: &Path, programs: &Path, target: &str, seconds: u64) -> Result<()> {
+fn one(layout: &Layout, folder: &Path, programs: &Path, target: &str, seconds: u64) -> Result<()> {
     say(format!("fuzz {target} for {seconds} s"));
     let (corpus, findings) = (folder.join("corpus").join(target), folder.join("findings").join(target));
     for place in [&corpus, &findings] {
@@ -95,6 +97,9 @@ fn one(folder: &Path, programs: &Path, target: &str, seconds: u64) -> Result<()>
         .args([format!("-max_total_time={seconds}"), "-rss_limit_mb=1024".to_owned(), "-timeout=10".to_owned()])
         .args(["-max_len=65536".to_owned(), format!("-artifact_prefix={}/", findings.display())])
         .args([&corpus]);
+    // What is learnt goes to the first folder; the second is only read.
+    let seeds = layout.root.join("replication/fuzz/seeds").join(target);
+    let run = if seeds.is_dir() { run.args([&seeds]) } else { run };
     let status = run.start(Stdio::null(), Stdio::null(), Stdio::from(output))?.wait()?;
     if !status.success() {
         bail!("{run} ended with {status}: see {} and {}", log.display(), findings.display());

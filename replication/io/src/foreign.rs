@@ -34,3 +34,46 @@ pub fn mounts(text: &str) -> usize {
 pub fn swaps(text: &str) -> usize {
     freemap::swap_partitions(text)
 }
+
+/// A sparse filesystem has this many bytes.
+pub const SPARSE_BYTES: u64 = 64 << 20;
+/// A sector of one: its number, in four little-endian bytes, and its content.
+const SPARSE_SECTOR: usize = 4 + 512;
+
+/// Reads a filesystem of which most is zero: `sectors` come each after its number. A small input is then a large filesystem.
+fn sparse(sectors: &[u8]) -> impl FnMut(u64, usize) -> Result<Vec<u8>, DeviceError> {
+    move |offset, len| {
+        let mut bytes = vec![0; len];
+        for record in sectors.chunks_exact(SPARSE_SECTOR) {
+            let (number, content) = record.split_at(4);
+            let start = u64::from(u32::from_le_bytes([number[0], number[1], number[2], number[3]])) * 512;
+            for (at, byte) in (start..).zip(content) {
+                let place = at.checked_sub(offset).and_then(|at| bytes.get_mut(usize::try_from(at).ok()?));
+                if let Some(place) = place {
+                    *place = *byte;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// What is free in a sparse ext2, ext3 or ext4.
+pub fn ext(sectors: &[u8]) -> Option<Vec<Range<u64>>> {
+    freemap::ext_free(&mut sparse(sectors), SPARSE_BYTES)
+}
+
+/// What is free in a sparse xfs.
+pub fn xfs(sectors: &[u8]) -> Option<Vec<Range<u64>>> {
+    freemap::xfs_free(&mut sparse(sectors), SPARSE_BYTES)
+}
+
+/// Whether these are the bytes of the superblock of a btrfs.
+pub fn btrfs_member(superblock: &[u8]) -> bool {
+    freemap::is_btrfs_member(superblock)
+}
+
+/// The extents of device 1 among `count` items of a btrfs.
+pub fn btrfs_extents(items: &[u8], count: u32) -> Option<Vec<Range<u64>>> {
+    freemap::btrfs_extents(items, count)
+}

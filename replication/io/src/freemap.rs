@@ -202,16 +202,51 @@ impl FreeMap {
     }
 }
 
-/// How many swap partitions the text of `/proc/swaps` names, for the fuzz targets.
 #[cfg(fuzzing)]
-pub(crate) fn swap_partitions(proc_swaps: &str) -> usize {
-    swap::partitions(proc_swaps).len()
+pub(crate) use fuzzed::*;
+
+/// Doors to the parsers for the fuzz targets.
+#[cfg(fuzzing)]
+mod fuzzed {
+    use super::metadata::Metadata;
+    use super::{btrfs, ext, swap, xfs};
+    use crate::device::DeviceError;
+    use std::ops::Range;
+
+    type Read<'a> = &'a mut dyn FnMut(u64, usize) -> Result<Vec<u8>, DeviceError>;
+
+    /// How many swap partitions the text of `/proc/swaps` names.
+    pub(crate) fn swap_partitions(proc_swaps: &str) -> usize {
+        swap::partitions(proc_swaps).len()
+    }
+
+    /// What is free in the ext of `size` bytes that `read` reads.
+    pub(crate) fn ext_free(read: Read<'_>, size: u64) -> Option<Vec<Range<u64>>> {
+        ext::read(&mut Metadata::new(read, size)).ok().map(|found| found.free)
+    }
+
+    /// What is free in the xfs of `size` bytes that `read` reads.
+    pub(crate) fn xfs_free(read: Read<'_>, size: u64) -> Option<Vec<Range<u64>>> {
+        xfs::read(&mut Metadata::new(read, size)).ok().map(|found| found.free)
+    }
+
+    /// Whether a btrfs has such a superblock.
+    pub(crate) fn is_btrfs_member(superblock: &[u8]) -> bool {
+        btrfs::Member::parse(superblock).is_ok()
+    }
+
+    /// The extents of device 1 among `count` items.
+    pub(crate) fn btrfs_extents(items: &[u8], count: u32) -> Option<Vec<Range<u64>>> {
+        btrfs::parse_extents(items, count, 1).ok()
+    }
 }
 
 #[cfg(test)]
 mod images;
 #[cfg(test)]
 mod lies;
+#[cfg(test)]
+mod seeds;
 
 #[cfg(test)]
 mod tests {

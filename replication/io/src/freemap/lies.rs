@@ -15,18 +15,18 @@ use std::path::{Path, PathBuf};
 const IMAGES: u64 = 10_000;
 
 /// A sound filesystem.
-struct Sound {
-    name: &'static str,
+pub(super) struct Sound {
+    pub(super) name: &'static str,
     reader: Reader,
     /// What the filesystem's own tool calls free in an image.
     tool: fn(&Path) -> Vec<Range<u64>>,
     /// Bytes that are damaged at once, at most.
     most: u64,
     path: PathBuf,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     free: Vec<Range<u64>>,
     /// What the reader reads: all that can deceive it.
-    metadata: Vec<Range<usize>>,
+    pub(super) metadata: Vec<Range<usize>>,
 }
 
 impl Sound {
@@ -107,7 +107,8 @@ impl Dice {
     }
 }
 
-fn sound_images(workshop: &Workshop) -> Vec<Sound> {
+/// The filesystems that are damaged, each with something in it.
+pub(super) fn sound_images(workshop: &Workshop) -> Vec<Sound> {
     let ext = |name, most, options: &[&str]| {
         let image = workshop.ext(&[options, &["-b", "1024"]].concat(), "24M");
         Sound::new(name, ext::read, free_by_dumpe2fs, most, &image)
