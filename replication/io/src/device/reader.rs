@@ -75,6 +75,11 @@ impl LeafDisk {
         Ok((buffer[skip..skip + len].to_vec(), bad))
     }
 
+    /// The error for a disk that is slower than its reader can wait for.
+    pub(crate) fn out_of_time(&self) -> DeviceError {
+        io_error("read in time from", &self.node)(Errno::TIMEDOUT.into())
+    }
+
     /// The error for a bad place that cannot be passed over.
     pub(crate) fn bad_place(&self) -> DeviceError {
         io_error("read around a bad place of", &self.node)(Errno::IO.into())
