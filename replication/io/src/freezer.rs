@@ -83,7 +83,7 @@ pub enum FreezeError {
 }
 
 /// The kind that `statfs` tells of a btrfs, from linux/magic.h.
-const BTRFS: i64 = 0x9123_683E;
+const BTRFS: rustix::fs::FsWord = 0x9123_683E;
 
 #[derive(Debug)]
 struct Target {
