@@ -91,6 +91,8 @@ impl Features {
     fn sums(&self, bytes: &[u8]) -> Result<Sums, MetadataError> {
         let uuid: [u8; 16] = std::array::from_fn(|index| bytes[0x68 + index]);
         if self.ro_compat & METADATA_CSUM == 0 {
+            // Damage to one bit must not take the checksums away.
+            ensure_equal("type of checksum", OFFSET, bytes[0x175].into(), 0)?;
             return Ok(if self.ro_compat & GDT_CSUM == 0 { Sums::None } else { Sums::Crc16 { uuid } });
         }
         ensure_equal("type of checksum", OFFSET, bytes[0x175].into(), 1)?;

@@ -86,6 +86,7 @@ fn what_is_not_known_or_contradicts_itself_is_refused_in_words() {
     assert_eq!(read(0, |byte| byte), "");
     // The features, the state, the second size of groups, and the number of free blocks of the superblock.
     assert_eq!(read(1024 + 0x63, |_| 0x80), "incompatible features 0x80000000 of the filesystem are not known here");
+    assert_eq!(read(1024 + 0x175, |_| 1), "type of checksum at byte 1024 is 1, expected 0");
     assert_eq!(read(1024 + 0x3A, |byte| byte | 2), "mark of errors at byte 1024 is 2, expected 0");
     assert_eq!(read(1024 + 0x25, |byte| byte - 1), "blocks of a group at byte 1024 is 8192, expected 7936");
     assert!(read(1024 + 0xC, |byte| byte ^ 1).starts_with("number of free blocks at byte 1024"));
