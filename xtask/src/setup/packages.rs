@@ -31,7 +31,8 @@ pub(super) const PACKAGES: &[(&str, &str)] = &[
 pub(super) const BENCH_PACKAGES: &[(&str, &str)] = &[
     ("libnbd-bin", "nbdcopy copies a disk over NBD and TLS"),
     ("nbdkit", "the server that nbdcopy copies to"),
-    ("socat", "TLS for the pipe of dd and zstd"),
+    ("rsync", "copies what differs between two disks"),
+    ("socat", "TLS for rsync and for the pipe of dd and zstd"),
     ("zstd", "packs and unpacks in that pipe"),
 ];
 
