@@ -7,6 +7,7 @@ mod cost;
 mod data;
 mod engine;
 mod role;
+mod series;
 mod table;
 mod tool;
 
@@ -20,6 +21,7 @@ use certificates::Certificates;
 use cost::Cost;
 use data::{Disk, Kind, forget_caches};
 pub use role::play;
+use series::Series;
 use tool::Tool;
 
 use crate::site::run as run_program;
@@ -49,15 +51,15 @@ pub fn run(options: &Options) -> Result<()> {
     for kind in Kind::ALL {
         println!("\nmake a disk: {kind}");
         let disk = Disk::make(kind, size_mib << 20, folder)?;
-        let mut costs: Vec<(Tool, Vec<Cost>)> = Tool::ALL.iter().map(|tool| (*tool, Vec::new())).collect();
+        let mut series: Vec<Series> = Tool::ALL.into_iter().map(Series::of).collect();
         for round in 1..=*rounds {
-            for (tool, costs) in &mut costs {
-                let cost = one_turn(*tool, &disk, folder, &certificates)?;
-                println!("  round {round}: {tool}: {:.2} s", cost.seconds);
-                costs.push(cost);
+            for one in &mut series {
+                let cost = one_turn(one.tool, &disk, folder, &certificates)?;
+                println!("  round {round}: {}: {:.2} s", one.tool, cost.seconds);
+                one.costs.push(cost);
             }
         }
-        table::print(&disk, &costs);
+        table::print(&disk.kind.to_string(), disk.bytes, &series);
     }
     table::print_legend();
     Ok(())

@@ -1,7 +1,8 @@
-//! What one run of a tool costs: the processor time and the memory of every process it started, and the bytes on the
-//! loopback of this network namespace, which nobody else uses. Never counts what the kernel's own threads do (the loop
-//! device's, write-back): they belong to no process.
+//! What one run of a tool costs: the processor time and the memory of every process it started and of theirs, and the bytes
+//! on the loopback of this network namespace, which nobody else uses. Never counts what the kernel's own threads do (the
+//! loop device's, write-back): they belong to no process.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -14,9 +15,11 @@ use anyhow::{Context, Result, ensure};
 
 /// Between two looks at the processes' memory. The kernel keeps the peak, so only a peak in the last moment is missed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// `cutime` and `cstime` of proc(5), counted from behind the program's name, which may hold spaces.
+const CHILDREN_TICKS: [usize; 2] = [13, 14];
 
 /// What a run took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cost {
     /// From the start of the copy until the target was durable and, where the tool verifies, verified.
     pub(super) seconds: f64,
@@ -24,8 +27,15 @@ pub(super) struct Cost {
     pub(super) cpu_seconds: f64,
     /// In both directions, with the headers of TCP and IP.
     pub(super) wire_bytes: f64,
+    /// The peak of each process that was started here, with those it started, in their order.
+    pub(super) peaks_bytes: Vec<f64>,
+}
+
+impl Cost {
     /// The sum of the peaks of all processes of both ends.
-    pub(super) peak_bytes: f64,
+    pub(super) fn peak_bytes(&self) -> f64 {
+        self.peaks_bytes.iter().sum()
+    }
 }
 
 /// A run that is being counted.
@@ -38,10 +48,10 @@ pub(super) struct Run {
     wire_bytes: u64,
 }
 
-/// The most memory that a process had.
+/// The most memory that a process and each of those that it started had.
 struct Peak {
     pid: u32,
-    bytes: u64,
+    bytes: BTreeMap<u32, u64>,
 }
 
 impl Run {
@@ -56,32 +66,38 @@ impl Run {
 
     /// Starts a process of the run.
     pub(super) fn start(&self, command: &mut Command) -> Result<Process> {
-        let child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
-        lock(&self.peaks).push(Peak { pid: child.id(), bytes: 0 });
-        Ok(Process { child, words: format!("{command:?}") })
+        let process = Process::start(command)?;
+        lock(&self.peaks).push(Peak { pid: process.child.id(), bytes: BTreeMap::new() });
+        Ok(process)
     }
 
     /// Sums up. All processes must have been waited for.
     pub(super) fn end(self, took: Duration) -> Result<Cost> {
         drop(self.over);
         self.watcher.join().expect("the watcher does not panic");
-        let peak_bytes: u64 = lock(&self.peaks).iter().map(|peak| peak.bytes).sum();
+        let peaks_bytes = lock(&self.peaks).iter().map(|peak| peak.bytes.values().sum::<u64>() as f64).collect();
         Ok(Cost {
             seconds: took.as_secs_f64(),
             cpu_seconds: children_cpu_seconds()? - self.cpu_seconds,
             wire_bytes: (loopback_bytes()? - self.wire_bytes) as f64,
-            peak_bytes: peak_bytes as f64,
+            peaks_bytes,
         })
     }
 }
 
-/// One process of a run. Dropping it ends it.
+/// One process. Dropping it ends it.
 pub(super) struct Process {
     child: Child,
     words: String,
 }
 
 impl Process {
+    /// Starts it.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
+        Ok(Self { child, words: format!("{command:?}") })
+    }
+
     /// What it writes, for the next one of a pipe.
     pub(super) fn pipe(&mut self) -> Result<Stdio> {
         Ok(self.child.stdout.take().with_context(|| format!("{}: no output is left", self.words))?.into())
@@ -121,9 +137,18 @@ pub(super) fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
 fn watch(peaks: &Mutex<Vec<Peak>>, until_over: &mpsc::Receiver<()>) {
     while until_over.recv_timeout(BETWEEN_LOOKS) == Err(RecvTimeoutError::Timeout) {
         for peak in lock(peaks).iter_mut() {
-            peak.bytes = peak.bytes.max(peak_bytes(peak.pid).unwrap_or(0));
+            look(peak.pid, &mut peak.bytes);
         }
     }
+}
+
+/// At a process and at those that it started.
+fn look(pid: u32, peaks: &mut BTreeMap<u32, u64>) {
+    if let Some(bytes) = peak_bytes(pid) {
+        peaks.entry(pid).and_modify(|most| *most = bytes.max(*most)).or_insert(bytes);
+    }
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).for_each(|child| look(child, peaks));
 }
 
 fn lock(peaks: &Mutex<Vec<Peak>>) -> MutexGuard<'_, Vec<Peak>> {
@@ -139,13 +164,16 @@ fn peak_bytes(pid: u32) -> Option<u64> {
 
 /// Of all children that have been waited for.
 fn children_cpu_seconds() -> Result<f64> {
-    /// `cutime` and `cstime` of proc(5), counted from behind the program's name, which may hold spaces.
-    const PLACES: [usize; 2] = [13, 14];
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, behind_name) = stat.rsplit_once(") ").context("/proc/self/stat names no program")?;
+    cpu_seconds_of("self", CHILDREN_TICKS)
+}
+
+fn cpu_seconds_of(process: &str, places: [usize; 2]) -> Result<f64> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("{path}: cannot be read"))?;
+    let (_, behind_name) = stat.rsplit_once(") ").with_context(|| format!("{path} names no program"))?;
     let fields: Vec<&str> = behind_name.split(' ').collect();
-    let ticks = PLACES.iter().map(|place| fields.get(*place).and_then(|field| field.parse::<u64>().ok()));
-    let ticks: u64 = ticks.sum::<Option<u64>>().context("/proc/self/stat counts no ticks")?;
+    let ticks = places.iter().map(|place| fields.get(*place).and_then(|field| field.parse::<u64>().ok()));
+    let ticks: u64 = ticks.sum::<Option<u64>>().with_context(|| format!("{path} counts no ticks"))?;
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 

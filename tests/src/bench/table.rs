@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::cost::Cost;
-use super::data::Disk;
+use super::series::{self, Series};
 use super::tool::Tool;
 use crate::site::output;
 
@@ -23,9 +23,8 @@ pub(super) fn print_versions(folder: &Path) -> Result<()> {
         output(Command::new("findmnt").args(["--noheadings", "--output", "SOURCE,FSTYPE", "--target"]).arg(folder))?;
     row("images on", place.lines().last().unwrap_or_default());
     row("load", std::fs::read_to_string("/proc/loadavg")?.trim());
-    for (program, argument) in
-        [("nbdcopy", "--version"), ("nbdkit", "--version"), ("zstd", "--version"), ("socat", "-V")]
-    {
+    for program in ["nbdcopy", "nbdkit", "zstd", "socat"] {
+        let argument = if program == "socat" { "-V" } else { "--version" };
         let said = output(Command::new(program).arg(argument))?;
         row(program, said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit())).unwrap_or_default());
     }
@@ -36,30 +35,30 @@ fn row(name: &str, value: &str) {
     println!("{name:<10} {value}");
 }
 
-/// Prints what each tool took for the disk.
-pub(super) fn print(disk: &Disk, costs: &[(Tool, Vec<Cost>)]) {
-    println!("\n{}, {} MiB", disk.kind, disk.bytes >> 20);
+/// Prints what each tool took for a disk of `bytes`.
+pub(super) fn print(what: &str, bytes: u64, series: &[Series]) {
+    println!("\n{what}, {} MiB", bytes >> 20);
     println!(
-        "{:<28}{:>9}{:>16}{:>9}{:>12}{:>8}{:>10}{:>10}",
+        "{:<28}{:>9}{:>18}{:>9}{:>12}{:>8}{:>10}{:>10}",
         "", "seconds", "min – max", "MiB/s", "× nbdcopy", "CPU s", "wire MiB", "RSS MiB"
     );
-    let median = |costs: &[Cost], what: fn(&Cost) -> f64| middle(costs.iter().map(what).collect());
-    let peer =
-        costs.iter().find(|(tool, _)| *tool == Tool::Nbdcopy).map_or(f64::NAN, |(_, c)| median(c, |c| c.seconds));
-    for (tool, costs) in costs {
-        let seconds = median(costs, |c| c.seconds);
-        let least = costs.iter().map(|c| c.seconds).fold(f64::INFINITY, f64::min);
-        let most = costs.iter().map(|c| c.seconds).fold(0.0, f64::max);
+    let peer = series::of(series, Tool::Nbdcopy).map(Series::seconds);
+    for one in series {
+        let (seconds, (least, most)) = (one.seconds(), one.bounds());
         println!(
-            "{:<28}{seconds:>9.2}{:>16}{:>9.0}{:>12.2}{:>8.2}{:>10.0}{:>10.0}",
-            tool.to_string(),
+            "{:<28}{seconds:>9.2}{:>18}{:>9.0}{:>12}{:>8.2}{:>10.1}{:>10.0}",
+            one.tool.to_string(),
             format!("{least:.2} – {most:.2}"),
-            disk.bytes as f64 / MIB / seconds,
-            peer / seconds,
-            median(costs, |c| c.cpu_seconds),
-            median(costs, |c| c.wire_bytes) / MIB,
-            median(costs, |c| c.peak_bytes) / MIB,
+            bytes as f64 / MIB / seconds,
+            peer.map_or_else(|| "–".to_owned(), |peer| format!("{:.2}", peer / seconds)),
+            one.median(|cost| cost.cpu_seconds),
+            one.median(|cost| cost.wire_bytes) / MIB,
+            one.median(Cost::peak_bytes) / MIB,
         );
+    }
+    if let Some(ours) = series::of(series, Tool::Qianyun) {
+        let [target, source] = [0, 1].map(|process| ours.peak_bytes(process) / MIB);
+        println!("{:<28}RSS MiB at most: source {source:.0}, target {target:.0}", "  of these, ours");
     }
 }
 
@@ -71,25 +70,4 @@ pub(super) fn print_legend() {
     println!("seconds: median, until the target is durable and, where the tool verifies, verified.");
     println!("MiB/s: of the disk's size. × nbdcopy: how many times as fast. CPU, RSS: all processes of both ends.");
     println!("Each target was compared with its source afterwards.");
-}
-
-/// The median; of an even number, the mean of the two in the middle.
-fn middle(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    let (low, high) = (numbers.len().saturating_sub(1) / 2, numbers.len() / 2);
-    match (numbers.get(low), numbers.get(high)) {
-        (Some(low), Some(high)) => (low + high) / 2.0,
-        _ => f64::NAN,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_does_not_depend_on_the_order_and_lies_between_two() {
-        assert!((middle(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((middle(vec![4.0, 1.0]) - 2.5).abs() < f64::EPSILON);
-    }
 }
