@@ -26,12 +26,15 @@ use tool::Tool;
 
 use crate::site::run as run_program;
 
+/// The sparse disk has this much of the size.
+const SPARSE_TIMES: u64 = 4;
+
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where images and targets are made; the caller's to remove.
     pub folder: PathBuf,
-    /// Size of the disk of random bytes; the filesystems have twice as much and are a third full.
+    /// Size of the disk of random bytes; the filesystem has twice as much and is a third full.
     pub size_mib: u64,
     /// How often each tool has its turn.
     pub rounds: u32,
@@ -48,9 +51,12 @@ pub fn run(options: &Options) -> Result<()> {
     let certificates = Certificates::of(folder.join("certificates"));
     certificates.issue()?;
     table::print_versions(folder)?;
-    for kind in Kind::ALL {
+    let size_bytes = size_mib << 20;
+    let disks =
+        [(Kind::Random, size_bytes), (Kind::Filesystem, 2 * size_bytes), (Kind::Sparse, SPARSE_TIMES * size_bytes)];
+    for (kind, bytes) in disks {
         println!("\nmake a disk: {kind}");
-        let disk = Disk::make(kind, size_mib << 20, folder)?;
+        let disk = Disk::make(kind, bytes, folder)?;
         let mut series: Vec<Series> = Tool::ALL.into_iter().map(Series::of).collect();
         for round in 1..=*rounds {
             for one in &mut series {

@@ -1,47 +1,54 @@
-//! A source disk: a loop device with what the benchmark copies. Nothing writes to it after it is made, so every tool in
-//! every round has the same bytes before it. Never outlives the program, however that ends: the image has no name any more,
-//! the device goes with its last user, and the mount is in a namespace of its own.
+//! A source disk: a loop device with what the benchmark copies. Nothing writes to it while it is copied, so every tool in
+//! every turn of a round has the same bytes before it. Never outlives the program, however that ends: the image has no name
+//! any more, the device goes with its last user, and the mount is in a namespace of its own.
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use crate::site::{output, run};
 
 /// Real files of a server: programs, libraries, texts.
 const FILES: &str = "/usr";
-/// How full the filesystem is made.
-const USED_PERCENT: u64 = 35;
+/// Of the filesystem, by such files that stay.
+const FILES_PERCENT: u64 = 28;
+/// And by what cannot be packed any more, as archives and pictures.
+const PACKED_PERCENT: u64 = 7;
+/// And by such files that are deleted again: as much as what stays.
+const STALE_PERCENT: u64 = FILES_PERCENT + PACKED_PERCENT;
 /// Less than this is not worth another file.
 const REST_BYTES: u64 = 1 << 20;
+/// Before the partition, for the table, and behind it, for its copy.
+const EDGE_BYTES: u64 = 1 << 20;
+const SECTOR_BYTES: u64 = 512;
 
 /// What is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Random bytes: nothing to skip, nothing to compress.
     Random,
-    /// An ext4 of twice the size that never held more than it holds: its free blocks are zeros.
-    New,
-    /// The same on a disk that has been in use: its free blocks are what was there before.
-    Used,
-}
-
-impl Kind {
-    /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Random, Self::New, Self::Used];
+    /// A partition table and an ext4 with real files, mounted; as much again was deleted and is still there.
+    Filesystem,
+    /// Zeros, of which the image holds none.
+    Sparse,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Random => "random bytes",
-            Self::New => "filesystem, free blocks are zeros",
-            Self::Used => "filesystem, free blocks are what was there before",
-        })
+        match self {
+            Self::Random => f.write_str("random bytes"),
+            Self::Filesystem => {
+                let used = FILES_PERCENT + PACKED_PERCENT;
+                write!(f, "filesystem, {used} % used, {STALE_PERCENT} % deleted, the rest zeros")
+            }
+            Self::Sparse => f.write_str("sparse, all zeros"),
+        }
     }
 }
 
@@ -61,57 +68,84 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Makes it, with its image in `folder`.
-    pub(super) fn make(kind: Kind, size_bytes: u64, folder: &Path) -> Result<Self> {
-        let bytes = if kind == Kind::Random { size_bytes } else { 2 * size_bytes };
+    pub(super) fn make(kind: Kind, bytes: u64, folder: &Path) -> Result<Self> {
         let image = folder.join("source.raw");
         let mut file = File::create(&image).with_context(|| format!("{}: cannot be made", image.display()))?;
         file.set_len(bytes)?;
-        if kind != Kind::New {
-            // The same bytes every time, as good as random.
-            io::copy(&mut blake3::Hasher::new().finalize_xof().take(bytes), &mut file).context("filling the image")?;
+        match kind {
+            Kind::Random => write_random(&mut file, bytes)?,
+            // A disk has no holes, which would be quicker to read.
+            Kind::Filesystem => drop(io::copy(&mut io::repeat(0).take(bytes), &mut file)?),
+            Kind::Sparse => {}
         }
-        let node = attach(&image)?;
-        let mut disk = Self { kind, bytes, mount: None, _user: File::open(&node)?, node };
-        run(Command::new("losetup").arg("--detach").arg(&disk.node))?;
+        // A disk has no page cache below it.
+        let (node, user) = attach(&image, &["--partscan", "--direct-io=on"])?;
         fs::remove_file(&image)?;
-        if kind != Kind::Random {
-            disk.fill_filesystem(&folder.join("source"))?;
+        let mut disk = Self { kind, bytes, mount: None, _user: user, node };
+        if kind == Kind::Filesystem {
+            let partition = disk.partition(folder)?;
+            disk.fill_filesystem(&partition, &folder.join("source"))?;
         }
         Ok(disk)
     }
 
-    /// Makes the filesystem, fills it, and mounts it read-only at `mount`.
-    fn fill_filesystem(&mut self, mount: &Path) -> Result<()> {
+    /// Makes a table with one partition.
+    fn partition(&self, folder: &Path) -> Result<PathBuf> {
+        let (first, count) = (EDGE_BYTES / SECTOR_BYTES, self.partition_bytes() / SECTOR_BYTES);
+        let script = folder.join("table");
+        fs::write(&script, format!("label: gpt\nstart={first}, size={count}, type=linux\n"))?;
+        let mut sfdisk = Command::new("sfdisk");
+        let wrote = sfdisk.args(["--quiet"]).arg(&self.node).stdin(File::open(&script)?).status()?;
+        ensure!(wrote.success(), "{sfdisk:?}: {wrote}");
+        let partition = PathBuf::from(format!("{}p1", self.node.display()));
+        if !partition.exists() {
+            // A kernel without a parser for this table.
+            run(Command::new("addpart").arg(&self.node).args(["1", &first.to_string(), &count.to_string()]))?;
+        }
+        Ok(partition)
+    }
+
+    fn partition_bytes(&self) -> u64 {
+        self.bytes - 2 * EDGE_BYTES
+    }
+
+    /// Makes the filesystem, fills it, deletes a half, and mounts it read-only at `mount`.
+    fn fill_filesystem(&mut self, partition: &Path, mount: &Path) -> Result<()> {
         // Everything is written now, and nothing discarded: the kernel would do the rest later, while we measure.
         let options = ["-q", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"];
-        run(Command::new("mkfs.ext4").args(options).arg(&self.node))?;
+        run(Command::new("mkfs.ext4").args(options).arg(partition))?;
         fs::create_dir_all(mount)?;
-        run(Command::new("mount").arg(&self.node).arg(mount))?;
+        run(Command::new("mount").arg(partition).arg(mount))?;
         self.mount = Some(mount.to_owned());
-        let mut left = self.bytes / 100 * USED_PERCENT;
-        for copy in 0.. {
-            let before = left;
-            copy_files(Path::new(FILES), &mount.join(copy.to_string()), &mut left)?;
-            if left < REST_BYTES || left == before {
-                break;
-            }
-        }
+        let percent = |percent| self.bytes / 100 * percent;
+        copy_again_and_again(&mount.join("stale"), percent(STALE_PERCENT))?;
+        copy_again_and_again(&mount.join("files"), percent(FILES_PERCENT))?;
+        write_random(&mut File::create(mount.join("packed"))?, percent(PACKED_PERCENT))?;
+        // Deleted after it has reached the disk, and what it leaves is not discarded.
+        rustix::fs::sync();
+        fs::remove_dir_all(mount.join("stale"))?;
         run(Command::new("mount").args(["--options", "remount,ro"]).arg(mount))
     }
 
     /// Whether `target` is the source, says a program that is none of ours, from the medium. Free blocks count only if
-    /// `free_too`; without them it is the filesystem that must be whole and its files that must be the same.
+    /// `free_too`; without them it is the table and the filesystem that must be whole and its files that must be the same.
     pub(super) fn compare(&self, target: &Path, free_too: bool, folder: &Path) -> Result<()> {
         forget_caches()?;
-        let Some(source) = self.mount.as_ref().filter(|_| !free_too) else {
-            return run(Command::new("cmp").arg(&self.node).arg(target));
-        };
         let length = fs::metadata(target)?.len();
         ensure!(length == self.bytes, "{}: {length} bytes, expected {}", target.display(), self.bytes);
-        output(Command::new("e2fsck").args(["-f", "-n"]).arg(target))?;
+        if self.kind == Kind::Sparse && is_hole(target)? {
+            return Ok(());
+        }
+        let compare = |options: &[String]| run(Command::new("cmp").args(options).arg(&self.node).arg(target));
+        let Some(source) = self.mount.as_ref().filter(|_| !free_too) else { return compare(&[]) };
+        compare(&[format!("--bytes={EDGE_BYTES}")])?;
+        compare(&[format!("--ignore-initial={}", self.bytes - EDGE_BYTES)])?;
+        let place = [format!("--offset={EDGE_BYTES}"), format!("--sizelimit={}", self.partition_bytes())];
+        let (node, _user) = attach(target, &["--read-only", &place[0], &place[1]])?;
+        output(Command::new("e2fsck").args(["-f", "-n"]).arg(&node))?;
         let mount = folder.join("target");
         fs::create_dir_all(&mount)?;
-        run(Command::new("mount").args(["--options", "loop,ro"]).arg(target).arg(&mount))?;
+        run(Command::new("mount").args(["--options", "ro"]).arg(&node).arg(&mount))?;
         let same = run(Command::new("diff").args(["--recursive", "--no-dereference"]).arg(source).arg(&mount));
         run(Command::new("umount").arg(&mount))?;
         same
@@ -134,10 +168,40 @@ pub(super) fn forget_caches() -> Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "1").context("the page cache cannot be dropped: run as root on the host")
 }
 
-/// A loop device that reads the image past the page cache, as a disk has none.
-fn attach(image: &Path) -> Result<PathBuf> {
-    let node = output(Command::new("losetup").args(["--find", "--show", "--direct-io=on"]).arg(image))?;
-    Ok(PathBuf::from(node.trim()))
+/// A loop device on the image. It goes with its last user, the first of which is the file.
+fn attach(image: &Path, options: &[&str]) -> Result<(PathBuf, File)> {
+    let node = output(Command::new("losetup").args(["--find", "--show"]).args(options).arg(image))?;
+    let node = PathBuf::from(node.trim());
+    let user = File::open(&node);
+    run(Command::new("losetup").arg("--detach").arg(&node))?;
+    Ok((node, user?))
+}
+
+/// The same bytes every time, as good as random.
+fn write_random(file: &mut File, bytes: u64) -> Result<()> {
+    io::copy(&mut blake3::Hasher::new().finalize_xof().take(bytes), file).context("writing random bytes")?;
+    Ok(file.flush()?)
+}
+
+/// Whether a file holds no data at all, so that it is zeros.
+fn is_hole(path: &Path) -> Result<bool> {
+    match seek(File::open(path)?, SeekFrom::Data(0)) {
+        Err(Errno::NXIO) => Ok(true),
+        found => found.map(|_| false).with_context(|| format!("{}: cannot be searched", path.display())),
+    }
+}
+
+/// Copies the real files, and once more, until `left_bytes` are used up.
+fn copy_again_and_again(to: &Path, mut left_bytes: u64) -> Result<()> {
+    fs::create_dir(to)?;
+    for copy in 0.. {
+        let before = left_bytes;
+        copy_files(Path::new(FILES), &to.join(copy.to_string()), &mut left_bytes)?;
+        if left_bytes < REST_BYTES || left_bytes == before {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the files below `from`, in the order of their names, as far as `left_bytes` go.
@@ -167,7 +231,7 @@ mod tests {
     #[test]
     fn a_target_with_another_file_or_a_broken_filesystem_is_no_copy_and_one_with_other_free_blocks_is() {
         let folder = tempfile::tempdir().expect("folder");
-        let disk = Disk::make(Kind::Used, 16 << 20, folder.path()).expect("disk");
+        let disk = Disk::make(Kind::Filesystem, 48 << 20, folder.path()).expect("disk");
         let target = folder.path().join("target.raw");
         let compare = |free_too| disk.compare(&target, free_too, folder.path());
         let file = || File::options().write(true).open(&target).expect("target");
@@ -175,18 +239,40 @@ mod tests {
             .expect("copy");
         compare(true).expect("the same to the last block");
 
-        file().write_all_at(&[1; 4096], disk.bytes - 4096).expect("the last block is free");
+        file().write_all_at(&[1; 4096], disk.bytes - EDGE_BYTES - 4096).expect("the last block is free");
         compare(true).expect_err("a free block differs");
         compare(false).expect("what is used is the same");
 
         let mount = folder.path().join("changed");
         fs::create_dir(&mount).expect("folder");
-        run(Command::new("mount").args(["--options", "loop"]).arg(&target).arg(&mount)).expect("mount");
-        fs::write(mount.join("0/more"), "more").expect("another file");
+        let options = format!("loop,offset={EDGE_BYTES}");
+        run(Command::new("mount").args(["--options", &options]).arg(&target).arg(&mount)).expect("mount");
+        fs::write(mount.join("files/more"), "more").expect("another file");
         run(Command::new("umount").arg(&mount)).expect("umount");
         compare(false).expect_err("a file differs");
 
-        file().write_all_at(&[0; 4096], 0).expect("the superblock");
+        file().write_all_at(&[0; 4096], EDGE_BYTES).expect("the superblock");
         compare(false).expect_err("the filesystem is broken");
+    }
+
+    #[test]
+    fn what_was_deleted_is_still_on_the_disk() {
+        let folder = tempfile::tempdir().expect("folder");
+        let disk = Disk::make(Kind::Filesystem, 48 << 20, folder.path()).expect("disk");
+        let bytes = fs::read(&disk.node).expect("disk");
+        let used = bytes.chunks(4096).filter(|block| block.iter().any(|byte| *byte != 0)).count() * 4096;
+        let percent = used * 100 / bytes.len();
+        assert!(percent >= 55, "{percent} % of the disk is not zeros");
+        assert!(!disk.mount.as_ref().expect("mounted").join("stale").exists());
+    }
+
+    #[test]
+    fn a_device_goes_with_its_last_user() {
+        let folder = tempfile::tempdir().expect("folder");
+        let disk = Disk::make(Kind::Filesystem, 16 << 20, folder.path()).expect("disk");
+        let partition = PathBuf::from(format!("{}p1", disk.node.display()));
+        assert!(partition.exists());
+        drop(disk);
+        assert!(!partition.exists());
     }
 }
