@@ -7,6 +7,7 @@ mod cost;
 mod data;
 mod engine;
 mod role;
+mod rsync;
 mod series;
 mod table;
 mod tool;

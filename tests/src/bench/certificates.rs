@@ -53,6 +53,13 @@ impl Certificates {
         self.folder.join(format!("{name}.pem"))
     }
 
+    /// For socat in [`Self::folder`], in the role of `server` or `client`. Names only: in a path, socat would read commas and
+    /// colons as its own.
+    pub(super) fn socat_options(role: &str) -> String {
+        let files = format!("cafile=ca-cert.pem,cert={role}-cert.pem,key={role}-key.pem");
+        format!("verify=1,openssl-min-proto-version=TLS1.3,{files}")
+    }
+
     /// For a target: TLS 1.3 only, and clients must show their certificate.
     pub(super) fn server(&self) -> Result<Arc<ServerConfig>> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -10,11 +10,12 @@ use anyhow::{Context, Result};
 
 use super::certificates::Certificates;
 use super::cost::program;
-use super::engine;
+use super::{engine, rsync};
 
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
 const HASH: &str = "hash";
+const RELAY: &str = "relay";
 
 /// Plays the role that the arguments name, if they name one.
 pub fn play(arguments: &[&str]) -> Option<Result<()>> {
@@ -24,6 +25,8 @@ pub fn play(arguments: &[&str]) -> Option<Result<()>> {
             engine::target(Path::new(node), Path::new(volume), &Certificates::of(certificates))
         }
         [HASH, file] => hash(Path::new(file)),
+        // rsync adds what a remote shell would be told.
+        [RELAY, ..] => rsync::relay(),
         _ => return None,
     })
 }
@@ -36,6 +39,11 @@ pub(super) fn source(node: &Path, certificates: &Path) -> Result<Command> {
 /// Our engine's end at the new volume, which must know the disk's identity.
 pub(super) fn target(node: &Path, volume: &Path, certificates: &Path) -> Result<Command> {
     starts_as(TARGET, &[node, volume, certificates])
+}
+
+/// The words that rsync splits itself, by spaces outside of quotes.
+pub(super) fn relay_words() -> Result<String> {
+    Ok(format!("'{}' {RELAY}", std::env::current_exe()?.display()))
 }
 
 /// BLAKE3 of a file or device, on standard output.

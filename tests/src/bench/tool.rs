@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,13 +15,13 @@ use super::certificates::{Certificates, SERVER};
 use super::cost::{Cost, Process, Run, program};
 use super::data::Disk;
 use super::engine::PORT;
-use super::role;
+use super::{role, rsync};
 use crate::wait::{self, Look};
 
 /// A receiver opens two files and a socket.
 const LISTENS_WITHIN: Duration = Duration::from_secs(20);
 /// Of socat's relay, for fewer calls; it is 8 KiB otherwise.
-const RELAY_BYTES: &str = "-b262144";
+pub(super) const RELAY_BYTES: &str = "-b262144";
 
 /// A way to copy a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +34,23 @@ pub(super) enum Tool {
     NbdcopyHashed,
     /// `dd | zstd | socat` to `socat | zstd | dd`.
     Pipe,
+    /// rsync to its daemon behind socat, which sends what differs.
+    Rsync,
 }
 
 impl Tool {
     /// In the order in which they take their turns.
-    pub(super) const ALL: [Self; 4] = [Self::Qianyun, Self::Nbdcopy, Self::NbdcopyHashed, Self::Pipe];
+    pub(super) const ALL: [Self; 5] = [Self::Qianyun, Self::Nbdcopy, Self::NbdcopyHashed, Self::Pipe, Self::Rsync];
 
     /// Whether what filesystems call free is copied too.
     pub(super) fn copies_free(self) -> bool {
         match self {
             Self::Qianyun => false,
-            Self::Nbdcopy | Self::NbdcopyHashed | Self::Pipe => true,
+            Self::Nbdcopy | Self::NbdcopyHashed | Self::Pipe | Self::Rsync => true,
         }
     }
 
-    /// Copies the disk to `target`, which does not exist yet.
+    /// Copies the disk to `target`, which does not exist, unless for rsync, which then makes use of what it holds.
     pub(super) fn copy(self, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Cost> {
         let run = Run::begin()?;
         let took = match self {
@@ -57,6 +59,7 @@ impl Tool {
             Self::NbdcopyHashed => nbdcopy(&run, disk, target, certificates)
                 .and_then(|copied| Ok(copied + same_hashes(&run, &disk.node, target)?)),
             Self::Pipe => pipe(&run, disk, target, certificates),
+            Self::Rsync => rsync::copy(&run, disk, target, certificates),
         };
         run.end(took.with_context(|| self.to_string())?)
     }
@@ -69,12 +72,14 @@ impl fmt::Display for Tool {
             Self::Nbdcopy => "nbdcopy over TLS",
             Self::NbdcopyHashed => "nbdcopy + BLAKE3 both ends",
             Self::Pipe => "dd | zstd -1 | socat",
+            Self::Rsync => "rsync over TLS",
         })
     }
 }
 
 fn qianyun(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
-    let _receiver = listening(run.start(&mut role::target(&disk.node, target, certificates.folder())?)?)?;
+    let target = &mut role::target(&disk.node, target, certificates.folder())?;
+    let _receiver = listening(run.start(target)?)?;
     let began = Instant::now();
     run.start(&mut role::source(&disk.node, certificates.folder())?)?.finish()?;
     Ok(began.elapsed())
@@ -108,19 +113,14 @@ fn same_hashes(run: &Run, source: &Path, target: &Path) -> Result<Duration> {
 
 fn pipe(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
     File::create_new(target)?.set_len(disk.bytes)?;
-    let tls = |role: &str| {
-        let file = |name: &str| certificates.path(name).display().to_string();
-        let (authority, own, key) = (file("ca-cert"), file(&format!("{role}-cert")), file(&format!("{role}-key")));
-        format!("verify=1,openssl-min-proto-version=TLS1.3,cafile={authority},cert={own},key={key}")
-    };
-    let listen = format!("OPENSSL-LISTEN:{PORT},bind=127.0.0.1,reuseaddr,{}", tls("server"));
-    let mut receive = program("socat");
-    let mut receive = run.start(receive.args(["-u", RELAY_BYTES, &listen, "STDOUT"]).stdout(Stdio::piped()))?;
+    let listen = format!("OPENSSL-LISTEN:{PORT},bind=127.0.0.1,reuseaddr,{}", Certificates::socat_options("server"));
+    let mut receive = socat(certificates);
+    let mut receive = run.start(receive.args(["-u", &listen, "STDOUT"]).stdout(Stdio::piped()))?;
     let mut unpack = program("zstd");
     let mut unpack = run.start(unpack.args(["-d", "-c"]).stdin(receive.pipe()?).stdout(Stdio::piped()))?;
     let mut write = program("dd");
     write.arg(format!("of={}", target.display()));
-    write.args(["bs=1M", "iflag=fullblock", "conv=notrunc,fdatasync", "status=none"]);
+    write.args(["bs=1M", "iflag=fullblock", "conv=notrunc,sparse,fdatasync", "status=none"]);
     let write = run.start(write.stdin(unpack.pipe()?))?;
     let receive = listening(receive)?;
 
@@ -130,25 +130,32 @@ fn pipe(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> R
     let mut read = run.start(read.stdout(Stdio::piped()))?;
     let mut pack = program("zstd");
     let mut pack = run.start(pack.args(["-1", "-c"]).stdin(read.pipe()?).stdout(Stdio::piped()))?;
-    let connect = format!("OPENSSL:{SERVER}:{PORT},{}", tls("client"));
-    let mut send = program("socat");
-    let send = run.start(send.args(["-u", RELAY_BYTES, "STDIN", &connect]).stdin(pack.pipe()?))?;
+    let connect = format!("OPENSSL:{SERVER}:{PORT},{}", Certificates::socat_options("client"));
+    let mut send = socat(certificates);
+    let send = run.start(send.args(["-u", "STDIN", &connect]).stdin(pack.pipe()?))?;
     for process in [read, pack, send, receive, unpack, write] {
         process.finish()?;
     }
     Ok(began.elapsed())
 }
 
+/// Where the certificates are, so that their names are enough.
+pub(super) fn socat(certificates: &Certificates) -> Command {
+    let mut socat = program("socat");
+    socat.arg(RELAY_BYTES).current_dir(certificates.folder());
+    socat
+}
+
 /// The same process once it takes connections.
-fn listening(process: Process) -> Result<Process> {
+pub(super) fn listening(process: Process) -> Result<Process> {
     /// TCP_LISTEN in the column `st`.
     const LISTENS: &str = "0A";
-    let port = format!(":{PORT:04X}");
+    let suffix = format!(":{PORT:04X}");
     wait::until("the receiver listens", LISTENS_WITHIN, || {
         let sockets = fs::read_to_string("/proc/net/tcp")?;
         let ours = |line: &str| {
             let mut columns = line.split_whitespace().skip(1);
-            columns.next().is_some_and(|local| local.ends_with(&port)) && columns.nth(1) == Some(LISTENS)
+            columns.next().is_some_and(|local| local.ends_with(&suffix)) && columns.nth(1) == Some(LISTENS)
         };
         Ok(if sockets.lines().any(ours) { Look::Holds(()) } else { Look::NotYet(format!("nothing at {PORT}")) })
     })?;
