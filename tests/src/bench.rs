@@ -1,11 +1,12 @@
-//! The benchmark: our engine beside others, on the same data, in one run and in turns. Every target is compared with its
-//! source by programs that are none of ours before its numbers count; one that differs is an error. It asserts nothing about
-//! time: what is fast depends on the machine.
+//! The benchmark: our engine beside others, on the same data, in one run and in turns. Every
+//! target is compared with its source by programs that are none of ours before its numbers count; one that differs is an
+//! error. It asserts nothing about time: what is fast depends on the machine.
 
 mod certificates;
 mod cost;
 mod data;
 mod engine;
+mod goals;
 mod role;
 mod rsync;
 mod series;
@@ -21,21 +22,24 @@ use anyhow::{Context, Result, ensure};
 use certificates::Certificates;
 use cost::Cost;
 use data::{Disk, Kind, forget_caches};
+use goals::Goal;
 pub use role::play;
 use series::Series;
 use tool::Tool;
 
 use crate::site::run as run_program;
 
-/// The sparse disk has this much of the size.
+/// The sparse disk that everyone copies has this much of the size.
 const SPARSE_TIMES: u64 = 4;
+/// The sparse disk whose memory counts: as large as the largest that we promise something about.
+const LARGEST_BYTES: u64 = 2 << 40;
 
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where images and targets are made; the caller's to remove.
     pub folder: PathBuf,
-    /// Size of the disk of random bytes; the filesystem has twice as much and is a third full.
+    /// Size of the disk of random bytes; the filesystem's has twice as much and is a third full.
     pub size_mib: u64,
     /// How often each tool has its turn.
     pub rounds: u32,
@@ -49,27 +53,53 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(*size_mib > 0 && *rounds > 0, "expected at least 1 MiB and 1 round, found {size_mib} and {rounds}");
     run_program(Command::new("ip").args(["link", "set", "lo", "up"])).context("the loopback")?;
     show_trace_events()?;
+    table::print_versions(folder)?;
+    let goals = replication(folder, size_mib << 20, *rounds)?;
+    goals::print(&goals);
+    Ok(())
+}
+
+fn replication(folder: &Path, size_bytes: u64, rounds: u32) -> Result<Vec<Goal>> {
     let certificates = Certificates::of(folder.join("certificates"));
     certificates.issue()?;
-    table::print_versions(folder)?;
-    let size_bytes = size_mib << 20;
-    let disks =
-        [(Kind::Random, size_bytes), (Kind::Filesystem, 2 * size_bytes), (Kind::Sparse, SPARSE_TIMES * size_bytes)];
-    for (kind, bytes) in disks {
-        println!("\nmake a disk: {kind}");
-        let disk = Disk::make(kind, bytes, folder)?;
-        let mut series: Vec<Series> = Tool::ALL.into_iter().map(Series::of).collect();
-        for round in 1..=*rounds {
-            for one in &mut series {
-                let cost = one_turn(one.tool, &disk, folder, &certificates)?;
-                println!("  round {round}: {}: {:.2} s", one.tool, cost.seconds);
-                one.costs.push(cost);
-            }
-        }
-        table::print(&disk.kind.to_string(), disk.bytes, &series);
-    }
+    let mut goals = Vec::new();
+    let set = |kind, bytes, tools: &[Tool], rounds| copies(kind, bytes, tools, rounds, folder, &certificates);
+
+    let random = set(Kind::Random, size_bytes, &Tool::ALL, rounds)?;
+    goals.extend(Goal::faster_than("random", &random, Tool::Nbdcopy, 1.0));
+    let filesystem = set(Kind::Filesystem, 2 * size_bytes, &Tool::ALL, rounds)?;
+    goals.extend(Goal::faster_than("filesystem", &filesystem, Tool::Nbdcopy, 1.5));
+    set(Kind::Sparse, SPARSE_TIMES * size_bytes, &Tool::ALL, rounds)?;
+    println!(
+        "\nThe largest disk is copied once, by ours alone: the others would read zeros for as long as the table says."
+    );
+    let largest = set(Kind::Sparse, LARGEST_BYTES, &[Tool::Qianyun], 1)?;
+    goals.extend(Goal::memory("2 TiB", &largest, 256.0));
     table::print_legend();
-    Ok(())
+    Ok(goals)
+}
+
+/// Copies of a disk that nobody changes.
+fn copies(
+    kind: Kind,
+    bytes: u64,
+    tools: &[Tool],
+    rounds: u32,
+    folder: &Path,
+    certificates: &Certificates,
+) -> Result<Vec<Series>> {
+    println!("\nmake a disk: {kind}");
+    let disk = Disk::make(kind, bytes, folder)?;
+    let mut series: Vec<Series> = tools.iter().copied().map(Series::of).collect();
+    for round in 1..=rounds {
+        for one in &mut series {
+            let cost = one_turn(one.tool, &disk, folder, certificates)?;
+            println!("  round {round}: {}: {:.2} s", one.tool, cost.seconds);
+            one.costs.push(cost);
+        }
+    }
+    table::print(&kind.to_string(), bytes, &series);
+    Ok(series)
 }
 
 /// One copy by one tool, from cold caches to a compared target, which is removed again.

@@ -1,0 +1,90 @@
+//! What we want to reach, beside what was measured. It never fails a run: what is fast depends on the machine.
+
+use super::series::{self, Series};
+use super::tool::Tool;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Which way is good.
+#[derive(Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One number and its bound.
+pub(super) struct Goal {
+    what: String,
+    found: f64,
+    bound: Bound,
+    unit: &'static str,
+}
+
+impl Goal {
+    /// How many times as fast as the other tool ours is.
+    pub(super) fn faster_than(what: &str, series: &[Series], other: Tool, goal: f64) -> Option<Self> {
+        let (ours, other) = (series::of(series, Tool::Qianyun)?, series::of(series, other)?);
+        let what = format!("{what}: as fast as {}", other.tool);
+        Some(Self { what, found: other.seconds() / ours.seconds(), bound: Bound::AtLeast(goal), unit: "x" })
+    }
+
+    /// The memory of both our ends.
+    pub(super) fn memory(what: &str, series: &[Series], most_mib: f64) -> Vec<Self> {
+        let Some(ours) = series::of(series, Tool::Qianyun) else { return Vec::new() };
+        let of = |(process, end): (usize, &str)| Self {
+            what: format!("{what}: memory of the {end}"),
+            found: ours.peak_bytes(process) / MIB,
+            bound: Bound::AtMost(most_mib),
+            unit: " MiB",
+        };
+        [(0, "target"), (1, "source")].map(of).into()
+    }
+
+    fn is_met(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast(goal) => self.found >= goal,
+            Bound::AtMost(goal) => self.found <= goal,
+        }
+    }
+}
+
+/// Prints each with its bound.
+pub(super) fn print(goals: &[Goal]) {
+    println!("\nGoals");
+    for goal in goals {
+        let (words, bound) = match goal.bound {
+            Bound::AtLeast(bound) => ("at least", bound),
+            Bound::AtMost(bound) => ("at most", bound),
+        };
+        let (found, unit) = (format!("{:.2}{}", goal.found, goal.unit), goal.unit);
+        let met = if goal.is_met() { "met" } else { "missed" };
+        println!("{:<66}{found:>13}   goal {words} {bound}{unit}, {met}", goal.what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::cost::Cost;
+
+    fn took(tool: Tool, seconds: f64) -> Series {
+        let cost = Cost { seconds, cpu_seconds: 1.0, wire_bytes: 110.0, peaks_bytes: vec![MIB, 300.0 * MIB] };
+        Series { tool, costs: vec![cost] }
+    }
+
+    #[test]
+    fn faster_is_more_and_a_tool_that_had_no_turn_gives_no_ratio() {
+        let series = [took(Tool::Qianyun, 2.0), took(Tool::Nbdcopy, 3.0), Series::of(Tool::Pipe)];
+        let goal = |bound| Goal::faster_than("disk", &series, Tool::Nbdcopy, bound).expect("both had turns");
+        assert!((goal(1.0).found - 1.5).abs() < f64::EPSILON);
+        assert!(goal(1.5).is_met() && !goal(1.6).is_met());
+        assert!(Goal::faster_than("disk", &series, Tool::Pipe, 1.0).is_none());
+    }
+
+    #[test]
+    fn less_memory_is_better_and_each_end_counts_for_itself() {
+        let series = [took(Tool::Qianyun, 2.0)];
+        let met: Vec<_> = Goal::memory("sparse", &series, 256.0).iter().map(Goal::is_met).collect();
+        assert_eq!(met, [true, false]);
+    }
+}
