@@ -5,7 +5,9 @@
 mod certificates;
 mod cost;
 mod data;
+mod delta;
 mod engine;
+mod following;
 mod goals;
 mod role;
 mod rsync;
@@ -22,6 +24,7 @@ use anyhow::{Context, Result, ensure};
 use certificates::Certificates;
 use cost::Cost;
 use data::{Disk, Kind, forget_caches};
+use delta::Delta;
 use goals::Goal;
 pub use role::play;
 use series::Series;
@@ -39,7 +42,7 @@ const LARGEST_BYTES: u64 = 2 << 40;
 pub struct Options {
     /// Where images and targets are made; the caller's to remove.
     pub folder: PathBuf,
-    /// Size of the disk of random bytes; the filesystem's has twice as much and is a third full.
+    /// Size of the disk of random bytes; those with a filesystem and with changes have twice as much and is a third full.
     pub size_mib: u64,
     /// How often each tool has its turn.
     pub rounds: u32,
@@ -69,6 +72,7 @@ fn replication(folder: &Path, size_bytes: u64, rounds: u32) -> Result<Vec<Goal>>
     goals.extend(Goal::faster_than("random", &random, Tool::Nbdcopy, 1.0));
     let filesystem = set(Kind::Filesystem, 2 * size_bytes, &Tool::ALL, rounds)?;
     goals.extend(Goal::faster_than("filesystem", &filesystem, Tool::Nbdcopy, 1.5));
+    goals.extend(changes(2 * size_bytes, rounds, folder, &certificates)?);
     set(Kind::Sparse, SPARSE_TIMES * size_bytes, &Tool::ALL, rounds)?;
     println!(
         "\nThe largest disk is copied once, by ours alone: the others would read zeros for as long as the table says."
@@ -100,6 +104,24 @@ fn copies(
     }
     table::print(&kind.to_string(), bytes, &series);
     Ok(series)
+}
+
+/// What a changed percent takes.
+fn changes(bytes: u64, rounds: u32, folder: &Path, certificates: &Certificates) -> Result<Vec<Goal>> {
+    println!("\nmake a disk: random bytes, and copy it to ours and to rsync's target");
+    let mut delta = Delta::prepare(bytes, folder, certificates)?;
+    let mut series: Vec<Series> = Tool::ALL.into_iter().map(Series::of).collect();
+    for round in 1..=rounds {
+        delta.round(round, &mut series)?;
+    }
+    let dirty_bytes = delta.dirty_bytes();
+    let what = format!("1 % changed, {:.1} MiB in random blocks of 4 KiB", dirty_bytes as f64 / 1024.0 / 1024.0);
+    table::print(&what, bytes, &series);
+    let goals = [
+        Goal::faster_than("1 % changed", &series, Tool::Rsync, 20.0),
+        Goal::wire("1 % changed", &series, dirty_bytes, 1.2),
+    ];
+    Ok(goals.into_iter().flatten().collect())
 }
 
 /// One copy by one tool, from cold caches to a compared target, which is removed again.

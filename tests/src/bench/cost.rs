@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,7 +15,9 @@ use anyhow::{Context, Result, ensure};
 
 /// Between two looks at the processes' memory. The kernel keeps the peak, so only a peak in the last moment is missed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-/// `cutime` and `cstime` of proc(5), counted from behind the program's name, which may hold spaces.
+/// `utime` and `stime` of proc(5), counted from behind the program's name, which may hold spaces.
+const OWN_TICKS: [usize; 2] = [11, 12];
+/// `cutime` and `cstime`: of all children that have been waited for.
 const CHILDREN_TICKS: [usize; 2] = [13, 14];
 
 /// What a run took.
@@ -85,17 +87,46 @@ impl Run {
     }
 }
 
+/// A stretch of time in the life of processes that go on.
+pub(super) struct Stretch {
+    cpu_seconds: f64,
+    wire_bytes: u64,
+}
+
+impl Stretch {
+    /// Starts to count.
+    pub(super) fn begin(processes: &[Process]) -> Result<Self> {
+        Ok(Self { cpu_seconds: cpu_seconds(processes)?, wire_bytes: loopback_bytes()? })
+    }
+
+    /// Sums up for the same processes; the peaks are of their whole lives.
+    pub(super) fn end(self, processes: &[Process], took: Duration) -> Result<Cost> {
+        let peak = |process: &Process| peak_bytes(process.child.id()).unwrap_or(0) as f64;
+        Ok(Cost {
+            seconds: took.as_secs_f64(),
+            cpu_seconds: cpu_seconds(processes)? - self.cpu_seconds,
+            wire_bytes: (loopback_bytes()? - self.wire_bytes) as f64,
+            peaks_bytes: processes.iter().map(peak).collect(),
+        })
+    }
+}
+
+fn cpu_seconds(processes: &[Process]) -> Result<f64> {
+    processes.iter().map(Process::cpu_seconds).sum()
+}
+
 /// One process. Dropping it ends it.
 pub(super) struct Process {
     child: Child,
     words: String,
+    said: Option<BufReader<ChildStdout>>,
 }
 
 impl Process {
     /// Starts it.
     pub(super) fn start(command: &mut Command) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
-        Ok(Self { child, words: format!("{command:?}") })
+        Ok(Self { child, words: format!("{command:?}"), said: None })
     }
 
     /// What it writes, for the next one of a pipe.
@@ -116,6 +147,28 @@ impl Process {
         self.child.stdout.take().context("no output is left")?.read_to_string(&mut answer)?;
         self.finish()?;
         Ok(answer)
+    }
+
+    /// Tells it to go on, by a line.
+    pub(super) fn tell(&mut self) -> Result<()> {
+        self.child.stdin.as_mut().context("it does not listen")?.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// The next line that it says; an error if it has ended.
+    pub(super) fn line(&mut self) -> Result<String> {
+        if let Some(stdout) = self.child.stdout.take() {
+            self.said = Some(BufReader::new(stdout));
+        }
+        let mut line = String::new();
+        self.said.as_mut().context("it says nothing")?.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "{}: it has ended", self.words);
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// What it has used until now, without its children.
+    fn cpu_seconds(&self) -> Result<f64> {
+        cpu_seconds_of(&self.child.id().to_string(), OWN_TICKS)
     }
 }
 

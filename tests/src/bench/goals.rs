@@ -28,6 +28,12 @@ impl Goal {
         Some(Self { what, found: other.seconds() / ours.seconds(), bound: Bound::AtLeast(goal), unit: "x" })
     }
 
+    /// Bytes on the wire for each byte that changed.
+    pub(super) fn wire(what: &str, series: &[Series], dirty_bytes: u64, goal: f64) -> Option<Self> {
+        let found = series::of(series, Tool::Qianyun)?.median(|cost| cost.wire_bytes) / dirty_bytes as f64;
+        Some(Self { what: format!("{what}: wire, of the changed bytes"), found, bound: Bound::AtMost(goal), unit: "x" })
+    }
+
     /// The memory of both our ends.
     pub(super) fn memory(what: &str, series: &[Series], most_mib: f64) -> Vec<Self> {
         let Some(ours) = series::of(series, Tool::Qianyun) else { return Vec::new() };
@@ -82,8 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn less_memory_is_better_and_each_end_counts_for_itself() {
+    fn less_wire_and_less_memory_is_better_and_each_end_counts_for_itself() {
         let series = [took(Tool::Qianyun, 2.0)];
+        assert!(Goal::wire("delta", &series, 100, 1.2).expect("it had a turn").is_met());
+        assert!(!Goal::wire("delta", &series, 50, 1.2).expect("it had a turn").is_met());
         let met: Vec<_> = Goal::memory("sparse", &series, 256.0).iter().map(Goal::is_met).collect();
         assert_eq!(met, [true, false]);
     }

@@ -10,20 +10,25 @@ use anyhow::{Context, Result};
 
 use super::certificates::Certificates;
 use super::cost::program;
-use super::{engine, rsync};
+use super::{engine, following, rsync};
 
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
+const FOLLOWER: &str = "follower";
 const HASH: &str = "hash";
 const RELAY: &str = "relay";
 
 /// Plays the role that the arguments name, if they name one.
 pub fn play(arguments: &[&str]) -> Option<Result<()>> {
     Some(match arguments {
-        [SOURCE, node, certificates] => engine::source(Path::new(node), &Certificates::of(certificates)),
-        [TARGET, node, volume, certificates] => {
-            engine::target(Path::new(node), Path::new(volume), &Certificates::of(certificates))
+        [SOURCE, node, certificates, port] => {
+            port_of(port).and_then(|port| engine::source(Path::new(node), &Certificates::of(certificates), port))
         }
+        [FOLLOWER, node, certificates, port] => {
+            port_of(port).and_then(|port| following::source(Path::new(node), &Certificates::of(certificates), port))
+        }
+        [TARGET, node, certificates, port, volume] => port_of(port)
+            .and_then(|port| engine::target(Path::new(node), Path::new(volume), &Certificates::of(certificates), port)),
         [HASH, file] => hash(Path::new(file)),
         // rsync adds what a remote shell would be told.
         [RELAY, ..] => rsync::relay(),
@@ -31,14 +36,31 @@ pub fn play(arguments: &[&str]) -> Option<Result<()>> {
     })
 }
 
+fn port_of(word: &str) -> Result<u16> {
+    word.parse().with_context(|| format!("expected a port, found {word}"))
+}
+
 /// Our engine's end at the disk.
-pub(super) fn source(node: &Path, certificates: &Path) -> Result<Command> {
-    starts_as(SOURCE, &[node, certificates])
+pub(super) fn source(node: &Path, certificates: &Path, port: u16) -> Result<Command> {
+    end(SOURCE, node, certificates, port)
+}
+
+/// The same, which goes on following and proves whenever it is told.
+pub(super) fn follower(node: &Path, certificates: &Path, port: u16) -> Result<Command> {
+    end(FOLLOWER, node, certificates, port)
 }
 
 /// Our engine's end at the new volume, which must know the disk's identity.
-pub(super) fn target(node: &Path, volume: &Path, certificates: &Path) -> Result<Command> {
-    starts_as(TARGET, &[node, volume, certificates])
+pub(super) fn target(node: &Path, volume: &Path, certificates: &Path, port: u16) -> Result<Command> {
+    let mut command = end(TARGET, node, certificates, port)?;
+    command.arg(volume);
+    Ok(command)
+}
+
+fn end(role: &str, node: &Path, certificates: &Path, port: u16) -> Result<Command> {
+    let mut command = starts_as(role, &[node, certificates])?;
+    command.arg(port.to_string());
+    Ok(command)
 }
 
 /// The words that rsync splits itself, by spaces outside of quotes.

@@ -35,7 +35,7 @@ pub(super) fn copy(run: &Run, disk: &Disk, target: &Path, certificates: &Certifi
     fs::write(certificates.folder().join(DAEMON_FILE), lines.join("\n") + "\n")?;
     let listen = format!("OPENSSL-LISTEN:{PORT},bind=127.0.0.1,reuseaddr,{}", Certificates::socat_options("server"));
     let daemon = format!("EXEC:rsync --daemon --config={DAEMON_FILE}");
-    let daemon = listening(run.start(socat(certificates).args([listen, daemon]))?)?;
+    let daemon = listening(run.start(socat(certificates).args([listen, daemon]))?, PORT)?;
     let mut client = program("rsync");
     client.args([
         "--inplace",

@@ -23,7 +23,7 @@ pub(super) fn print_versions(folder: &Path) -> Result<()> {
         output(Command::new("findmnt").args(["--noheadings", "--output", "SOURCE,FSTYPE", "--target"]).arg(folder))?;
     row("images on", place.lines().last().unwrap_or_default());
     row("load", std::fs::read_to_string("/proc/loadavg")?.trim());
-    for program in ["nbdcopy", "nbdkit", "zstd", "socat", "rsync"] {
+    for program in ["nbdcopy", "nbdkit", "zstd", "socat", "rsync", "fio"] {
         let argument = if program == "socat" { "-V" } else { "--version" };
         let said = output(Command::new(program).arg(argument))?;
         row(program, said.lines().find(|line| line.contains(|c: char| c.is_ascii_digit())).unwrap_or_default());

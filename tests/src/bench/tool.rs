@@ -78,10 +78,10 @@ impl fmt::Display for Tool {
 }
 
 fn qianyun(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
-    let target = &mut role::target(&disk.node, target, certificates.folder())?;
-    let _receiver = listening(run.start(target)?)?;
+    let target = &mut role::target(&disk.node, target, certificates.folder(), PORT)?;
+    let _receiver = listening(run.start(target)?, PORT)?;
     let began = Instant::now();
-    run.start(&mut role::source(&disk.node, certificates.folder())?)?.finish()?;
+    run.start(&mut role::source(&disk.node, certificates.folder(), PORT)?)?.finish()?;
     Ok(began.elapsed())
 }
 
@@ -91,7 +91,7 @@ fn nbdcopy(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -
     let mut server = program("nbdkit");
     server.args(["--foreground", "--ipaddr", "127.0.0.1", "--port", &PORT.to_string()]);
     server.args(["--tls=require", "--tls-verify-peer", &format!("--tls-certificates={folder}")]);
-    let _server = listening(run.start(server.arg("file").arg(target))?)?;
+    let _server = listening(run.start(server.arg("file").arg(target))?, PORT)?;
     let mut client = program("nbdcopy");
     client.args(["--connections=4", "--flush"]).arg(&disk.node);
     client.arg(format!("nbds://{SERVER}:{PORT}/?tls-certificates={folder}"));
@@ -122,7 +122,7 @@ fn pipe(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> R
     write.arg(format!("of={}", target.display()));
     write.args(["bs=1M", "iflag=fullblock", "conv=notrunc,sparse,fdatasync", "status=none"]);
     let write = run.start(write.stdin(unpack.pipe()?))?;
-    let receive = listening(receive)?;
+    let receive = listening(receive, PORT)?;
 
     let began = Instant::now();
     let mut read = program("dd");
@@ -147,17 +147,17 @@ pub(super) fn socat(certificates: &Certificates) -> Command {
 }
 
 /// The same process once it takes connections.
-pub(super) fn listening(process: Process) -> Result<Process> {
+pub(super) fn listening(process: Process, port: u16) -> Result<Process> {
     /// TCP_LISTEN in the column `st`.
     const LISTENS: &str = "0A";
-    let suffix = format!(":{PORT:04X}");
+    let suffix = format!(":{port:04X}");
     wait::until("the receiver listens", LISTENS_WITHIN, || {
         let sockets = fs::read_to_string("/proc/net/tcp")?;
         let ours = |line: &str| {
             let mut columns = line.split_whitespace().skip(1);
             columns.next().is_some_and(|local| local.ends_with(&suffix)) && columns.nth(1) == Some(LISTENS)
         };
-        Ok(if sockets.lines().any(ours) { Look::Holds(()) } else { Look::NotYet(format!("nothing at {PORT}")) })
+        Ok(if sockets.lines().any(ours) { Look::Holds(()) } else { Look::NotYet(format!("nothing at {port}")) })
     })?;
     Ok(process)
 }
