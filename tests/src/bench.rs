@@ -1,4 +1,4 @@
-//! The benchmark: our engine beside others, on the same data, in one run and in turns. Every
+//! The benchmark: our engine beside others, on the same data, in one run and in turns; and what its tracker costs. Every
 //! target is compared with its source by programs that are none of ours before its numbers count; one that differs is an
 //! error. It asserts nothing about time: what is fast depends on the machine.
 
@@ -14,6 +14,7 @@ mod rsync;
 mod series;
 mod table;
 mod tool;
+mod tracker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,11 +39,22 @@ const SPARSE_TIMES: u64 = 4;
 const LARGEST_BYTES: u64 = 2 << 40;
 
 /// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Copies, beside others.
+    Replication,
+    /// What the tracker costs whoever writes, and how soon it follows.
+    Tracker,
+}
+
+/// How it is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What.
+    pub subject: Subject,
     /// Where images and targets are made; the caller's to remove.
     pub folder: PathBuf,
-    /// Size of the disk of random bytes; those with a filesystem and with changes have twice as much and is a third full.
+    /// Size of the disk of random bytes, and of the tracker's; the filesystem's has twice as much and is a third full.
     pub size_mib: u64,
     /// How often each tool has its turn.
     pub rounds: u32,
@@ -51,13 +63,16 @@ pub struct Options {
 /// Measures everything and prints the tables. Must run in a network and a mount namespace of its own: it counts all that is
 /// on the loopback, and leaves its mounts to the end of the namespace if it is interrupted.
 pub fn run(options: &Options) -> Result<()> {
-    let Options { folder, size_mib, rounds } = options;
+    let Options { subject, folder, size_mib, rounds } = options;
     ensure!(rustix::process::geteuid().is_root(), "loop devices and trace events need root: run as root");
     ensure!(*size_mib > 0 && *rounds > 0, "expected at least 1 MiB and 1 round, found {size_mib} and {rounds}");
     run_program(Command::new("ip").args(["link", "set", "lo", "up"])).context("the loopback")?;
     show_trace_events()?;
     table::print_versions(folder)?;
-    let goals = replication(folder, size_mib << 20, *rounds)?;
+    let goals = match subject {
+        Subject::Replication => replication(folder, size_mib << 20, *rounds)?,
+        Subject::Tracker => tracker::measure(folder, size_mib << 20, *rounds)?,
+    };
     goals::print(&goals);
     Ok(())
 }

@@ -16,25 +16,36 @@ pub(crate) struct Options {
     /// What is measured
     #[arg(value_enum, default_value_t = Subject::Replication)]
     subject: Subject,
-    /// Size of the disk of random bytes; the disks with a filesystem have twice as much
+    /// Size of the disk of random bytes, and of the tracker's; the disks with a filesystem and with changes have twice as much
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(16..))]
     size_mib: u64,
     /// How often each tool has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Where the images lie; they take four times the size [default: target/]
+    /// Where the images lie; they take eight times the size [default: target/]
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Subject {
-    /// The copy of a disk, beside nbdcopy over TLS and a pipe of dd, zstd and socat
+    /// The copy of a disk, beside nbdcopy over TLS, rsync, and a pipe of dd, zstd and socat
     Replication,
+    /// What the tracker costs whoever writes, and how soon it follows a disk
+    Tracker,
+}
+
+impl Subject {
+    /// As the benchmark calls it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Replication => "replication",
+            Self::Tracker => "tracker",
+        }
+    }
 }
 
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
-    let Subject::Replication = options.subject;
     setup::for_bench()?;
     say("build the benchmark, optimised");
     Run::new("cargo")
@@ -45,7 +56,8 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     say(format!("measure in {}", folder.0.display()));
     Run::new("unshare")
         .args(["--net", "--mount", "--"])
-        .args([layout.cargo_target.join("release/qianyun-bench"), folder.0.clone()])
+        .args([layout.cargo_target.join("release/qianyun-bench")])
+        .args([Path::new(options.subject.word()), &folder.0])
         .args([options.size_mib.to_string(), options.rounds.to_string()])
         .run()
 }

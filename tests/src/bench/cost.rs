@@ -144,7 +144,10 @@ impl Process {
     /// What it wrote until its end.
     pub(super) fn answer(mut self) -> Result<String> {
         let mut answer = String::new();
-        self.child.stdout.take().context("no output is left")?.read_to_string(&mut answer)?;
+        match self.said.take() {
+            Some(mut said) => said.read_to_string(&mut answer)?,
+            None => self.child.stdout.take().context("no output is left")?.read_to_string(&mut answer)?,
+        };
         self.finish()?;
         Ok(answer)
     }
@@ -153,6 +156,11 @@ impl Process {
     pub(super) fn tell(&mut self) -> Result<()> {
         self.child.stdin.as_mut().context("it does not listen")?.write_all(b"\n")?;
         Ok(())
+    }
+
+    /// Closes what it listens to, which ends a process that waits for the next line.
+    pub(super) fn dismiss(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     /// The next line that it says; an error if it has ended.
@@ -167,7 +175,7 @@ impl Process {
     }
 
     /// What it has used until now, without its children.
-    fn cpu_seconds(&self) -> Result<f64> {
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds_of(&self.child.id().to_string(), OWN_TICKS)
     }
 }

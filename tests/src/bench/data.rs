@@ -169,7 +169,7 @@ pub(super) fn forget_caches() -> Result<()> {
 }
 
 /// A loop device on the image. It goes with its last user, the first of which is the file.
-fn attach(image: &Path, options: &[&str]) -> Result<(PathBuf, File)> {
+pub(super) fn attach(image: &Path, options: &[&str]) -> Result<(PathBuf, File)> {
     let node = output(Command::new("losetup").args(["--find", "--show"]).args(options).arg(image))?;
     let node = PathBuf::from(node.trim());
     let user = File::open(&node);

@@ -46,6 +46,17 @@ impl Goal {
         [(0, "target"), (1, "source")].map(of).into()
     }
 
+    /// What the tracker costs of the writes.
+    pub(super) fn tracker(what: &str, percent: f64) -> Self {
+        Self { what: format!("{what}: cost of the tracker"), found: percent, bound: Bound::AtMost(3.0), unit: " %" }
+    }
+
+    /// How much longer a disk takes than one 2,048th of its size.
+    pub(super) fn start(found: f64) -> Self {
+        let what = "time to follow the largest disk, of that of the smallest".to_owned();
+        Self { what, found, bound: Bound::AtMost(2.0), unit: "x" }
+    }
+
     fn is_met(&self) -> bool {
         match self.bound {
             Bound::AtLeast(goal) => self.found >= goal,

@@ -10,13 +10,14 @@ use anyhow::{Context, Result};
 
 use super::certificates::Certificates;
 use super::cost::program;
-use super::{engine, following, rsync};
+use super::{engine, following, rsync, tracker};
 
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
 const FOLLOWER: &str = "follower";
 const HASH: &str = "hash";
 const RELAY: &str = "relay";
+const TRACKER: &str = "tracker";
 
 /// Plays the role that the arguments name, if they name one.
 pub fn play(arguments: &[&str]) -> Option<Result<()>> {
@@ -32,6 +33,7 @@ pub fn play(arguments: &[&str]) -> Option<Result<()>> {
         [HASH, file] => hash(Path::new(file)),
         // rsync adds what a remote shell would be told.
         [RELAY, ..] => rsync::relay(),
+        [TRACKER, node] => tracker::follow(Path::new(node)),
         _ => return None,
     })
 }
@@ -61,6 +63,11 @@ fn end(role: &str, node: &Path, certificates: &Path, port: u16) -> Result<Comman
     let mut command = starts_as(role, &[node, certificates])?;
     command.arg(port.to_string());
     Ok(command)
+}
+
+/// The tracker alone, on a disk.
+pub(super) fn tracker(node: &Path) -> Result<Command> {
+    starts_as(TRACKER, &[node])
 }
 
 /// The words that rsync splits itself, by spaces outside of quotes.

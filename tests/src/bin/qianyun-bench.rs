@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use qianyun_tests::bench::{self, Options};
+use qianyun_tests::bench::{self, Options, Subject};
 
 fn main() -> ExitCode {
     match run() {
@@ -23,10 +23,16 @@ fn run() -> Result<()> {
     if let Some(played) = bench::play(&words) {
         return played;
     }
-    let [folder, size_mib, rounds] = words[..] else {
-        bail!("expected a folder, a size in MiB and a number of rounds, found {words:?}");
+    let [subject, folder, size_mib, rounds] = words[..] else {
+        bail!("expected a subject, a folder, a size in MiB and a number of rounds, found {words:?}");
+    };
+    let subject = match subject {
+        "replication" => Subject::Replication,
+        "tracker" => Subject::Tracker,
+        other => bail!("expected replication or tracker, found {other}"),
     };
     bench::run(&Options {
+        subject,
         folder: PathBuf::from(folder),
         size_mib: size_mib.parse().with_context(|| format!("expected a size in MiB, found {size_mib}"))?,
         rounds: rounds.parse().with_context(|| format!("expected a number of rounds, found {rounds}"))?,
