@@ -22,6 +22,8 @@ const FILES_PERCENT: u64 = 28;
 const PACKED_PERCENT: u64 = 7;
 /// And by such files that are deleted again: as much as what stays.
 const STALE_PERCENT: u64 = FILES_PERCENT + PACKED_PERCENT;
+/// On the large disk: enough for the engine to reach the memory that it works with.
+const LARGE_FILES_BYTES: u64 = 1 << 30;
 /// Less than this is not worth another file.
 const REST_BYTES: u64 = 1 << 20;
 /// Before the partition, for the table, and behind it, for its copy.
@@ -37,6 +39,8 @@ pub(super) enum Kind {
     Filesystem,
     /// Zeros, of which the image holds none.
     Sparse,
+    /// A partition table and an ext4 with few files, on an image that holds nothing of the rest.
+    Large,
 }
 
 impl fmt::Display for Kind {
@@ -48,6 +52,7 @@ impl fmt::Display for Kind {
                 write!(f, "filesystem, {used} % used, {STALE_PERCENT} % deleted, the rest zeros")
             }
             Self::Sparse => f.write_str("sparse, all zeros"),
+            Self::Large => write!(f, "sparse, filesystem with {} MiB of files", LARGE_FILES_BYTES >> 20),
         }
     }
 }
@@ -76,13 +81,13 @@ impl Disk {
             Kind::Random => write_random(&mut file, bytes)?,
             // A disk has no holes, which would be quicker to read.
             Kind::Filesystem => drop(io::copy(&mut io::repeat(0).take(bytes), &mut file)?),
-            Kind::Sparse => {}
+            Kind::Sparse | Kind::Large => {}
         }
         // A disk has no page cache below it.
         let (node, user) = attach(&image, &["--partscan", "--direct-io=on"])?;
         fs::remove_file(&image)?;
         let mut disk = Self { kind, bytes, mount: None, _user: user, node };
-        if kind == Kind::Filesystem {
+        if matches!(kind, Kind::Filesystem | Kind::Large) {
             let partition = disk.partition(folder)?;
             disk.fill_filesystem(&partition, &folder.join("source"))?;
         }
@@ -109,22 +114,36 @@ impl Disk {
         self.bytes - 2 * EDGE_BYTES
     }
 
-    /// Makes the filesystem, fills it, deletes a half, and mounts it read-only at `mount`.
+    /// Makes the filesystem, fills it, and mounts it read-only at `mount`.
     fn fill_filesystem(&mut self, partition: &Path, mount: &Path) -> Result<()> {
-        // Everything is written now, and nothing discarded: the kernel would do the rest later, while we measure.
-        let options = ["-q", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"];
-        run(Command::new("mkfs.ext4").args(options).arg(partition))?;
+        let options: &[&str] = if self.kind == Kind::Large {
+            // As few inodes as for large files, and those not written: 2 TiB have 32 GiB of them otherwise.
+            &["-i", "1048576", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"]
+        } else {
+            &["-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"]
+        };
+        run(Command::new("mkfs.ext4").arg("-q").args(options).arg(partition))?;
         fs::create_dir_all(mount)?;
-        run(Command::new("mount").arg(partition).arg(mount))?;
+        // Nothing is initialised or discarded later, while we measure.
+        run(Command::new("mount").args(["--options", "noinit_itable,nodiscard"]).arg(partition).arg(mount))?;
         self.mount = Some(mount.to_owned());
+        if self.kind == Kind::Large {
+            copy_again_and_again(&mount.join("files"), LARGE_FILES_BYTES)?;
+        } else {
+            self.use_filesystem(mount)?;
+        }
+        run(Command::new("mount").args(["--options", "remount,ro"]).arg(mount))
+    }
+
+    /// Fills it and deletes a half.
+    fn use_filesystem(&self, mount: &Path) -> Result<()> {
         let percent = |percent| self.bytes / 100 * percent;
         copy_again_and_again(&mount.join("stale"), percent(STALE_PERCENT))?;
         copy_again_and_again(&mount.join("files"), percent(FILES_PERCENT))?;
         write_random(&mut File::create(mount.join("packed"))?, percent(PACKED_PERCENT))?;
         // Deleted after it has reached the disk, and what it leaves is not discarded.
         rustix::fs::sync();
-        fs::remove_dir_all(mount.join("stale"))?;
-        run(Command::new("mount").args(["--options", "remount,ro"]).arg(mount))
+        Ok(fs::remove_dir_all(mount.join("stale"))?)
     }
 
     /// Whether `target` is the source, says a program that is none of ours, from the medium. Free blocks count only if
