@@ -22,6 +22,8 @@ use crate::site::run;
 
 /// One turn of fio.
 const TURN: &str = "--runtime=5";
+/// Rounds of the same that differ by more cannot show a cost of 3 %, whatever their median says.
+const NOISE_PERCENT: f64 = 15.0;
 /// As the engine looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The disks that are followed from their first moment.
@@ -67,7 +69,15 @@ fn costs(what: &str, place: &Path, size_bytes: u64, rounds: u32) -> Result<f64> 
         tracked.push(rate);
         shares.push(cpu_percent);
     }
+    let (least, most) =
+        (alone.iter().copied().fold(f64::INFINITY, f64::min), alone.iter().copied().fold(0.0, f64::max));
     let (alone, tracked) = (middle(alone), middle(tracked));
+    let spread_percent = (most - least) / alone * 100.0;
+    if spread_percent > NOISE_PERCENT {
+        println!(
+            "alone, the rounds differ by {spread_percent:.0} %: the machine is too busy to say what the tracker costs"
+        );
+    }
     println!("{:<12}{alone:>12.0}{tracked:>12.0}{:>8.3}{:>14.1}", "median", tracked / alone, middle(shares));
     Ok((1.0 - tracked / alone) * 100.0)
 }
