@@ -18,7 +18,7 @@ use super::tool::Tool;
 
 /// What fio writes at once.
 const WRITE_BYTES: u64 = 4096;
-/// The kernel withholds an event in fewer than one round of ten.
+/// On a busy machine a third of the turns of `bench tracker` were in doubt (4 of 12): five in a row are hardly chance.
 const ATTEMPTS: u32 = 5;
 
 /// A disk, and the targets that go on from round to round: ours and rsync's.
