@@ -565,7 +565,7 @@ mod tests {
             Message::Error { code: ErrorCode::WrongDisk, text: "婚".to_owned() },
             Message::Bye,
             Message::Chained { device, runs: vec![0..1, 5..9] },
-            Message::Unchained { device, seq, runs: vec![2..3] },
+            Message::Unchained { device, seq, runs: vec![2..3, 7..8] },
         ]
     }
 

@@ -223,6 +223,7 @@ fn is_told_of_all_that_became_used(kind: &str) -> bool {
     let (first, last) = std::thread::scope(|scope| {
         scope.spawn(|| churn(mounted.path(), &done));
         let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
+        let waiter = tracker.waiter().unwrap();
         let first = free_in_use(&disk).ranges;
         let until = Instant::now() + Duration::from_secs(3);
         let mut take = |drained: qianyun_replication_io::tracker::Drained| {
@@ -232,7 +233,7 @@ fn is_told_of_all_that_became_used(kind: &str) -> bool {
             doubts += drained.doubts.len();
         };
         while Instant::now() < until {
-            tracker.wait(Duration::from_millis(50)).unwrap();
+            waiter.wait(Duration::from_millis(50)).unwrap();
             take(tracker.drain().unwrap());
         }
         done.store(true, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use crate::geometry::CHUNK_BYTES;
 
 const DISK: DeviceId = DeviceId(3);
 const FIRST: ConnectionId = ConnectionId(1);
+const FIRST_CHUNK: Range<u64> = 0..1;
 
 fn identity() -> DeviceIdentity {
     DeviceIdentity {
@@ -448,7 +449,7 @@ fn chained(offsets: &[u64]) -> Receiver {
 /// What the receiver answers when it is asked for its root, with chunk 0 announced as chained.
 fn answer(receiver: &mut Receiver) -> Outbox {
     let mut out = Outbox::new();
-    receiver.chained(FIRST, DISK, &[0..1]).unwrap();
+    receiver.chained(FIRST, DISK, std::slice::from_ref(&FIRST_CHUNK)).unwrap();
     receiver.root_request(FIRST, (DISK, 3), &mut out).unwrap();
     out
 }
@@ -475,7 +476,10 @@ fn an_extent_that_is_not_on_the_medium_as_it_came_ends_the_chain() {
     let mut receiver = chained(&[4096]);
     let job = receiver.next_read_back(0).unwrap();
     receiver.read_back(job, hash_bytes(b"rot"), &mut Outbox::new());
-    assert_eq!(answer(&mut receiver), vec![(FIRST, Message::Unchained { device: DISK, seq: 3, runs: vec![0..1] })]);
+    assert_eq!(
+        answer(&mut receiver),
+        vec![(FIRST, Message::Unchained { device: DISK, seq: 3, runs: vec![FIRST_CHUNK] })]
+    );
     assert!(receiver.next_read_back(1_000).unwrap().is_chunk());
 }
 

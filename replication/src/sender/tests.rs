@@ -6,6 +6,7 @@ use crate::digest::{device_root, hash_bytes, zero_hash};
 use crate::geometry::{BLOCKS_PER_CHUNK, ChunkIndex};
 
 const DISK: DeviceId = DeviceId(0);
+const FIRST_CHUNK: Range<u64> = 0..1;
 const AUDIT: Audit = Audit { traced_sectors: 8, counted_sectors: 8 };
 
 fn size() -> DeviceSize {
@@ -535,7 +536,7 @@ fn a_chunk_that_both_ends_have_stays_proved_by_its_chain_when_it_changes() {
     let end = Proof::Chain(hash_bytes(b"chain"));
     sender.copied(&job, &Copied { proof: Some(end), ..copied(None) }, 0);
     sender.acked(0, job.seq, 0, 0);
-    assert_eq!((sender.is_drained(), sender.chained(DISK)), (true, vec![0..1]));
+    assert_eq!((sender.is_drained(), sender.chained(DISK)), (true, vec![FIRST_CHUNK]));
     sender.changed(DISK, 2..3, 0);
     assert_eq!(base(&sender.next_job(0, 0).unwrap()), Some(end), "and goes on from there");
 }
@@ -577,7 +578,7 @@ fn a_chain_that_the_receiver_does_not_have_is_replaced_by_reading() {
     sender.copied(&job, &Copied { proof: Some(Proof::Chain(hash_bytes(b"chain"))), ..copied(None) }, 0);
     sender.acked(0, job.seq, 0, 0);
     sender.begin_final();
-    sender.unchained(DISK, &[0..9]);
+    sender.unchained(DISK, std::slice::from_ref(&FIRST_CHUNK));
     let job = sender.next_job(0, 0).unwrap();
     assert_eq!((job.work, sender.is_drained()), (Work::Prove, false));
     sender.proved(&job, hash_bytes(b"read"), 0);

@@ -1,8 +1,8 @@
 //! The machine that is moved: an application that writes, a tracker, workers, and the sender.
 
 use crate::world::{
-    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hash_extent, hot_blocks,
-    size, violated,
+    Blocks, DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hash_extent,
+    hot_blocks, size, violated,
 };
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::chain::{self, Chaining, Proof};
@@ -282,8 +282,8 @@ impl Source {
                     let linked = |before: Proof| chain::link(before.value(), offset, len, hash_extent(first, &tokens));
                     proof = proof.map(|before| Proof::Chain(linked(before)));
                     let last = n + 1 == runs.len();
-                    let frame = Up::Blocks { epoch: job.epoch, seq: job.seq, first, tokens, last, chaining };
-                    network.send(connection, frame);
+                    let frame = Blocks { epoch: job.epoch, seq: job.seq, first, tokens, last, chaining };
+                    network.send(connection, Up::Blocks(frame));
                 }
                 let proof = if whole { Some(Proof::Content(hash)) } else { proof };
                 self.sender.copied(&job, &Copied { proof, ..Copied::default() }, now_ms);

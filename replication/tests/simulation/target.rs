@@ -1,9 +1,8 @@
 //! The machine that receives: connections that write one frame at a time, a syncing task, a reading-back task.
 
 use crate::world::{
-    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, hash_extent, size,
+    Blocks, DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, hash_extent, size,
 };
-use qianyun_replication::chain::Chaining;
 use qianyun_replication::digest::{ChunkHash, zero_hash};
 use qianyun_replication::geometry::{BLOCK_BYTES, BlockIndex};
 use qianyun_replication::identity::DeviceIdentity;
@@ -112,9 +111,7 @@ impl Target {
                 }
                 Err(_) => true,
             },
-            Up::Blocks { epoch, seq, first, tokens, last, chaining } => {
-                self.blocks(connection, (epoch, seq, last), chaining, first, tokens, now_ms, &mut out)
-            }
+            Up::Blocks(blocks) => self.blocks(connection, blocks, now_ms, &mut out),
             Up::Chained { runs } => self.receiver.chained(id, DEVICE, &runs).is_err(),
             Up::HashRequest { chunk, seq } => self.receiver.hash_request(id, (DEVICE, chunk, seq), &mut out).is_err(),
             Up::Barrier { seq } => {
@@ -130,16 +127,8 @@ impl Target {
     }
 
     /// One frame of data; true if the connection is refused.
-    fn blocks(
-        &mut self,
-        connection: u64,
-        (epoch, seq, last): (u32, u64, bool),
-        chaining: Chaining,
-        first: u64,
-        tokens: Vec<Token>,
-        now_ms: u64,
-        out: &mut Outbox,
-    ) -> bool {
+    fn blocks(&mut self, connection: u64, blocks: Blocks, now_ms: u64, out: &mut Outbox) -> bool {
+        let Blocks { epoch, seq, first, tokens, last, chaining } = blocks;
         let id = ConnectionId(connection);
         let offset = first * BLOCK_BYTES;
         let raw_len = (tokens.len() as u64 * BLOCK_BYTES).min(size().bytes() - offset);

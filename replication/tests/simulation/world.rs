@@ -139,12 +139,23 @@ fn make_hot_blocks() -> Vec<u64> {
         .collect()
 }
 
+/// An extent.
+#[derive(Debug, Clone)]
+pub(crate) struct Blocks {
+    pub(crate) epoch: u32,
+    pub(crate) seq: u64,
+    pub(crate) first: u64,
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) last: bool,
+    pub(crate) chaining: Chaining,
+}
+
 /// From sender to receiver.
 #[derive(Debug, Clone)]
 pub(crate) enum Up {
     Hello { epoch: u32, lane: u16 },
     Open,
-    Blocks { epoch: u32, seq: u64, first: u64, tokens: Vec<Token>, last: bool, chaining: Chaining },
+    Blocks(Blocks),
     Chained { runs: Vec<Range<u64>> },
     HashRequest { chunk: ChunkIndex, seq: u64 },
     Barrier { seq: u64 },

@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use qianyun_replication_io::device::LeafDisk;
-use qianyun_replication_io::freemap::FreeMap;
+use qianyun_replication_io::freemap::{FreeMap, Reading};
 use qianyun_replication_io::tracker::{Counts, Doubt, Tracker};
 
 use super::cost::{Process, program};
@@ -124,10 +124,11 @@ fn writes_per_second(node: &Path) -> Result<f64> {
 /// The role: follows the disk at `node` as the engine does until its standard input ends, and says what it saw.
 pub(super) fn follow(node: &Path) -> Result<()> {
     let mut tracker = Tracker::arm(&[LeafDisk::from_node(node)?])?;
+    let waiter = tracker.waiter()?;
     println!("armed");
     let listener = thread::spawn(|| io::stdin().read_line(&mut String::new()));
     while !listener.is_finished() {
-        tracker.wait(LOOK_EVERY)?;
+        waiter.wait(LOOK_EVERY)?;
         tracker.drain()?;
     }
     let doubts: Vec<Doubt> = tracker.settle(Instant::now() + LOOK_EVERY)?.doubts;
@@ -175,7 +176,7 @@ fn start(node: &Path) -> Result<(f64, f64)> {
     let began = Instant::now();
     let _tracker = Tracker::arm(std::slice::from_ref(&disk))?;
     let armed = began.elapsed();
-    let free = FreeMap::prepare(&disk)?.read()?;
+    let free = FreeMap::prepare(&disk, Reading::InUse)?.read()?;
     ensure!(free.unmapped.is_empty() && !free.ranges.is_empty(), "the filesystem tells nothing: {:?}", free.unmapped);
     let known = began.elapsed() - armed;
     Ok((armed.as_secs_f64() * 1000.0, known.as_secs_f64() * 1000.0))
