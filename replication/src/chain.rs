@@ -32,7 +32,8 @@ pub enum Chaining {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The hash of its content, by a reading of the source alone. A write that was visible then, and is seen by the tracker
-    /// later, may be in it and not at the target: good for the root, where nothing is written any more, not for a chain.
+    /// later, may be in it and not at the target: good for the root, where nothing is written any more, and not for a chain
+    /// before the roots were found to be equal.
     Read(ChunkHash),
     /// The hash of its content, which the target had or was sent.
     Content(ChunkHash),

@@ -71,8 +71,9 @@ pub(super) struct Volume {
     /// Written chunks that are neither proved by a hash nor chained, by the time of the last write.
     unproved: Ages,
     chains: BTreeMap<u64, Chain>,
-    /// Chunks whose chains have extents to read back.
+    /// Chunks whose chains have extents to read back, and those of them whose last write is durable.
     unread: BTreeSet<u64>,
+    readable: BTreeSet<u64>,
     /// Chunks that the source has said to know by their chains, for the next root.
     announced: BlockSet,
     /// Writes on their way, by chunk.
@@ -100,6 +101,7 @@ impl Volume {
             unproved,
             chains: BTreeMap::new(),
             unread: BTreeSet::new(),
+            readable: BTreeSet::new(),
             announced: BlockSet::new(),
             writing: BTreeMap::new(),
             unsynced: BTreeSet::new(),
@@ -119,9 +121,12 @@ impl Volume {
         let chunk = BlockIndex(blocks.start).chunk().0;
         self.chain(chunk, &blocks, incoming, now_ms);
         if incoming.zero && !self.written.intersects(blocks.clone()) {
+            // Nothing is written, so nothing has to become durable before it is read back.
+            self.readable.extend(self.unread.get(&chunk));
             return Verdict::Nothing;
         }
         self.written.insert(blocks);
+        self.readable.remove(&chunk);
         self.hashes.remove(&chunk);
         if !self.chains.contains_key(&chunk) {
             self.unproved.set(chunk, now_ms);
@@ -158,6 +163,7 @@ impl Volume {
     fn unchain(&mut self, chunk: u64, now_ms: u64) {
         if self.chains.remove(&chunk).is_some() {
             self.unread.remove(&chunk);
+            self.readable.remove(&chunk);
             self.unproved.set(chunk, now_ms);
         }
     }
@@ -207,7 +213,8 @@ impl Volume {
     }
 
     pub(super) fn synced(&mut self) {
-        self.syncing.clear();
+        let durable = std::mem::take(&mut self.syncing);
+        self.readable.extend(durable.into_iter().filter(|chunk| self.unread.contains(chunk)));
     }
 
     /// The chunk's hash if it is valid; else the waiter is kept until it is.
@@ -261,7 +268,7 @@ impl Volume {
         };
         let awaited = || self.waiters.keys().copied().find(&settled).map(|chunk| (chunk, None));
         let extent = || {
-            let chunk = self.unread.iter().copied().find(&settled)?;
+            let chunk = self.readable.iter().copied().find(&settled)?;
             let (start, (end, _)) = self.chains.get(&chunk)?.unread.first_key_value()?;
             Some((chunk, Some(*start..*end)))
         };
@@ -299,6 +306,7 @@ impl Volume {
             Some((end, wanted)) if end == extent.end && wanted == hash => {
                 if chain.unread.is_empty() {
                     self.unread.remove(&chunk);
+                    self.readable.remove(&chunk);
                 }
             }
             Some(_) | None => self.unchain(chunk, 0),

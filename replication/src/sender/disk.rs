@@ -494,6 +494,15 @@ impl Disk {
         runs
     }
 
+    /// The roots were equal: what this end has read is what the other has.
+    pub(super) fn agreed(&mut self) {
+        for proof in self.proofs.values_mut() {
+            if let Proof::Read(hash) = *proof {
+                *proof = Proof::Content(hash);
+            }
+        }
+    }
+
     /// The receiver has no chains of these chunks: those that are known by theirs must be read to be proved.
     pub(super) fn unchain(&mut self, chunks: &[Range<u64>]) {
         for chunk in chunks.iter().flat_map(|run| run.start..run.end.min(self.size.chunks())) {

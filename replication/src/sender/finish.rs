@@ -168,6 +168,7 @@ impl Sender {
         } else if source_root != target_root {
             FinalError::RootMismatch { device: id, source_root, target_root }
         } else {
+            disk.agreed();
             let domain_bytes = disk.domain().count() * BLOCK_BYTES;
             return Ok(DiskProof { device, source_root, target_root, domain_bytes, audit });
         };

@@ -586,3 +586,22 @@ fn a_chain_that_the_receiver_does_not_have_is_replaced_by_reading() {
     sender.changed(DISK, 0..1, 0);
     assert_eq!(base(&sender.next_job(0, 0).unwrap()), None, "what one end has read is no base");
 }
+
+#[test]
+fn what_one_end_has_read_is_a_base_once_the_roots_were_equal() {
+    let mut sender = following(&[]);
+    sender.changed(DISK, 0..3, 0);
+    let job = sender.next_job(0, 0).unwrap();
+    sender.copied(&job, &copied(None), 0);
+    sender.acked(0, job.seq, 0, 0);
+    sender.begin_final();
+    let job = sender.next_job(0, 0).unwrap();
+    sender.proved(&job, hash_bytes(b"read"), 0);
+    let barrier = sender.begin_barrier().unwrap();
+    sender.barrier_reached(0, barrier);
+    let root = sender.root(DISK).unwrap();
+    sender.prove(DISK, root, AUDIT).unwrap();
+    sender.end_final();
+    sender.changed(DISK, 0..1, 0);
+    assert_eq!(base(&sender.next_job(0, 0).unwrap()), Some(Proof::Content(hash_bytes(b"read"))));
+}
