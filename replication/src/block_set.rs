@@ -4,6 +4,9 @@
 //! mixed); empty and full leaves take no bits at all, so that a sparse or a fully dirty disk of many TiB stays small.
 //! Never here: what the numbers mean.
 
+mod codec;
+
+pub(crate) use codec::take;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
