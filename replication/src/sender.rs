@@ -20,6 +20,7 @@ mod job;
 mod link;
 
 use crate::block_set::BlockSet;
+use crate::checkpoint::{Checkpoint, ReadUpTo};
 use crate::digest::ChunkHash;
 use crate::geometry::{BLOCK_BYTES, BlockIndex, CHUNK_BYTES, DeviceId, DeviceSize};
 use crate::pass::{PassInput, forecast};
@@ -67,6 +68,8 @@ pub struct Sender {
     link: Option<Link>,
     /// The highest epoch that a receiver gave.
     highest_epoch: u32,
+    /// It goes on from a checkpoint, and has had no link since.
+    restored: bool,
     disks: BTreeMap<DeviceId, Disk>,
     next_ticket: u64,
 }
@@ -74,7 +77,29 @@ pub struct Sender {
 impl Sender {
     /// A sender without disks and without a link.
     pub fn new(config: SenderConfig) -> Self {
-        Self { config, phase: Phase::Following, link: None, highest_epoch: 0, disks: BTreeMap::new(), next_ticket: 0 }
+        Self {
+            config,
+            phase: Phase::Following,
+            link: None,
+            highest_epoch: 0,
+            restored: false,
+            disks: BTreeMap::new(),
+            next_ticket: 0,
+        }
+    }
+
+    /// A sender that goes on where another process was. The changes that the tracker saw after `checkpoint` must be told
+    /// next, before any link is up.
+    pub fn restored(config: SenderConfig, checkpoint: &Checkpoint) -> Self {
+        let epoch = checkpoint.highest_epoch;
+        let disks = checkpoint.disks.iter().map(|kept| (kept.device, Disk::restored(kept, epoch))).collect();
+        Self { highest_epoch: epoch, restored: true, disks, ..Self::new(config) }
+    }
+
+    /// What is known now, to go on from. Everything up to `read` must have been told.
+    pub fn checkpoint(&self, read: ReadUpTo) -> Checkpoint {
+        let disks = self.disks.iter().map(|(device, disk)| disk.kept(*device)).collect();
+        Checkpoint { read, highest_epoch: self.highest_epoch, disks }
     }
 
     /// A disk to copy. `used` is what its filesystems do not call free, read after the tracker was armed.
@@ -88,10 +113,12 @@ impl Sender {
     }
 
     /// All lanes are connected and welcomed. A receiver whose `previous` epoch is lower than one seen before has lost its
-    /// memory, and with it every acknowledgement.
+    /// memory, and with it every acknowledgement. After a checkpoint nobody knows what was seen since, so that any link
+    /// between hides whether it has: then only the very next one is believed.
     pub fn link_up(&mut self, (epoch, previous): (u32, u32), window_bytes: u64, lanes: u16) {
         self.link_down();
-        if previous < self.highest_epoch || epoch <= self.highest_epoch {
+        let unseen_link = std::mem::take(&mut self.restored) && previous != self.highest_epoch;
+        if previous < self.highest_epoch || epoch <= self.highest_epoch || unseen_link {
             self.disks.values_mut().for_each(Disk::forgotten);
         }
         self.highest_epoch = self.highest_epoch.max(epoch);

@@ -5,6 +5,8 @@
 //! *unproved* (sent, its hash not known), or it has a valid *proof*: its hash, or its chain (see [`crate::chain`]). What a
 //! chunk was proved by before it changed is kept as its *base* until the change is sent. Never here: lanes, links, windows.
 
+mod kept;
+
 use super::job::{Job, JobPlace, Work};
 use crate::ages::Ages;
 use crate::block_set::BlockSet;

@@ -356,6 +356,74 @@ fn the_state_follows_the_copy_and_is_never_in_sync_without_a_link() {
     assert_eq!(sender.progress(DeviceId(9), 0), None);
 }
 
+const READ: ReadUpTo = ReadUpTo { subject: [0; 32], generation: [1; 16], batch: 5 };
+
+/// As another process goes on from `sender`, through the bytes of its checkpoint.
+fn restored(sender: &Sender) -> Sender {
+    let bytes = sender.checkpoint(READ).encode();
+    Sender::restored(sender.config, &Checkpoint::decode(&bytes).unwrap())
+}
+
+#[test]
+fn a_restored_sender_owes_what_was_on_its_way_and_compares_nothing_that_it_knew() {
+    let mut before = following(&[0..256, 300..310]);
+    let hash = hash_bytes(b"x");
+    do_all(&mut before, hash, 0);
+    before.changed(DISK, 0..2, 1);
+    let lost = before.next_job(0, 1).unwrap();
+    before.copied(&lost, &copied(None), 1);
+    let mut after = restored(&before);
+    assert!(after.is_accounted_for() && after.is_clean(DISK, BlockIndex(300)));
+    assert_eq!(after.dirty(DISK).unwrap().runs().collect::<Vec<_>>(), vec![0..2]);
+    after.changed(DISK, 305..306, 0);
+    after.link_up((2, 1), 1 << 30, 1);
+    after.opened(DISK, &[0..1, 1..2]);
+    after.begin_final();
+    let works: Vec<(u64, bool)> = do_all(&mut after, hash, 0)
+        .iter()
+        .map(|job| (job.chunk.0, matches!(job.work, Work::Copy { whole: false, .. })))
+        .collect();
+    assert_eq!(works, vec![(0, true), (1, true), (0, false), (1, false)], "two copies, then two proofs");
+    assert!(after.is_drained() && after.domain(DISK) == before.domain(DISK));
+}
+
+#[test]
+fn a_restored_sender_believes_only_the_link_right_after_its_own() {
+    let mut before = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut before, hash_bytes(b"x"), 0);
+    // Links that a process saw after its checkpoint may have shown that the receiver forgot: previous is not 1.
+    for (welcome, believed) in [((2, 1), true), ((3, 2), false), ((2, 0), false)] {
+        let mut after = restored(&before);
+        after.link_up(welcome, 1 << 30, 1);
+        after.opened(DISK, std::slice::from_ref(&(0..1)));
+        assert_eq!(after.is_doubted(DISK), !believed, "{welcome:?}");
+        after.link_down();
+        after.link_up((9, 7), 1 << 30, 1);
+        assert_eq!(after.is_doubted(DISK), !believed, "a link that it has seen itself is believed as ever");
+    }
+}
+
+#[test]
+fn what_was_being_compared_or_never_opened_is_compared_by_the_next_process() {
+    let mut before = following(std::slice::from_ref(&(0..1)));
+    do_all(&mut before, hash_bytes(b"x"), 0);
+    before.suspect(DISK, &used(std::slice::from_ref(&(600..601))), "ring lost");
+    assert_eq!(before.next_job(0, 0).unwrap().work, Work::Compare);
+    let mut after = restored(&before);
+    assert_eq!(after.progress(DISK, 0).unwrap().doubt, "ring lost");
+    after.link_up((2, 1), 1 << 30, 1);
+    after.opened(DISK, &[]);
+    let compared = std::iter::from_fn(|| after.next_job(0, 0)).filter(|job| job.work == Work::Compare).count();
+    assert_eq!(compared, 2);
+
+    let mut never = Sender::new(SenderConfig::default());
+    never.add_disk(DISK, size(), &used(std::slice::from_ref(&(0..1))));
+    let mut after = restored(&never);
+    after.link_up((1, 0), 1 << 30, 1);
+    after.opened(DISK, std::slice::from_ref(&(0..1)));
+    assert_eq!(after.next_job(0, 0).unwrap().work, Work::Compare);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 
