@@ -6,6 +6,7 @@ use crate::world::{
 };
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::chain::{self, Chaining, Proof};
+use qianyun_replication::checkpoint::{Checkpoint, ReadUpTo};
 use qianyun_replication::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 use qianyun_replication::message::Message;
 use qianyun_replication::sender::{Audit, Copied, FinalError, Job, Sender, SenderConfig, Work};
@@ -47,6 +48,17 @@ enum Finish {
     Done(bool),
 }
 
+/// What outlives a process of the source: the tracker's, and the checkpoint in memory.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The newest batch, and every block that was told in one that is not forgotten.
+    batch: u64,
+    told: Vec<(u64, u64)>,
+    /// Being written, and written.
+    writing: Option<Checkpoint>,
+    written: Option<Vec<u8>>,
+}
+
 pub(crate) struct Source {
     mutation: Mutation,
     medium: Medium,
@@ -58,6 +70,9 @@ pub(crate) struct Source {
     unnoticed_loss: bool,
     lose_next: bool,
     starting: Option<Starting>,
+    kept: Kept,
+    /// How often a process went on from a checkpoint.
+    restored: u64,
     sender: Sender,
     lanes: BTreeMap<u16, u64>,
     welcomed: u16,
@@ -88,6 +103,8 @@ impl Source {
             unnoticed_loss: false,
             lose_next: false,
             starting: Some(Starting::default()),
+            kept: Kept::default(),
+            restored: 0,
             sender: fresh_sender(),
             lanes: BTreeMap::new(),
             welcomed: 0,
@@ -134,6 +151,9 @@ impl Source {
         if !calm && self.finish != Finish::No && dice.one_in(40) {
             // An attempt is given up, also one that was proved: the writes go on.
             self.give_up_finishing();
+        }
+        if dice.one_in(30) {
+            self.keep();
         }
         match dice.below(10) {
             0 if !calm && !self.frozen => self.submit(dice),
@@ -215,12 +235,34 @@ impl Source {
 
     /// Takes what the tracker has; a loss is noticed here, by its counters.
     fn drain(&mut self, now_ms: u64) {
+        self.kept.batch += 1;
         for block in std::mem::take(&mut self.tracked) {
+            self.kept.told.push((self.kept.batch, block));
             self.sender.changed(DEVICE, block..block + 1, now_ms);
         }
         if std::mem::take(&mut self.unnoticed_loss) && self.mutation != Mutation::IgnoreTrackerLoss {
+            self.kept = Kept::default();
             self.sender.suspect(DEVICE, &self.used, "an event was lost");
             self.give_up_finishing();
+        }
+    }
+
+    /// A checkpoint is taken, or the one that was taken is safe; only then is forgotten what came before it.
+    fn keep(&mut self) {
+        match self.kept.writing.take() {
+            None => {
+                let read = ReadUpTo { subject: [0; 32], generation: [0; 16], batch: self.kept.batch };
+                let mut checkpoint = self.sender.checkpoint(read);
+                if self.mutation == Mutation::ForgetInFlight {
+                    let pending = self.sender.pending(DEVICE).cloned().unwrap_or_default();
+                    checkpoint.disks.iter_mut().for_each(|disk| disk.owed.subtract(&pending));
+                }
+                self.kept.writing = Some(checkpoint);
+            }
+            Some(checkpoint) => {
+                self.kept.told.retain(|(batch, _)| *batch > checkpoint.read.batch);
+                self.kept.written = Some(checkpoint.encode());
+            }
         }
     }
 
@@ -374,11 +416,31 @@ impl Source {
         }
     }
 
+    /// SIGKILL and start again; the tracker's process lives, and has what it told and what it has not told yet.
+    pub(crate) fn restart(&mut self, network: &mut Network) {
+        let Some(written) = self.kept.written.clone() else { return self.crash(network) };
+        self.drop_link(network);
+        self.held.clear();
+        self.kept.writing = None;
+        self.give_up_finishing();
+        let checkpoint = Checkpoint::decode(&written).unwrap();
+        self.sender = Sender::restored(sender_config(), &checkpoint);
+        for (_, block) in self.kept.told.iter().filter(|(batch, _)| *batch > checkpoint.read.batch) {
+            self.sender.changed(DEVICE, *block..*block + 1, 0);
+        }
+        self.restored += 1;
+    }
+
+    pub(crate) fn restored(&self) -> u64 {
+        self.restored
+    }
+
     /// SIGKILL and start again: a new tracker, so that nothing is known but what the filesystems use now.
     pub(crate) fn crash(&mut self, network: &mut Network) {
         self.drop_link(network);
         self.held.clear();
         self.tracked.clear();
+        self.kept = Kept::default();
         self.unnoticed_loss = false;
         self.starting = Some(Starting::default());
         self.sender = fresh_sender();
@@ -393,6 +455,11 @@ impl Source {
         if self.finish == Finish::No && self.starting.is_none() {
             self.frozen = true;
             self.sender.begin_final();
+            // What joins the domain without a change must be known to the next process too.
+            let domain = self.sender.domain(DEVICE).cloned().unwrap_or_default();
+            self.kept.batch += 1;
+            let joins = self.used.runs().flatten().filter(|block| !domain.contains(*block));
+            self.kept.told.extend(joins.map(|block| (self.kept.batch, block)));
             self.sender.join_used(DEVICE, &self.used);
             self.finish = Finish::Draining;
         }
@@ -448,6 +515,10 @@ impl Source {
     }
 }
 
+fn sender_config() -> SenderConfig {
+    SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 }
+}
+
 fn fresh_sender() -> Sender {
-    Sender::new(SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 })
+    Sender::new(sender_config())
 }

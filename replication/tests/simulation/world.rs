@@ -38,6 +38,8 @@ pub(crate) enum Mutation {
     WrongReadBack,
     /// The root is asked for without saying which chunks are known by their chains.
     ChainsUnannounced,
+    /// A checkpoint does not count what was on its way as owed.
+    ForgetInFlight,
 }
 
 /// A named invariant that did not hold.
@@ -244,6 +246,11 @@ impl World {
         violated("progress", "a calm world does not come to its end")
     }
 
+    /// How often a process of the source went on from a checkpoint.
+    pub(crate) fn restored(&self) -> u64 {
+        self.source.restored()
+    }
+
     fn step(&mut self) -> Result<(), Violation> {
         self.now_ms += self.dice.below(20);
         match self.dice.below(100) {
@@ -293,14 +300,15 @@ impl World {
         if self.calm {
             return;
         }
-        match self.dice.below(12) {
+        match self.dice.below(15) {
             0..5 => self.source.drop_link(&mut self.network),
             5..7 => {
                 self.target.crash(&mut self.dice, &mut self.network, false);
             }
             7 => self.target.crash(&mut self.dice, &mut self.network, true),
             8 => self.source.crash(&mut self.network),
-            9 | 10 => self.source.lose_event(),
+            9..12 => self.source.restart(&mut self.network),
+            12 | 13 => self.source.lose_event(),
             _ => self.source.try_to_finish(),
         }
     }
