@@ -217,6 +217,11 @@ impl LeafDisk {
         self.number
     }
 
+    /// The node that it was opened by.
+    pub fn node(&self) -> &Path {
+        &self.node
+    }
+
     /// Size in bytes when the disk was opened.
     pub fn size_bytes(&self) -> u64 {
         self.identity.size_bytes

@@ -30,6 +30,11 @@ pub fn mounts(text: &str) -> usize {
     mounts::parse(text).map_or(0, |mounts| mounts.len())
 }
 
+/// What the tracker's process and its client say to each other, about disks of so many blocks.
+pub fn trackd(body: &[u8], ends: &[u64]) {
+    crate::trackd::read_both(body, ends);
+}
+
 /// The swap partitions in the text of `/proc/swaps`; how many.
 pub fn swaps(text: &str) -> usize {
     freemap::swap_partitions(text)

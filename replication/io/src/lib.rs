@@ -19,4 +19,5 @@ pub mod signer;
 pub mod source;
 mod sys;
 pub mod target;
+pub mod trackd;
 pub mod tracker;

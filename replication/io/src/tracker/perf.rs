@@ -10,7 +10,7 @@ use crate::device::{LeafDisk, io_error};
 use crate::sys::ring::PerfRing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -138,6 +138,11 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// What to poll together with other things.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(|ring| ring.as_fd())
+    }
+
     /// Waits until a ring is a quarter full, `timeout` at most.
     pub fn wait(&self, timeout: Duration) -> Result<(), TrackerError> {
         let mut fds: Vec<_> = self.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
