@@ -7,6 +7,8 @@ use crate::progress::ReplicationState;
 
 /// What a freeze costs whatever is left: draining, two syncs, the exchange of roots and of the record.
 const FREEZE_FLOOR_MS: u64 = 500;
+/// Disks in scope read no slower than this, in bytes per second, whatever was ever sent: a 2.5 inch disk with bad seeks.
+const SLOWEST_READING: u64 = 20 << 20;
 /// No estimate is longer than this: 30 days. What takes longer does not converge for any practical purpose.
 const ETA_LIMIT_SECONDS: u64 = 30 * 24 * 3600;
 
@@ -64,7 +66,8 @@ pub fn forecast(input: &PassInput) -> Forecast {
 }
 
 /// Changes stop at the freeze, but what changed until the tracker was drained is still to be sent: one second's worth.
-/// Reading for proof runs at both ends at the same time, at least as fast as sending ever did.
+/// Reading for proof runs at both ends at the same time, at least as fast as sending ever did: but a process that had little to
+/// send has not seen how fast it could.
 fn freeze_ms(input: &PassInput) -> Option<u64> {
     let nothing_left = input.remaining_bytes == 0 && input.unproved_bytes == 0 && input.target_unproved_bytes == 0;
     if input.best_send_rate == 0 {
@@ -72,8 +75,8 @@ fn freeze_ms(input: &PassInput) -> Option<u64> {
     }
     let to_send = input.remaining_bytes.saturating_add(input.change_rate);
     let to_read = input.unproved_bytes.max(input.target_unproved_bytes).saturating_add(input.unverified_bytes);
-    let bytes = u128::from(to_send) + u128::from(to_read);
-    let ms = bytes * 1000 / u128::from(input.best_send_rate);
+    let time = |bytes: u64, rate: u64| u128::from(bytes) * 1000 / u128::from(rate);
+    let ms = time(to_send, input.best_send_rate) + time(to_read, input.best_send_rate.max(SLOWEST_READING));
     u64::try_from(ms).ok().map(|ms| ms.saturating_add(FREEZE_FLOOR_MS))
 }
 
@@ -130,6 +133,12 @@ mod tests {
         ] {
             assert_eq!(forecast(&input).state, ReplicationState::CatchingUp, "{input:?}");
         }
+    }
+
+    #[test]
+    fn who_has_sent_little_is_not_held_to_read_slowly() {
+        let trickle = PassInput { best_send_rate: 400, target_unproved_bytes: 20 * MIB, ..following() };
+        assert_eq!(forecast(&trickle).freeze_ms, Some(1_500));
     }
 
     #[test]

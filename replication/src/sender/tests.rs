@@ -546,9 +546,9 @@ fn what_the_target_has_to_read_back_belongs_to_the_forecast_of_a_freeze() {
     do_all(&mut sender, hash_bytes(b"x"), 1_000);
     let freeze = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().freeze_forecast_ms.unwrap();
     assert_eq!(freeze(&mut sender), 500);
-    sender.acked(0, 0, 3, 1_000);
-    // 3 MiB at the 4 KiB/s that were ever seen.
-    assert_eq!(freeze(&mut sender), 500 + 3 * CHUNK_BYTES * 1000 / 4096);
+    sender.acked(0, 0, 300, 1_000);
+    // 300 MiB at the 20 MiB/s of the slowest disk: 4 KiB/s were seen only because there was no more to send.
+    assert_eq!(freeze(&mut sender), 500 + 15_000);
     assert_eq!(sender.progress(DISK, 1_000).unwrap().state, ReplicationState::CatchingUp);
 }
 
