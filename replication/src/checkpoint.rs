@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic "QYCHECKP" | version u32 | subject 32 | generation 16 | batch u64 | highest epoch u32 | disks u32 |
-//!   { device u32, size u64, opening u8, doubt u32 length and bytes, domain, owed, first, unverified, hashed: sets;
+//!   { device u32, size u64, opening u8, best rate u64, doubt u32 length and bytes, domain, owed, first, unverified, hashed: sets;
 //!     32 bytes for each chunk that is hashed } ... | BLAKE3 of all before
 //! ```
 //!
@@ -55,6 +55,8 @@ pub struct DiskCheckpoint {
     pub size: DeviceSize,
     /// Towards the receiver.
     pub opening: KeptOpening,
+    /// The best rate seen, bytes per second: a process that goes on has little to send, and cannot see it again.
+    pub best_send_rate: u64,
     /// Why it was being compared; empty if there was no doubt.
     pub doubt: String,
     /// Blocks that count.
@@ -164,7 +166,7 @@ impl Checkpoint {
 
 impl DiskCheckpoint {
     fn encode(&self, out: &mut Vec<u8>) {
-        let Self { device, size, opening, doubt, domain, owed, first, unverified, hashes } = self;
+        let Self { device, size, opening, best_send_rate, doubt, domain, owed, first, unverified, hashes } = self;
         let opening = match opening {
             KeptOpening::Never => 0,
             KeptOpening::Opened => 1,
@@ -174,6 +176,7 @@ impl DiskCheckpoint {
         out.extend_from_slice(&device.0.to_le_bytes());
         out.extend_from_slice(&size.bytes().to_le_bytes());
         out.push(opening);
+        out.extend_from_slice(&best_send_rate.to_le_bytes());
         out.extend_from_slice(&length(doubt.len()).to_le_bytes());
         out.extend_from_slice(doubt.as_bytes());
         [domain, owed, first, unverified].into_iter().for_each(|set| set.encode(out));
@@ -192,6 +195,7 @@ impl DiskCheckpoint {
             [2] => KeptOpening::Forgotten,
             _unknown => return Err(CheckpointError::Content { what: "opening" }),
         };
+        let best_send_rate = u64::from_le_bytes(field(from, "best rate")?);
         let doubt = text(from)?;
         let mut set = |what, end| BlockSet::decode(from, end).ok_or(CheckpointError::Content { what });
         let (domain, owed) = (set("domain", size.blocks())?, set("owed blocks", size.blocks())?);
@@ -201,7 +205,7 @@ impl DiskCheckpoint {
         for chunk in hashed.runs().flatten() {
             hashes.insert(chunk, ChunkHash(field(from, "hashes")?));
         }
-        Ok(Self { device, size, opening, doubt, domain, owed, first, unverified, hashes })
+        Ok(Self { device, size, opening, best_send_rate, doubt, domain, owed, first, unverified, hashes })
     }
 }
 
@@ -236,6 +240,7 @@ mod tests {
             device: DeviceId(3),
             size: DeviceSize::from_bytes(4 * CHUNK_BYTES + 512).unwrap(),
             opening: KeptOpening::Opened,
+            best_send_rate: 9 << 20,
             doubt: "a ring was full".to_owned(),
             domain: set(0..600),
             owed: set(5..9),

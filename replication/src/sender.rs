@@ -273,6 +273,14 @@ impl Sender {
         self.link.as_ref().map(|link| link.epoch)
     }
 
+    /// The epoch of the link, if every volume is open on it, and whether all first copies and rescans are over: when this
+    /// changes, a checkpoint is worth much more than the one before.
+    pub fn landmark(&self) -> Option<(u32, bool)> {
+        let epoch = self.epoch().filter(|epoch| self.disks.values().all(|disk| disk.is_open(*epoch)))?;
+        let over = |disk: &Disk| !disk.is_first_copy() && !disk.is_doubted() && disk.unverified_chunks() == 0;
+        Some((epoch, self.disks.values().all(over)))
+    }
+
     /// How far `device` has come.
     pub fn progress(&mut self, device: DeviceId, now_ms: u64) -> Option<Progress> {
         let linked = self.link.is_some();

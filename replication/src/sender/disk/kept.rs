@@ -26,6 +26,7 @@ impl Disk {
             device,
             size: self.size,
             opening,
+            best_send_rate: self.best_send_rate,
             doubt: self.doubt.clone(),
             domain: self.domain.clone(),
             owed,
@@ -37,13 +38,15 @@ impl Disk {
 
     /// Goes on; `epoch` is of the last link that the process before had.
     pub(in crate::sender) fn restored(kept: &DiskCheckpoint, epoch: u32) -> Self {
-        let DiskCheckpoint { device: _, size, opening, doubt, domain, owed, first, unverified, hashes } = kept;
+        let DiskCheckpoint { device: _, size, opening, best_send_rate, doubt, domain, owed, first, unverified, hashes } =
+            kept;
         let mut disk = Self::new(*size, domain);
         disk.opening = match opening {
             KeptOpening::Never => Opening::Never,
             KeptOpening::Opened => Opening::On(epoch),
             KeptOpening::Forgotten => Opening::Forgotten,
         };
+        disk.best_send_rate = *best_send_rate;
         disk.first = first.clone();
         disk.unverified = unverified.clone();
         disk.hashes = hashes.clone();
