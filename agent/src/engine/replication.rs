@@ -149,6 +149,7 @@ impl Engine for Disks {
             disks: disks.iter().map(open).collect::<Result<Vec<_>, EngineError>>()?,
             lanes: LANES,
             max_bytes_per_second,
+            keep: None,
         };
         let replication = Replication::start(config).map_err(|error| sentence(&error))?;
         *held(&self.session) = Some(Session { number: intent.session, replication: Arc::new(replication) });

@@ -12,13 +12,15 @@
 
 mod finish;
 mod follow;
+mod keep;
 mod link;
 mod pack;
+mod tracking;
 mod worker;
 
 use crate::device::LeafDisk;
 use crate::freemap::FreeMap;
-use crate::tracker::Tracker;
+use crate::trackd::Keep;
 pub use finish::FinishError;
 use qianyun_replication::budget::Budget;
 use qianyun_replication::digest::DeviceRoot;
@@ -28,10 +30,13 @@ use qianyun_replication::message::ErrorCode;
 use qianyun_replication::progress::Progress;
 use qianyun_replication::sender::{Sender, SenderConfig};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
+use tracking::Tracking;
+pub use tracking::TrackingError;
 
 /// How often tasks look even if nothing was told: chunks become quiet by time alone.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -54,6 +59,9 @@ pub struct SourceConfig {
     pub lanes: u16,
     /// Bound for reading and sending while the server works; 0 is none. Does not hold in a freeze.
     pub max_bytes_per_second: u64,
+    /// A folder in memory, for nothing else, in which the map of changes outlives this process: see [`crate::trackd`], whose
+    /// role the program must know. `None`: a process that starts again compares everything.
+    pub keep: Option<PathBuf>,
 }
 
 /// A disk and the volume it goes to.
@@ -135,7 +143,8 @@ struct Shared {
     disks: Vec<Disk>,
     engine: Mutex<Sender>,
     budget: Mutex<Budget>,
-    tracker: Mutex<Option<Tracker>>,
+    tracker: Mutex<Option<Tracking>>,
+    keep: Option<Keep>,
     /// The engine has its disks: a tracker was armed at least once.
     armed: watch::Sender<bool>,
     /// Prepared before a freeze, read under it.
@@ -212,8 +221,24 @@ impl Replication {
         self.shared.touch();
     }
 
-    /// Ends everything and waits for it.
+    /// Ends everything and waits for it. What is kept stays: a process that starts again goes on.
     pub async fn stop(mut self) {
+        // After an attempt that was not resumed a filesystem may be frozen; the checkpoint before it is good.
+        let may_keep = !follow::is_final(&self.shared);
+        self.halt().await;
+        if let Some(tracking) = lock(&self.shared.tracker).as_mut().filter(|_| may_keep) {
+            let _not_kept = block_in_place(|| keep::keep_now(&self.shared, tracking));
+        }
+    }
+
+    /// As [`Self::stop`], for good: nothing is kept.
+    pub async fn end(mut self) {
+        self.halt().await;
+        block_in_place(|| keep::end(&self.shared));
+    }
+
+    /// Ends the tasks.
+    async fn halt(&mut self) {
         self.shared.mode.send_replace(Mode::Stopped);
         self.shared.touch();
         let _ended = (&mut self.follower).await;
@@ -231,7 +256,8 @@ impl Drop for Replication {
 
 impl Shared {
     fn new(config: SourceConfig) -> Result<Self, SourceError> {
-        let SourceConfig { session, receiver_address, receiver_name, tls, disks, lanes, max_bytes_per_second } = config;
+        let SourceConfig { session, receiver_address, receiver_name, tls, disks, lanes, max_bytes_per_second, keep } =
+            config;
         if lanes == 0 || lanes > MAX_LANES {
             return Err(SourceError::Lanes { found: lanes });
         }
@@ -246,6 +272,12 @@ impl Shared {
                 },
             );
         let disks = numbered.collect::<Result<Vec<_>, _>>()?;
+        let keep = keep.map(|dir| Keep {
+            dir,
+            subject: keep::subject(session, &receiver_name, &disks),
+            disks: disks.iter().map(|disk| disk.leaf.clone()).collect(),
+            ring_bytes: None,
+        });
         Ok(Self {
             session,
             address: receiver_address,
@@ -256,6 +288,7 @@ impl Shared {
             engine: Mutex::new(Sender::new(SenderConfig::default())),
             budget: Mutex::new(Budget::new(max_bytes_per_second, 0)),
             tracker: Mutex::new(None),
+            keep,
             armed: watch::Sender::new(false),
             free_maps: Mutex::default(),
             mode: watch::Sender::new(Mode::Following),

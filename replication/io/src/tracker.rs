@@ -16,6 +16,7 @@ mod record;
 use crate::device::{self, DeviceError, LeafDisk};
 use crate::ranges::{covers, merged};
 use audit::{Audit, Sample, Verdict};
+pub(crate) use canary::{Landing, fly};
 pub use format::FormatError;
 use perf::Rings;
 pub use perf::Waiter;

@@ -5,11 +5,11 @@
 //! frozen disk. An error leaves the replication in its
 //! final mode until [`Replication::resume`].
 
+use super::tracking::{Tracking, TrackingError};
 use super::{Mode, RecordReply, Replication, Shared, follow, lock};
 use crate::device::DeviceError;
 use crate::lane;
 use crate::signer::Signer;
-use crate::tracker::TrackerError;
 use qianyun_replication::digest::DeviceRoot;
 use qianyun_replication::geometry::DeviceId;
 use qianyun_replication::message::{MAX_RUNS, Message};
@@ -37,7 +37,7 @@ pub enum FinishError {
     },
     /// The tracker failed.
     #[error("the changes of the last moments cannot be had")]
-    Tracker(#[from] TrackerError),
+    Tracking(#[from] TrackingError),
     /// The tracker may have missed something. A rescan begins after [`Replication::resume`].
     #[error("the tracker is in doubt: {doubt}")]
     Doubt {
@@ -162,6 +162,9 @@ fn join_used(shared: &Shared) -> Result<(), FinishError> {
     let maps = lock(&shared.free_maps);
     for (disk, map) in shared.disks.iter().zip(maps.iter()) {
         let used = follow::used_blocks(disk.size, &block_in_place(|| map.read())?);
+        let mut joins = used.clone();
+        shared.engine().domain(disk.id).into_iter().for_each(|domain| joins.subtract(domain));
+        with_tracking(shared, |tracking| tracking.note(disk.id.0, &joins))?;
         shared.engine().join_used(disk.id, &used);
     }
     drop(maps);
@@ -183,14 +186,8 @@ async fn drain_to_fixpoint(shared: &Shared, deadline: Instant) -> Result<(), Fin
 
 /// Marks what the tracker had, with every disk at rest; whether that was nothing.
 fn settle(shared: &Shared, deadline: Instant) -> Result<bool, FinishError> {
-    let mut guard = lock(&shared.tracker);
-    let Some(tracker) = guard.as_mut() else {
-        return Err(FinishError::NoTracker { why: lock(&shared.tracker_trouble).clone() });
-    };
-    let drained = block_in_place(|| tracker.settle(deadline))?;
-    drop(guard);
-    if let Some(doubt) = drained.doubts.first() {
-        let doubt = doubt.to_string();
+    let drained = with_tracking(shared, |tracking| tracking.settle(deadline))?;
+    if let Some(doubt) = drained.doubts.first().cloned() {
         *lock(&shared.doubt) = Some(doubt.clone());
         return Err(FinishError::Doubt { doubt });
     }
@@ -242,21 +239,33 @@ async fn barrier_and_roots(
 
 /// The tracker's sums of every disk, in their order.
 fn audits(shared: &Shared) -> Result<Vec<Audit>, FinishError> {
-    let mut guard = lock(&shared.tracker);
-    let Some(tracker) = guard.as_mut() else {
-        return Err(FinishError::NoTracker { why: lock(&shared.tracker_trouble).clone() });
-    };
-    let counts = (0..shared.disks.len()).map(|disk| block_in_place(|| tracker.counts(disk)));
+    let counts = shared.disks.iter().map(|disk| with_tracking(shared, |tracking| tracking.counts(disk.id.0)));
     let audit =
         |c: crate::tracker::Counts| Audit { traced_sectors: c.traced_sectors, counted_sectors: c.counted_sectors };
-    Ok(counts.map(|count| count.map(audit)).collect::<Result<Vec<_>, _>>()?)
+    counts.map(|count| count.map(audit)).collect()
+}
+
+/// Asks the tracker, which the follower must not have meanwhile.
+fn with_tracking<T>(
+    shared: &Shared,
+    ask: impl FnOnce(&mut Tracking) -> Result<T, TrackingError>,
+) -> Result<T, FinishError> {
+    let mut guard = lock(&shared.tracker);
+    let Some(tracking) = guard.as_mut() else {
+        return Err(FinishError::NoTracker { why: lock(&shared.tracker_trouble).clone() });
+    };
+    Ok(block_in_place(|| ask(tracking))?)
 }
 
 fn prove(shared: &Shared, roots: &[(DeviceId, DeviceRoot)], audits: &[Audit]) -> Result<Vec<DiskRecord>, FinishError> {
     let mut records = Vec::new();
     for ((disk, (device, root)), audit) in shared.disks.iter().zip(roots).zip(audits) {
-        let DiskProof { device: _, source_root, target_root, domain_bytes, audit } =
-            shared.engine().prove(*device, *root, *audit)?;
+        let proved = shared.engine().prove(*device, *root, *audit);
+        if proved.is_err() {
+            // The engine compares everything now, and so must a successor: what is written down is from before.
+            with_tracking(shared, Tracking::void)?;
+        }
+        let DiskProof { device: _, source_root, target_root, domain_bytes, audit } = proved?;
         records.push(DiskRecord {
             counted_sectors: audit.counted_sectors,
             domain_bytes,

@@ -1,14 +1,16 @@
 //! The following thread: arms a tracker, reads what is free, and tells the engine of every change and every doubt.
 //!
-//! The order makes skipping safe: tracker first, then the free map, then copying. A tracker that was doubted once is never
+//! A process before this one may have left a tracker and a checkpoint: then it goes on with these. Or else the order makes
+//! skipping safe: tracker first, then the free map, then copying. A tracker that was doubted once is never
 //! believed again: a new one is armed, and the disks are compared by hash. Under a freeze nothing is done here: the final
 //! attempt has the tracker.
 
+use super::keep::{self, Due};
+use super::tracking::{Tracking, TrackingError, Waiting};
 use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::{self, DeviceError};
 use crate::freemap::{Free, FreeMap, Reading};
 use crate::mounts;
-use crate::tracker::{Doubt, Tracker, TrackerError, Waiter};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use std::collections::HashSet;
@@ -23,7 +25,7 @@ const CANARIES_EVERY: Duration = Duration::from_secs(300);
 #[derive(Debug, thiserror::Error)]
 enum ArmError {
     #[error("changes cannot be followed")]
-    Tracker(#[from] TrackerError),
+    Tracking(#[from] TrackingError),
     #[error("free space cannot be read")]
     FreeMap(#[from] DeviceError),
 }
@@ -38,10 +40,10 @@ pub(super) fn run(shared: &Shared) {
         }
         match arm(shared, reason.as_deref()) {
             Ok(None) => {}
-            Ok(Some(waiter)) => {
+            Ok(Some(waiting)) => {
                 lock(&shared.tracker_trouble).clear();
                 shared.touch();
-                reason = Some(follow(shared, &waiter));
+                reason = Some(follow(shared, &waiting));
             }
             Err(error) => {
                 *lock(&shared.tracker_trouble) = words_of(&error);
@@ -49,24 +51,34 @@ pub(super) fn run(shared: &Shared) {
             }
         }
     }
-    *lock(&shared.tracker) = None;
 }
 
 /// A final attempt has begun or is about to: nothing may touch a filesystem, which may be frozen.
-fn is_final(shared: &Shared) -> bool {
+pub(super) fn is_final(shared: &Shared) -> bool {
     shared.mode() == Mode::Final || !lock(&shared.free_maps).is_empty()
 }
 
 /// A new tracker, and the disks as they are now: for the first time, or in doubt for `reason`. Whoever has the tracker's
 /// lock knows that this is not under way.
-fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiter>, ArmError> {
+fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiting>, ArmError> {
     let mut place = lock(&shared.tracker);
     if is_final(shared) {
         return Ok(None);
     }
+    let kept = shared.keep.as_ref().filter(|_| reason.is_none());
+    if let Some(tracking) = kept.and_then(|keep| keep::take_up(shared, keep)) {
+        let waiting = tracking.waiting(shared.mode.subscribe())?;
+        *place = Some(tracking);
+        shared.armed.send_replace(true);
+        return Ok(Some(waiting));
+    }
+    // Gone before the new one comes: two would share a place.
+    if let Some(Tracking::Kept { client, .. }) = place.take() {
+        let _gone = client.end();
+    }
     let leaves: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.clone()).collect();
-    let tracker = Tracker::arm(&leaves)?;
-    let waiter = tracker.waiter()?;
+    let tracking = Tracking::arm(&leaves, shared.keep.as_ref())?;
+    let waiting = tracking.waiting(shared.mode.subscribe())?;
     let mut used = Vec::new();
     for disk in &shared.disks {
         let free = FreeMap::prepare(&disk.leaf, Reading::InUse)?.read()?;
@@ -83,14 +95,14 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiter>, ArmError
         }
     }
     drop(engine);
-    *place = Some(tracker);
+    *place = Some(tracking);
     shared.armed.send_replace(true);
-    Ok(Some(waiter))
+    Ok(Some(waiting))
 }
 
 /// Drains until there is a doubt, which is returned, or the replication is stopped.
-fn follow(shared: &Shared, waiter: &Waiter) -> String {
-    let mut canaries_due = Instant::now();
+fn follow(shared: &Shared, waiting: &Waiting) -> String {
+    let mut due = Dues { canaries: Instant::now(), checkpoint: Due::now() };
     while shared.mode() != Mode::Stopped {
         if is_final(shared) {
             pause(shared, LOOK_EVERY);
@@ -99,10 +111,10 @@ fn follow(shared: &Shared, waiter: &Waiter) -> String {
         if let Some(doubt) = lock(&shared.doubt).take() {
             return doubt;
         }
-        let looked = waiter.wait(LOOK_EVERY).and_then(|()| drain(shared, &mut canaries_due));
+        let looked = waiting.wait(LOOK_EVERY).and_then(|()| drain(shared, &mut due));
         match looked {
             Ok(None) => {}
-            Ok(Some(doubt)) => return doubt.to_string(),
+            Ok(Some(doubt)) => return doubt,
             Err(error) => return words_of(&error),
         }
     }
@@ -111,25 +123,34 @@ fn follow(shared: &Shared, waiter: &Waiter) -> String {
 
 /// Takes and marks what has changed, all under the tracker's lock: who has it next must not find changes that are neither
 /// in the tracker nor in the engine.
-fn drain(shared: &Shared, canaries_due: &mut Instant) -> Result<Option<Doubt>, TrackerError> {
+fn drain(shared: &Shared, due: &mut Dues) -> Result<Option<String>, TrackingError> {
     let mut place = lock(&shared.tracker);
-    let Some(tracker) = place.as_mut().filter(|_| !is_final(shared)) else { return Ok(None) };
-    if Instant::now() >= *canaries_due {
-        *canaries_due = Instant::now() + CANARIES_EVERY;
-        fly_canaries(shared, tracker)?;
+    let Some(tracking) = place.as_mut().filter(|_| !is_final(shared)) else { return Ok(None) };
+    if Instant::now() >= due.canaries {
+        due.canaries = Instant::now() + CANARIES_EVERY;
+        fly_canaries(shared, tracking)?;
     }
-    let drained = tracker.drain()?;
-    mark(shared, &drained.changes);
-    Ok(drained.doubts.into_iter().next())
+    let taken = tracking.drain()?;
+    mark(shared, &taken.changes);
+    if let Some(doubt) = taken.doubts.into_iter().next() {
+        return Ok(Some(doubt));
+    }
+    Ok(keep::checkpoint(shared, tracking, &mut due.checkpoint)?.into_iter().next())
+}
+
+/// What is done from time to time.
+struct Dues {
+    canaries: Instant,
+    checkpoint: Due,
 }
 
 /// A canary on every filesystem that lies on a followed disk and can be written to.
-fn fly_canaries(shared: &Shared, tracker: &mut Tracker) -> Result<(), TrackerError> {
+fn fly_canaries(shared: &Shared, tracking: &mut Tracking) -> Result<(), TrackingError> {
     let mut flown = HashSet::new();
     for mount in mounts::mounted()?.iter().filter(|mount| mount.is_freezable()) {
         let place = device::place(mount.device)?;
         let followed = place.is_some_and(|place| shared.disks.iter().any(|disk| disk.leaf.number() == place.disk));
-        if followed && flown.insert(mount.device) && !tracker.canary(&mount.path)? {
+        if followed && flown.insert(mount.device) && !tracking.canary(&mount.path)? {
             tracing::info!(mount = %mount.path.display(), "no canary: the way from file to disk is not plain");
         }
     }

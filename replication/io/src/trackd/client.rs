@@ -158,13 +158,18 @@ impl Client {
         }
     }
 
-    /// Ends the process: nothing is kept any more.
+    /// Ends the process: nothing is kept any more. One that is ours and does not hear us is killed.
     pub fn end(mut self) -> Result<(), TrackdError> {
-        self.tell(&Request::End)?;
+        let told = self.tell(&Request::End);
         if let Some(mut child) = self.child.take() {
+            if told.is_err() {
+                let _dead_already = child.kill();
+            }
             let _status = child.wait();
         }
-        Ok(())
+        // A stream ends when its process does.
+        let _ended = receive(&self.stream, 0);
+        told
     }
 
     fn tell(&mut self, request: &Request) -> Result<(), TrackdError> {

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, IntoRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -112,6 +112,8 @@ impl Process {
         let listener = listen(&socket).map_err(failed("listen as"))?;
         // The map must outlive a lack of memory: be the last that the kernel kills. Best effort, as a container may refuse it.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+        // The rings fill whatever else this machine does.
+        let _ = rustix::process::nice(-10);
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
             .map_err(|errno| failed("lock the memory of")(errno.into()))?;
         let armed = match ring_bytes {
@@ -141,7 +143,11 @@ impl Process {
                         alone_since = Instant::now();
                         client = None;
                     }
-                    Served::End => return Ok(()),
+                    Served::End => {
+                        // It waits for the end of the process, which is what closes this.
+                        let _open = client.map(IntoRawFd::into_raw_fd);
+                        return Ok(());
+                    }
                 },
                 None if came => client = self.listener.accept().ok().map(|(stream, _)| stream),
                 None if alone_since.elapsed() >= ALONE_LIMIT => return self.end(),

@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn replies() -> Vec<Reply> {
-        let blocks = vec![BlockSet::from_iter([0..1000]), BlockSet::new()];
+        let blocks = vec![std::iter::once(0..1000).collect(), BlockSet::new()];
         vec![
             Reply::Welcome { generation: [9; 16], doubted: true },
             Reply::Changes { closed: 3, doubts: vec!["a ring was full".to_owned(); 2], blocks },

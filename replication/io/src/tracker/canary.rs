@@ -20,9 +20,9 @@ const NOT_PLAIN: u32 = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
 
 /// Where a canary went: the disk, and the bytes of it that were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Landing {
-    pub(super) disk: DeviceNumber,
-    pub(super) bytes: Range<u64>,
+pub(crate) struct Landing {
+    pub(crate) disk: DeviceNumber,
+    pub(crate) bytes: Range<u64>,
 }
 
 /// Removes the file whatever happens.
@@ -36,7 +36,7 @@ impl Drop for Remove {
 }
 
 /// Writes a canary in `dir`. `None` if its filesystem does not lie right on a partition or disk.
-pub(super) fn fly(dir: &Path) -> Result<Option<Vec<Landing>>, TrackerError> {
+pub(crate) fn fly(dir: &Path) -> Result<Option<Vec<Landing>>, TrackerError> {
     let metadata = std::fs::metadata(dir).map_err(io_error("look at", dir))?;
     let Some(place) = device::place(DeviceNumber::from_dev(metadata.dev()))? else { return Ok(None) };
     let path = dir.join(format!(".qianyun-canary-{}", std::process::id()));

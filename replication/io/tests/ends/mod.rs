@@ -64,17 +64,27 @@ impl Site {
     }
 
     pub fn source(&self, disk: &LeafDisk) -> Replication {
-        Replication::start(SourceConfig {
-            session: SESSION,
-            receiver_address: self.address.to_string(),
-            receiver_name: NAME.to_owned(),
-            tls: self.authority.client(),
-            disks: vec![SourceDisk { volume: "disk-0".to_owned(), disk: disk.clone() }],
-            lanes: 2,
-            max_bytes_per_second: 0,
-        })
-        .unwrap()
+        source_to(self.address, &self.authority, disk, None)
     }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A source that sends to `address`.
+pub fn source_to(address: SocketAddr, authority: &Authority, disk: &LeafDisk, keep: Option<PathBuf>) -> Replication {
+    Replication::start(SourceConfig {
+        session: SESSION,
+        receiver_address: address.to_string(),
+        receiver_name: NAME.to_owned(),
+        tls: authority.client(),
+        disks: vec![SourceDisk { volume: "disk-0".to_owned(), disk: disk.clone() }],
+        lanes: 2,
+        max_bytes_per_second: 0,
+        keep,
+    })
+    .unwrap()
 }
 
 pub async fn wait_for(replication: &Replication, what: &str, mut reached: impl FnMut(&DiskProgress) -> bool) {

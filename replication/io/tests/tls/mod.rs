@@ -24,12 +24,21 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::with_key(&KeyPair::generate().unwrap().serialize_pem())
+    }
+
+    /// The same authority in another process.
+    pub fn with_key(pem: &str) -> Self {
+        let key = KeyPair::from_pem(pem).unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).unwrap().der().clone();
         let signing_key = KeyPair::generate().unwrap().serialize_der();
         Self { issuer: Issuer::new(params, key), certificate, signing_key }
+    }
+
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     fn leaf(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
