@@ -33,7 +33,7 @@ pub enum Chaining {
 pub enum Proof {
     /// The hash of its content, by a reading of the source alone. A write that was visible then, and is seen by the tracker
     /// later, may be in it and not at the target: good for the root, where nothing is written any more, and not for a chain
-    /// before the roots were found to be equal.
+    /// before the roots were found to be equal. What an earlier process knew is no better: the target has gone on since.
     Read(ChunkHash),
     /// The hash of its content, which the target had or was sent.
     Content(ChunkHash),

@@ -14,9 +14,19 @@ use crate::command::{Run, interrupted, say};
 use crate::layout::Layout;
 
 /// The targets of `replication/fuzz`, by what they read.
-const TARGETS: &[&str] =
-    &["frame", "ledger", "record", "partition_table", "trace_events", "proc_texts", "ext", "xfs", "btrfs"];
-    &["frame", "ledger", "checkpoint", "record", "partition_table", "trace_events", "proc_texts", "trackd"];
+const TARGETS: &[&str] = &[
+    "frame",
+    "ledger",
+    "checkpoint",
+    "record",
+    "partition_table",
+    "trace_events",
+    "proc_texts",
+    "trackd",
+    "ext",
+    "xfs",
+    "btrfs",
+];
 
 /// What libFuzzer needs of the compiler: counters at every edge and the operands of comparisons. `fuzzing` is the name
 /// by which code knows that checksums are not to be checked; overflows are found as well.
@@ -26,8 +36,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only this target (frame, ledger, record, partition_table, trace_events, proc_texts, ext, xfs, btrfs)
-    /// Only this target (frame, ledger, checkpoint, record, partition_table, trace_events, proc_texts, trackd)
+    /// Only this target (frame, ledger, checkpoint, record, partition_table, trace_events, proc_texts, trackd, ext, xfs, btrfs)
     target: Option<String>,
     /// Seconds for each
     #[arg(long, default_value_t = 60)]

@@ -44,19 +44,6 @@ pub(super) enum Proof {
 /// Copies the disk at `node` to the target, proves that both are the same, and says what it did.
 pub(super) fn source(node: &Path, certificates: &Certificates, port: u16) -> Result<()> {
     let (config, deadline) = config(node, certificates, port)?;
-pub(super) fn source(node: &Path, certificates: &Certificates) -> Result<()> {
-    let disk = LeafDisk::from_node(node)?;
-    let deadline = Instant::now() + Duration::from_secs(60 + disk.size_bytes() / LEAST_BYTES_PER_SECOND);
-    let config = SourceConfig {
-        session: SESSION,
-        receiver_address: format!("{}:{PORT}", Ipv4Addr::LOCALHOST),
-        receiver_name: SERVER.to_owned(),
-        tls: certificates.client()?,
-        disks: vec![SourceDisk { volume: VOLUME.to_owned(), disk }],
-        lanes: LANES,
-        max_bytes_per_second: 0,
-        keep: None,
-    };
     let runtime = runtime()?;
     let proved = runtime.block_on(copy_and_prove(config, deadline));
     // What is proved is proved: nothing is left that would have to be waited for.
@@ -76,6 +63,7 @@ pub(super) fn config(node: &Path, certificates: &Certificates, port: u16) -> Res
         disks: vec![SourceDisk { volume: VOLUME.to_owned(), disk }],
         lanes: LANES,
         max_bytes_per_second: 0,
+        keep: None,
     };
     Ok((config, deadline))
 }
