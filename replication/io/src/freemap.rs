@@ -18,6 +18,8 @@ mod gpt;
 pub mod layout;
 mod mbr;
 mod metadata;
+#[cfg(test)]
+mod placement;
 mod region;
 mod swap;
 mod xfs;
