@@ -21,6 +21,8 @@ mod metadata;
 #[cfg(test)]
 mod placement;
 mod region;
+#[cfg(test)]
+mod stack;
 mod swap;
 mod xfs;
 

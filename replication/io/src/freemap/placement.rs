@@ -38,7 +38,7 @@ struct Piece {
 }
 
 /// All pieces of a device on one disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Placement(Vec<Piece>);
 
 /// The bytes that both have.
@@ -65,6 +65,11 @@ impl Placement {
             })
         });
         Self(pieces.collect())
+    }
+
+    /// This and what was found on another way down.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     /// Ranges of the device as ranges of the disk, in no order; what has no place there is left out.
