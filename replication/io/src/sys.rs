@@ -1,7 +1,9 @@
-//! The kernel calls that no safe crate wraps: `ioctl`s of disks and filesystems, and the rings of perf.
+//! The kernel calls that no safe crate wraps: `ioctl`s of disks, filesystems and the device mapper, and the rings of perf.
 //!
 //! The only files with `unsafe` in the project. What they return is plain data, judged by safe code elsewhere; nothing
 //! here decides anything.
 
 pub(crate) mod ioctl;
+#[cfg(test)]
+pub(crate) mod mapper;
 pub(crate) mod ring;

@@ -1,10 +1,14 @@
 //! What lies on the plain regions of a disk: logical volumes, LUKS, mirrors, and what lies on those. Decides which device a
-//! byte of the disk belongs to.
+//! byte of the disk belongs to; [`kernel`] asks, [`mapper`] and [`array`] read the answers.
 //!
 //! A byte belongs to a device only if everything that holds the regions between them says which part it holds, and no two
 //! hold the same. Whatever is in doubt (a striped, thin or mirrored volume, a snapshot, an array that is no plain mirror,
 //! something unknown) makes all that it lies on used; so are, without being looked for, LVM's own areas, superblocks and
 //! bitmaps of arrays, headers of LUKS and extents of no volume: nothing maps there.
+
+mod array;
+mod kernel;
+mod mapper;
 
 use super::placement::{Placement, Segment};
 use crate::device::DeviceNumber;
