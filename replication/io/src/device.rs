@@ -170,6 +170,13 @@ impl LeafDisk {
         Self::open_node(&place.name, path.to_owned())
     }
 
+    /// A device that is built on others, to be read like a disk by those who look for what a filesystem has on it. Never copied:
+    /// what it is built on is.
+    pub(crate) fn stacked(device: DeviceNumber) -> Result<Self, DeviceError> {
+        let unknown = || DeviceError::NotALeaf { path: device.to_string().into(), found: "not known to the kernel" };
+        Self::open(&sysfs::place(device)?.ok_or_else(unknown)?.name)
+    }
+
     fn open(name: &str) -> Result<Self, DeviceError> {
         // The kernel writes `!` for the `/` of names such as cciss/c0d0.
         Self::open_node(name, Path::new("/dev").join(name.replace('!', "/")))

@@ -1,7 +1,8 @@
 //! What of a disk need not be read: space that mounted filesystems call free, and the content of swap.
 //!
 //! Everything else is used: partition tables, gaps, boot loaders, unknown partitions, filesystems that do not tell, and
-//! whatever is not plain (a partition that the table on the disk does not have, or one that overlaps another).
+//! whatever is not plain (a partition that the table on the disk does not have, or one that overlaps another). Filesystems
+//! and swap may lie on LVM, LUKS or a mirror.
 //!
 //! A kernel before 4.12 does not tell what is free: then we read it ourselves, from the structures of ext2, ext3, ext4 and
 //! xfs on the disk. For those the disk must not be older than the tracker, so the filesystem is frozen for a moment.
@@ -18,12 +19,11 @@ mod gpt;
 pub mod layout;
 mod mbr;
 mod metadata;
-#[cfg(test)]
 mod placement;
 mod region;
-#[cfg(test)]
 mod stack;
 mod swap;
+mod volumes;
 mod xfs;
 
 pub use metadata::MetadataError;
@@ -37,6 +37,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use volumes::Volumes;
 
 /// Free space is told in whole blocks of this size, the engine's.
 const BLOCK_BYTES: u64 = 4096;
@@ -60,6 +61,12 @@ pub enum Unmapped {
     NotSwap {
         /// Where on the disk.
         start: u64,
+    },
+    /// A volume was moved while its filesystem was asked.
+    #[error("volume {device} lies elsewhere than before")]
+    Moved {
+        /// The volume.
+        device: DeviceNumber,
     },
     /// It is read-only, and the kernel does not tell: what its journal holds may not be on the disk.
     #[error("{} is read-only, and this kernel does not tell what is free", path.display())]
@@ -131,6 +138,7 @@ pub struct Free {
 pub struct FreeMap {
     disk: LeafDisk,
     regions: Vec<Region>,
+    volumes: Volumes,
 }
 
 /// The disk itself and its partitions, as far as kernel and disk agree on them.
@@ -181,16 +189,20 @@ impl FreeMap {
     /// As [`Self::prepare`], but asking those in `ways` alone.
     pub fn prepare_by(disk: &LeafDisk, reading: Reading, ways: Ways) -> Result<Self, DeviceError> {
         let (mounts, swaps) = (mounts::mounted()?, active_swaps()?);
-        let mut regions = Vec::new();
-        for place in plain_regions(disk)? {
-            let region = match Region::filesystem(&mounts, place.clone(), reading, ways)? {
+        let find = |disk: &LeafDisk, place: (DeviceNumber, Range<u64>)| {
+            Ok(match Region::filesystem(&mounts, place.clone(), reading, ways)? {
                 Some(region) => Some(region),
                 None if swaps.contains(&place.0) => Some(Region::swap(place)),
                 None => Region::btrfs(disk, &mounts, place)?,
-            };
-            regions.extend(region);
+            })
+        };
+        let plain = plain_regions(disk)?;
+        let volumes = Volumes::prepare(&plain, find)?;
+        let mut regions = Vec::new();
+        for place in plain {
+            regions.extend(find(disk, place)?);
         }
-        Ok(Self { disk: disk.clone(), regions })
+        Ok(Self { disk: disk.clone(), regions, volumes })
     }
 
     /// What is free now. Opens nothing on a disk, so it may be asked under a freeze.
@@ -200,6 +212,7 @@ impl FreeMap {
         for region in &self.regions {
             ranges.extend(region.free(&self.disk, &swaps, &mut unmapped));
         }
+        ranges.extend(self.volumes.free(&swaps, &mut unmapped));
         let size = self.disk.size_bytes();
         ranges.iter_mut().for_each(|range: &mut Range<u64>| range.end = range.end.min(size));
         Ok(Free { ranges: whole_blocks(merged(ranges), BLOCK_BYTES), unmapped })

@@ -4,6 +4,5 @@
 //! here decides anything.
 
 pub(crate) mod ioctl;
-#[cfg(test)]
 pub(crate) mod mapper;
 pub(crate) mod ring;

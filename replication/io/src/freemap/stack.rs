@@ -10,6 +10,8 @@ mod array;
 mod kernel;
 mod mapper;
 
+pub(super) use kernel::Kernel;
+
 use super::placement::{Placement, Segment};
 use crate::device::DeviceNumber;
 use std::collections::BTreeMap;
