@@ -20,6 +20,7 @@ const TARGETS: &[&str] = &[
     "checkpoint",
     "record",
     "partition_table",
+    "mapped_table",
     "trace_events",
     "proc_texts",
     "trackd",
@@ -36,7 +37,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only this target (frame, ledger, checkpoint, record, partition_table, trace_events, proc_texts, trackd, ext, xfs, btrfs)
+    /// Only this target, by its file in `replication/fuzz/targets`
     target: Option<String>,
     /// Seconds for each
     #[arg(long, default_value_t = 60)]

@@ -82,3 +82,8 @@ pub fn btrfs_member(superblock: &[u8]) -> bool {
 pub fn btrfs_extents(items: &[u8], count: u32) -> Option<Vec<Range<u64>>> {
     freemap::btrfs_extents(items, count)
 }
+
+/// The segments of a mapped device, above and below, whose table the device mapper wrote as `table`.
+pub fn mapped(table: &[u8], targets: u32) -> Vec<(Range<u64>, Range<u64>)> {
+    freemap::mapped(table, targets)
+}

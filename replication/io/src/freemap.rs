@@ -226,7 +226,7 @@ pub(crate) use fuzzed::*;
 #[cfg(fuzzing)]
 mod fuzzed {
     use super::metadata::Metadata;
-    use super::{btrfs, ext, swap, xfs};
+    use super::{btrfs, ext, stack, swap, xfs};
     use crate::device::DeviceError;
     use std::ops::Range;
 
@@ -250,6 +250,12 @@ mod fuzzed {
     /// Whether a btrfs has such a superblock.
     pub(crate) fn is_btrfs_member(superblock: &[u8]) -> bool {
         btrfs::Member::parse(superblock).is_ok()
+    }
+
+    /// The byte ranges of the segments of a mapped device's table, above and below.
+    pub(crate) fn mapped(table: &[u8], targets: u32) -> Vec<(Range<u64>, Range<u64>)> {
+        let segments = stack::mapper::parse(table, targets).unwrap_or_default();
+        segments.into_iter().map(|segment| (segment.upper, segment.lower)).collect()
     }
 
     /// The extents of device 1 among `count` items.

@@ -8,7 +8,7 @@
 
 mod array;
 mod kernel;
-mod mapper;
+pub(super) mod mapper;
 
 pub(super) use kernel::Kernel;
 
