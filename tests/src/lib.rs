@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod controller;
 pub mod demo;
 pub mod file_shelf;
+pub mod image;
 pub mod interrupt;
 pub mod machine;
 pub mod office_image;

@@ -48,7 +48,7 @@ impl OfficeServer {
     pub fn install(site: &Site, image: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let server = Self::stand(site, folder)?;
-        crate::office_image::copy_to(image, &server.disk())?;
+        crate::image::copy_to(image, &server.disk())?;
         std::fs::write(server.folder.join("bios.smbios"), hardware::bios_table())?;
         Ok(server)
     }

@@ -31,7 +31,7 @@ pub(super) fn acceleration(disk: &Path) -> Result<Acceleration> {
         return Ok(Acceleration::Tcg);
     }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("the host's boot has no id")?;
-    let known = crate::office_image::cache_folder()?.join(format!("kvm-{}", boot.trim()));
+    let known = crate::image::cache_folder()?.join(format!("kvm-{}", boot.trim()));
     match fs::read_to_string(&known).as_deref() {
         Ok("works") => return Ok(Acceleration::Kvm),
         Ok(_) => return Ok(Acceleration::Tcg),
