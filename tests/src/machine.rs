@@ -1,8 +1,8 @@
-//! The office server as a machine: a whole computer in QEMU that looks to its software like a rack server with a SATA disk
+//! The office server as a machine: a whole computer in QEMU that looks to its software like a rack server with SATA disks
 //! and an Intel network card. It is switched on, cut from power, and looked at from outside or through its serial console.
 //!
-//! It never offers the guest anything that a physical server would not have: no virtio device, no guest agent channel, no
-//! hypervisor bit.
+//! It never offers the guest anything that a physical server would not have: no virtio device (before it has moved), no guest
+//! agent channel, no hypervisor bit.
 
 mod console;
 mod hardware;
@@ -21,6 +21,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::site::{OFFICE_ADDRESS, Site};
 use crate::wait::{self, Look};
+use hardware::Devices;
 
 /// Where PostgreSQL listens on the office server.
 pub const DATABASE_PORT: u16 = 5432;
@@ -38,6 +39,8 @@ pub struct OfficeServer {
     folder: PathBuf,
     namespace: PathBuf,
     tap: String,
+    disks: Vec<PathBuf>,
+    devices: Devices,
     running: Option<Child>,
     starts: u32,
 }
@@ -46,11 +49,25 @@ impl OfficeServer {
     /// Puts a server with this disk image at the site: its own copy of the disk, its console logs and its sockets are in
     /// `folder`. It is switched off.
     pub fn install(site: &Site, image: &Path, folder: &Path) -> Result<Self> {
+        Self::install_with(site, &[image.to_owned()], folder)
+    }
+
+    /// The same with several disks, in the order of their ports.
+    pub fn install_with(site: &Site, images: &[PathBuf], folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-        let server = Self::stand(site, folder)?;
-        crate::image::copy_to(image, &server.disk())?;
+        let mut server = Self::stand(site, folder)?;
+        server.disks.extend((1..images.len()).map(|port| folder.join(format!("disk-{port}.raw"))));
+        for (image, disk) in images.iter().zip(&server.disks) {
+            crate::image::copy_to(image, disk)?;
+        }
         std::fs::write(server.folder.join("bios.smbios"), hardware::bios_table())?;
         Ok(server)
+    }
+
+    /// The same disks in a machine of the cloud: on virtio, with its network.
+    pub fn moved(mut self) -> Self {
+        self.devices = Devices::Virtual;
+        self
     }
 
     /// The server whose disk is in `folder` already, on this site's network.
@@ -59,6 +76,8 @@ impl OfficeServer {
             folder: folder.to_owned(),
             namespace: site.path(),
             tap: "office0".to_owned(),
+            disks: vec![folder.join("disk.raw")],
+            devices: Devices::Physical,
             running: None,
             starts: 0,
         };
@@ -66,9 +85,9 @@ impl OfficeServer {
         Ok(server)
     }
 
-    /// The disk: a plain raw file that only this server writes.
-    pub fn disk(&self) -> PathBuf {
-        self.folder.join("disk.raw")
+    /// The first disk: a plain raw file that only this server writes.
+    pub fn disk(&self) -> &Path {
+        &self.disks[0]
     }
 
     /// The cable to the site's bridge.
@@ -94,10 +113,11 @@ impl OfficeServer {
         Ok(hardware::command(&hardware::Wiring {
             namespace: &self.namespace,
             folder: &self.folder,
-            disk: &self.disk(),
+            disks: &self.disks,
             console_log: &self.console_log(),
             tap: &self.tap,
-            acceleration: power::acceleration(&self.disk())?,
+            devices: self.devices,
+            acceleration: power::acceleration(|probe| hardware::disk(probe, 0, self.disk(), true))?,
         }))
     }
 
@@ -161,13 +181,18 @@ impl OfficeServer {
 
     /// Waits until its database listens.
     pub fn wait_until_serving(&mut self) -> Result<()> {
-        let database = SocketAddr::from((OFFICE_ADDRESS, DATABASE_PORT));
+        self.wait_until_listening(DATABASE_PORT)
+    }
+
+    /// Waits until something on it listens on this port.
+    pub fn wait_until_listening(&mut self, port: u16) -> Result<()> {
+        let address = SocketAddr::from((OFFICE_ADDRESS, port));
         let namespace = self.namespace.clone();
-        wait::until("the office server's database listens", READY_WITHIN, || {
+        wait::until("the office server listens", READY_WITHIN, || {
             ensure!(self.is_on()?, "it switched itself off; its console is {}", self.console_log().display());
-            Ok(match connects(&namespace, database)? {
+            Ok(match connects(&namespace, address)? {
                 Ok(()) => Look::Holds(()),
-                Err(error) => Look::NotYet(format!("{database}: {error}; console: {}", self.console_log().display())),
+                Err(error) => Look::NotYet(format!("{address}: {error}; console: {}", self.console_log().display())),
             })
         })
     }

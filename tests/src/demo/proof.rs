@@ -77,7 +77,7 @@ impl Stage {
     /// Where the replica has anything but zeros, the old disk has the same; what the replica does not have was free space.
     fn prove_bytes(&self) -> Result<()> {
         let replica = self.find("cloud", "system.raw", |_| true)?;
-        let different = different_pieces(&self.server.disk(), &replica)?;
+        let different = different_pieces(self.server.disk(), &replica)?;
         ensure!(different == 0, "{different} blocks of the replica are neither zeros nor what the old disk holds");
         self.teller.tell("the replica and the old disk hold the same bytes", "副本与原磁盘逐字节一致");
         Ok(())

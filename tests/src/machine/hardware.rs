@@ -1,7 +1,7 @@
-//! What the office server is made of: the argument vector that builds an Inspur NF5280M5 with a SATA disk and an Intel
-//! network card in QEMU. It never adds a device or a mark that only virtual machines have.
+//! What the office server is made of: the argument vector that builds an Inspur NF5280M5 with SATA disks and an Intel
+//! network card in QEMU. It never adds a device or a mark that only virtual machines have, but to a server that has moved to them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How the machine's instructions are carried out.
@@ -13,13 +13,23 @@ pub(super) enum Acceleration {
     Tcg,
 }
 
+/// What its disks and its network hang on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Devices {
+    /// SATA and Intel, as in the machine room.
+    Physical,
+    /// virtio, as in the cloud.
+    Virtual,
+}
+
 /// What one power-on connects the machine to.
 pub(super) struct Wiring<'a> {
     pub(super) namespace: &'a Path,
     pub(super) folder: &'a Path,
-    pub(super) disk: &'a Path,
+    pub(super) disks: &'a [PathBuf],
     pub(super) console_log: &'a Path,
     pub(super) tap: &'a str,
+    pub(super) devices: Devices,
     pub(super) acceleration: Acceleration,
 }
 
@@ -31,10 +41,19 @@ pub(super) fn command(wiring: &Wiring<'_>) -> Command {
     command.arg(format!("--net={}", wiring.namespace.display())).args(["--", "qemu-system-x86_64"]);
     board(&mut command, wiring.acceleration);
     identity(&mut command, &wiring.folder.join("bios.smbios"));
-    disk(&mut command, wiring.disk, false);
+    for (port, file) in wiring.disks.iter().enumerate() {
+        match wiring.devices {
+            Devices::Physical => disk(&mut command, port, file, false),
+            Devices::Virtual => virtual_disk(&mut command, port, file),
+        }
+    }
     command.args(["-device", "pcie-root-port,id=slot1,bus=pcie.0,chassis=1,addr=0x1c"]);
     command.arg("-netdev").arg(format!("tap,id=lan,ifname={},script=no,downscript=no", wiring.tap));
-    command.args(["-device", "e1000e,netdev=lan,bus=slot1,mac=6c:92:bf:0a:17:15"]);
+    let card = match wiring.devices {
+        Devices::Physical => "e1000e",
+        Devices::Virtual => "virtio-net-pci",
+    };
+    command.arg("-device").arg(format!("{card},netdev=lan,bus=slot1,mac=6c:92:bf:0a:17:15"));
     let folder = wiring.folder.display();
     let log = wiring.console_log.display();
     command
@@ -59,16 +78,28 @@ pub(super) fn board(command: &mut Command, acceleration: Acceleration) {
     };
 }
 
-/// The SATA disk on the board's own AHCI controller. `snapshot` leaves the file as it is.
-pub(super) fn disk(command: &mut Command, disk: &Path, snapshot: bool) {
+/// The numbers that the maker gave the disks, by their ports.
+const SERIAL_NUMBERS: [(&str, &str); 2] =
+    [("PHYF936300TD480BGN", "0x55cd2e4150a71501"), ("PHYF936300TE480BGN", "0x55cd2e4150a71502")];
+
+/// A SATA disk on the board's own AHCI controller. `snapshot` leaves the file as it is.
+pub(super) fn disk(command: &mut Command, port: usize, disk: &Path, snapshot: bool) {
     let snapshot = if snapshot { "on" } else { "off" };
     command
         .arg("-drive")
-        .arg(format!("file={},if=none,id=sda,format=raw,cache=writeback,snapshot={snapshot}", disk.display()));
-    command.args([
-        "-device",
-        "ide-hd,bus=ide.0,drive=sda,serial=PHYF936300TD480BGN,model=INTEL SSDSC2KB480G8,ver=XCV10132,wwn=0x55cd2e4150a71501,rotation_rate=1",
-    ]);
+        .arg(format!("file={},if=none,id=sata{port},format=raw,cache=writeback,snapshot={snapshot}", disk.display()));
+    let (serial, wwn) = SERIAL_NUMBERS[port];
+    command.arg("-device").arg(format!(
+        "ide-hd,bus=ide.{port},drive=sata{port},serial={serial},model=INTEL SSDSC2KB480G8,ver=XCV10132,wwn={wwn},rotation_rate=1"
+    ));
+}
+
+fn virtual_disk(command: &mut Command, number: usize, disk: &Path) {
+    command
+        .arg("-drive")
+        .arg(format!("file={},if=none,id=disk{number},format=raw,cache=writeback", disk.display()))
+        .arg("-device")
+        .arg(format!("virtio-blk-pci,drive=disk{number},bootindex={number}"));
 }
 
 /// What the vendor wrote into its tables.

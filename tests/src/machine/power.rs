@@ -1,5 +1,5 @@
 //! Starting a machine's process, and finding out whether KVM really works here: a nested KVM may open, run the firmware, and
-//! hang in the kernel. So it is tried on the machine's own disk, and believed when the server's kernel has spoken.
+//! hang in the kernel. So it is tried on the machine's own system, and believed when its kernel has spoken.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -25,8 +25,8 @@ pub(super) fn start(mut command: Command, input: Stdio, log: &Path) -> Result<Ch
         .with_context(|| format!("{command:?} cannot be started: is qemu-system-x86 installed?"))
 }
 
-/// KVM if it works, translation if not. The answer holds until the host boots again and is kept in the cache.
-pub(super) fn acceleration(disk: &Path) -> Result<Acceleration> {
+/// KVM if it works, translation if not; `system` adds what is booted to find out, without writing it. The answer holds until the host boots again and is kept in the cache.
+pub(super) fn acceleration(system: impl FnOnce(&mut Command)) -> Result<Acceleration> {
     if !Path::new("/dev/kvm").exists() {
         return Ok(Acceleration::Tcg);
     }
@@ -37,19 +37,19 @@ pub(super) fn acceleration(disk: &Path) -> Result<Acceleration> {
         Ok(_) => return Ok(Acceleration::Tcg),
         Err(_) => {}
     }
-    let works = try_kvm(disk)?;
+    let works = try_kvm(system)?;
     fs::write(&known, if works { "works" } else { "fails" })
         .with_context(|| format!("{}: cannot be written", known.display()))?;
     Ok(if works { Acceleration::Kvm } else { Acceleration::Tcg })
 }
 
-/// Boots the disk under KVM, without writing it and without a network, until its console says something.
-fn try_kvm(disk: &Path) -> Result<bool> {
+/// Boots the system that is added under KVM, without a network, until its console says something.
+fn try_kvm(system: impl FnOnce(&mut Command)) -> Result<bool> {
     let folder = tempfile::tempdir()?;
     let console = folder.path().join("console.log");
     let mut command = Command::new("qemu-system-x86_64");
     hardware::board(&mut command, Acceleration::Kvm);
-    hardware::disk(&mut command, disk, true);
+    system(&mut command);
     command.arg("-serial").arg(format!("file:{}", console.display()));
     let mut machine = start(command, Stdio::null(), &folder.path().join("qemu.log"))?;
     let spoke = wait::until("a machine under KVM speaks", KVM_SPEAKS_WITHIN, || {
