@@ -12,5 +12,6 @@ pub mod interrupt;
 pub mod machine;
 pub mod office_image;
 pub mod site;
+pub mod stacked_image;
 pub mod wait;
 pub mod witness;

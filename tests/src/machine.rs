@@ -4,11 +4,13 @@
 //! It never offers the guest anything that a physical server would not have: no virtio device (before it has moved), no guest
 //! agent channel, no hypervisor bit.
 
+mod builder;
 mod console;
 mod hardware;
 mod power;
 mod qmp;
 
+pub(crate) use builder::Builder;
 pub use console::{Console, Output};
 
 use std::fs::File;
