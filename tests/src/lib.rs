@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod cluster;
 pub mod controller;
+pub mod daybook;
 pub mod demo;
 pub mod file_shelf;
 pub mod image;
