@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 12] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
         ("the_watchdog_thaws_at_the_deadline", the_watchdog_thaws_at_the_deadline),
@@ -39,6 +39,11 @@ fn run_all() {
         ("a_freeze_that_fails_leaves_nothing_frozen", a_freeze_that_fails_leaves_nothing_frozen),
         ("what_lost_its_watchdog_too_is_thawed", what_lost_its_watchdog_too_is_thawed),
         ("a_btrfs_is_frozen_too", a_btrfs_is_frozen_too),
+        (
+            "a_filesystem_in_a_file_of_another_is_frozen_before_it",
+            a_filesystem_in_a_file_of_another_is_frozen_before_it,
+        ),
+        ("what_was_not_written_yet_is_on_the_disk_once_frozen", what_was_not_written_yet_is_on_the_disk_once_frozen),
         ("an_own_reader_finds_the_disk_up_to_date", an_own_reader_finds_the_disk_up_to_date),
         ("what_cannot_be_frozen_is_copied_whole", what_cannot_be_frozen_is_copied_whole),
         ("what_was_free_and_is_used_in_the_end_was_written", what_was_free_and_is_used_in_the_end_was_written),
@@ -94,6 +99,60 @@ fn writes_wait_until_the_thaw() {
     let thawed = frozen.thaw().unwrap();
     assert!(!thawed.expired && thawed.frozen_for >= Duration::from_millis(300));
     written.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+/// A loop device on a file, without a copy of it.
+struct Inner {
+    node: PathBuf,
+}
+
+impl Inner {
+    fn new(image: &Path) -> Self {
+        std::fs::File::create(image).unwrap().set_len(48 * MIB).unwrap();
+        Self { node: rig::run("losetup", &["--find", "--show", image.to_str().unwrap()]).into() }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("--detach").arg(&self.node).output();
+    }
+}
+
+/// The other way round the freeze of the inner one would wait for the outer one, for ever.
+fn a_filesystem_in_a_file_of_another_is_frozen_before_it() {
+    let disk = LoopDisk::new(128 * MIB);
+    let outer = Mounted::ext4(&disk.node);
+    let image = Inner::new(&outer.path().join("image"));
+    let inner = Mounted::ext4(&image.node);
+    for place in [outer.path(), inner.path()] {
+        std::fs::write(place.join("dirty"), vec![7; 4 << 20]).unwrap();
+    }
+    let mounts = mounts_at(&[outer.path(), inner.path()]);
+    let frozen = Freezer::new().prepare(&mounts, Duration::from_secs(20)).unwrap().freeze().unwrap();
+    frozen.check().unwrap();
+    let written = [write_in(inner.path()), write_in(outer.path())];
+    for written in &written {
+        assert!(written.recv_timeout(Duration::from_millis(200)).is_err(), "written while frozen");
+    }
+    frozen.thaw().unwrap();
+    for written in written {
+        written.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
+
+fn what_was_not_written_yet_is_on_the_disk_once_frozen() {
+    let disk = LoopDisk::new(256 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    let content = vec![0xA5; 64 << 20];
+    std::fs::write(mounted.path().join("dirty"), &content).unwrap();
+    let began = Instant::now();
+    let frozen = freeze(mounted.path(), Duration::from_secs(60));
+    println!("64 MiB that were not written yet: frozen within {:.2} s", began.elapsed().as_secs_f64());
+    let copy = LoopDisk::from_image(&disk.image());
+    frozen.thaw().unwrap();
+    let copied = Mounted::with_options(&copy.node, "ro,noload");
+    assert!(std::fs::read(copied.path().join("dirty")).unwrap() == content);
 }
 
 fn dropping_thaws_and_the_watchdog_ends() {

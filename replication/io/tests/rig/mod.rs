@@ -63,6 +63,11 @@ impl LoopDisk {
         self.node.to_str().unwrap()
     }
 
+    /// The file that it is on.
+    pub fn image(&self) -> PathBuf {
+        self.dir.path().join("image")
+    }
+
     pub fn partition(&self, number: usize) -> PathBuf {
         format!("{}p{number}", self.node.display()).into()
     }
