@@ -23,6 +23,7 @@ use crate::paths::Paths;
 use crate::role;
 use crate::run_state::{self, RunState, RunStateError, Vote};
 use crate::tls::{self, TlsError};
+use jiff::civil::DateTime;
 use qianyun_agent_api::check::CheckResult;
 use qianyun_agent_api::desired::{Desired, Intent};
 use qianyun_agent_api::enroll::EnrollResponse;
@@ -356,14 +357,13 @@ impl Agent {
     }
 
     fn read_config(&mut self) {
-        let now = jiff::Zoned::now().time();
+        let now = jiff::Zoned::now().datetime();
         let verdict = match config::load(self.host.as_ref(), &self.paths.config) {
             Ok(config) => {
-                if config != self.config {
-                    self.config = config;
-                    self.engine.limit(self.rate());
-                }
-                self.desired.as_ref().map_or(Ok(()), |desired| self.config.permits(&desired.intent, now))
+                self.config = config;
+                // The file may have changed, or the hour.
+                self.engine.limit(self.rate(now));
+                self.desired.as_ref().map_or(Ok(()), |desired| self.config.permits(&desired.intent, now.time()))
             }
             Err(error) => match self.desired.as_ref().map(|desired| &desired.intent) {
                 Some(Intent::Replicate(_) | Intent::Cutover(_)) => Err(error.to_string()),
@@ -483,20 +483,20 @@ impl Agent {
             intent: self.desired.as_ref().map(|desired| desired.intent.clone()),
             armed: self.ledger.ledger.armed.clone(),
             machine: self.machine.clone(),
-            max_bytes_per_second: self.rate(),
+            max_bytes_per_second: self.rate(jiff::Zoned::now().datetime()),
             host_name: self.host_name.clone(),
             frozen_unix_ms: self.run.frozen_unix_ms,
         }
     }
 
-    fn rate(&self) -> u64 {
+    fn rate(&self, now: DateTime) -> u64 {
         let asked = match self.desired.as_ref().map(|desired| &desired.intent) {
             Some(Intent::Replicate(replicate)) => replicate.max_bytes_per_second,
             Some(Intent::Cutover(cutover)) => cutover.replicate.max_bytes_per_second,
             Some(Intent::Resume(resume)) => resume.replicate.max_bytes_per_second,
             Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => 0,
         };
-        self.config.max_bytes_per_second(asked)
+        self.config.max_bytes_per_second(asked, now)
     }
 
     /// Keeps what an action left behind.

@@ -2,8 +2,11 @@
 //!
 //! A file that cannot be understood forbids everything but inventory: a slip of the pen never widens a permission.
 
+mod calendar;
+
 use crate::host::Host;
-use jiff::civil::Time;
+use calendar::Slot;
+use jiff::civil::{DateTime, Time};
 use qianyun_agent_api::desired::{Intent, ReplicateIntent};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +21,8 @@ pub(crate) struct Config {
     allow: Allow,
     /// When it may be done.
     hours: Hours,
+    /// Other upper bounds at some hours.
+    calendar: Vec<Slot>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -173,12 +178,10 @@ impl Config {
         within("replicate", self.hours.replicate, now)
     }
 
-    /// The smaller of the controller's bound and the admin's; 0 is unbounded.
-    pub(crate) fn max_bytes_per_second(&self, asked: u64) -> u64 {
-        match (self.limits.max_bytes_per_second, asked) {
-            (0, other) | (other, 0) => other,
-            (ours, theirs) => ours.min(theirs),
-        }
+    /// The smallest of the controller's bound, the admin's and the calendar's at this time; 0 is unbounded.
+    pub(crate) fn max_bytes_per_second(&self, asked: u64, now: DateTime) -> u64 {
+        let bounds = [asked, self.limits.max_bytes_per_second, calendar::bound(&self.calendar, now)];
+        bounds.into_iter().filter(|bound| *bound > 0).min().unwrap_or(0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::host::fake::Fake;
-use jiff::civil::time;
+use jiff::civil::{date, time};
 use qianyun_agent_api::desired::{ArrivalPlan, CutoverIntent, ResumeIntent};
 
 fn replicate(receiver: &str) -> ReplicateIntent {
@@ -31,12 +31,13 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 }
 
 const NOON: Time = time(12, 0, 0, 0);
+const TUESDAY: DateTime = date(2026, 11, 24).at(12, 0, 0, 0);
 
 #[test]
 fn without_a_file_nothing_is_forbidden_and_nothing_is_capped() {
     let config = load(&Fake::default(), "/etc/qianyun/agent.toml").unwrap();
     assert_eq!(config.permits(&cutover(), NOON), Ok(()));
-    assert_eq!(config.max_bytes_per_second(7), 7);
+    assert_eq!(config.max_bytes_per_second(7, TUESDAY), 7);
 }
 
 #[test]
@@ -47,9 +48,11 @@ fn the_shipped_file_forbids_nothing() {
 #[test]
 fn the_smaller_bandwidth_wins_and_zero_is_unbounded() {
     let config = parse("[limits]\nmax_bytes_per_second = 10").unwrap();
-    assert_eq!(config.max_bytes_per_second(0), 10);
-    assert_eq!(config.max_bytes_per_second(5), 5);
-    assert_eq!(config.max_bytes_per_second(50), 10);
+    assert_eq!(config.max_bytes_per_second(0, TUESDAY), 10);
+    assert_eq!(config.max_bytes_per_second(5, TUESDAY), 5);
+    assert_eq!(config.max_bytes_per_second(50, TUESDAY), 10);
+    let by_day = "[limits]\nmax_bytes_per_second = 10\n[[calendar]]\nhours = \"08:00-18:00\"\nmax_bytes_per_second = 3";
+    assert_eq!(parse(by_day).unwrap().max_bytes_per_second(50, TUESDAY), 3);
 }
 
 #[test]
