@@ -2,6 +2,8 @@
 //!
 //! The one connection without trust fetches the CA certificate, whose hash is compared before anything is sent.
 
+mod cipher;
+
 use crate::identity::{self, Identity, IdentityError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -25,7 +27,7 @@ pub(crate) enum TlsError {
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    Arc::new(cipher::fastest_first(aws_lc_rs::default_provider()))
 }
 
 fn roots(ca_pem: &str) -> Result<RootCertStore, TlsError> {
