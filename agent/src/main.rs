@@ -30,6 +30,7 @@ use clap::Parser;
 use host::{Host, linux::Linux};
 use paths::Paths;
 use qianyun_replication_io::freezer::watchdog;
+use qianyun_replication_io::trackd;
 use screen::{Exit, Language};
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,9 +42,12 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let mut raw = std::env::args().skip(1);
-    if raw.next().as_deref() == Some(watchdog::ROLE) {
+    match raw.next().as_deref() {
         // Before anything else: the watchdog must be ready at once, and needs neither flags nor a runtime.
-        return ExitCode::from(u8::from(watchdog::main(raw).is_err()));
+        Some(watchdog::ROLE) => return ExitCode::from(u8::from(watchdog::main(raw).is_err())),
+        // Likewise: it locks all the memory that it has, so let that be little.
+        Some(trackd::ROLE) => return ExitCode::from(u8::from(trackd::main(raw).is_err())),
+        Some(_) | None => {}
     }
     // clap ends with 2 for wrong usage, as `Exit::Usage` does.
     let args = Args::parse();

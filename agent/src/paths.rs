@@ -48,6 +48,16 @@ impl Paths {
         format!("{}/state.json", self.run)
     }
 
+    /// The map of changes of the replication that the platform asked for.
+    pub(crate) fn replication(&self) -> String {
+        format!("{}/replication", self.run)
+    }
+
+    /// The map of changes of a plain copy, by a name of what is copied to whom.
+    pub(crate) fn plain_copy(&self, name: &str) -> String {
+        format!("{}/replicate-{name}", self.run)
+    }
+
     /// What `status` shows.
     pub(crate) fn status(&self) -> String {
         format!("{}/status.json", self.run)

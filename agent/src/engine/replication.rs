@@ -112,6 +112,13 @@ impl Disks {
         }
     }
 
+    fn end_session<F: Future<Output = ()>>(&self, how: impl FnOnce(Replication) -> F) {
+        let session = held(&self.session).take();
+        if let Some(replication) = session.and_then(|session| Arc::into_inner(session.replication)) {
+            self.runtime.block_on(how(replication));
+        }
+    }
+
     /// When the watchdog thaws.
     fn deadline(&self) -> Result<Instant, EngineError> {
         self.still_frozen()?;
@@ -135,7 +142,8 @@ impl Engine for Disks {
         disks: &[SourceDisk],
         max_bytes_per_second: u64,
     ) -> Result<(), EngineError> {
-        self.stop()?;
+        // The same session goes on with the map that is kept; for another one it is worth nothing, and is ended by it.
+        self.end_session(Replication::stop);
         let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
         let open = |disk: &SourceDisk| {
             let leaf = LeafDisk::find(&engine_identity(&disk.identity)).map_err(|error| sentence(&error))?;
@@ -149,7 +157,7 @@ impl Engine for Disks {
             disks: disks.iter().map(open).collect::<Result<Vec<_>, EngineError>>()?,
             lanes: LANES,
             max_bytes_per_second,
-            keep: None,
+            keep: Some(self.paths.replication().into()),
         };
         let replication = Replication::start(config).map_err(|error| sentence(&error))?;
         *held(&self.session) = Some(Session { number: intent.session, replication: Arc::new(replication) });
@@ -163,11 +171,8 @@ impl Engine for Disks {
     }
 
     fn stop(&self) -> Result<(), EngineError> {
-        let session = held(&self.session).take();
-        let replication = session.and_then(|session| Arc::into_inner(session.replication));
-        if let Some(replication) = replication {
-            self.runtime.block_on(replication.stop());
-        }
+        // Nobody asks for it any more: nothing is kept either.
+        self.end_session(Replication::end);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::progress::ReplicationState;
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::source::{DiskProgress, Replication, SourceConfig, SourceDisk};
+use sha2::{Digest, Sha256};
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub(crate) async fn run(
     let identity = code.sender(&name)?;
     let announcement = Announcement { disks: disks.iter().map(announced).collect() };
     announce_patiently(args, &code, &identity, &announcement, language).await?;
-    let replication = Replication::start(config(args, &code, &identity, &disks)?)?;
+    let replication = Replication::start(config(paths, args, &code, &identity, &disks)?)?;
     let numbers: Vec<_> = disks.iter().map(LeafDisk::number).collect();
     let attempt = Attempt {
         host,
@@ -65,7 +66,11 @@ pub(crate) async fn run(
         () = super::ended() => Err(ReplicateError::Ended),
     };
     let progress = replication.progress();
-    replication.stop().await;
+    // A copy that is complete is gone on from by nobody; any other by the same command.
+    match &ended {
+        Ok(_) => replication.end().await,
+        Err(_) => replication.stop().await,
+    }
     tell(host, args, language, &progress, &identity, &ended?)
 }
 
@@ -126,7 +131,18 @@ fn code(args: &ReplicateSendArgs, language: Language) -> Result<Code, ReplicateE
     Ok(Code::parse(&typed)?)
 }
 
+/// The folder of the map of changes: of this pair and these disks, so that several copies of a machine do not meet.
+fn kept_in(paths: &Paths, receiver_name: &str, disks: &[LeafDisk]) -> String {
+    let mut digest = Sha256::new().chain_update(receiver_name);
+    for disk in disks {
+        digest.update([0]);
+        digest.update(disk.name());
+    }
+    paths.plain_copy(&hex::encode(&digest.finalize()[..8]))
+}
+
 fn config(
+    paths: &Paths,
     args: &ReplicateSendArgs,
     code: &Code,
     identity: &Identity,
@@ -141,7 +157,7 @@ fn config(
         disks: disks.iter().map(source).collect(),
         lanes: args.connections,
         max_bytes_per_second: args.max_mib_per_second.saturating_mul(1 << 20),
-        keep: None,
+        keep: Some(kept_in(paths, &code.receiver_name(), disks).into()),
     })
 }
 

@@ -297,16 +297,7 @@ impl World {
 
     /// The processes that keep the map of this world.
     fn trackers(&self) -> Vec<u32> {
-        let dir = self.kept();
-        let of = |entry: std::fs::DirEntry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-            let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-            let ours =
-                words.get(1) == Some(&trackd::ROLE.as_bytes()) && words.get(2) == Some(&dir.to_str()?.as_bytes());
-            ours.then_some(pid)
-        };
-        std::fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect()
+        rig::trackers_of(&self.disk.node).into_iter().map(|(process, _)| process).collect()
     }
 
     fn kill_tracker(&self) -> u32 {
@@ -323,14 +314,6 @@ impl World {
         source.tell_and_wait("end");
         assert_eq!(self.trackers(), Vec::<u32>::new());
         Ok(())
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        for tracker in self.trackers() {
-            let _ = Command::new("kill").args(["-9", &tracker.to_string()]).output();
-        }
     }
 }
 

@@ -131,6 +131,8 @@ pub(super) fn end(shared: &Shared) {
     }
     if let Some(keep) = &shared.keep {
         let _none = std::fs::remove_file(file(keep));
+        // Only if it is empty: others may use it for something else.
+        let _used = std::fs::remove_dir(&keep.dir);
     }
 }
 

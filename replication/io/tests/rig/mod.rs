@@ -11,6 +11,18 @@ use std::process::Command;
 mod tools;
 pub use tools::*;
 
+/// The processes that keep a map of the disk, each with its folder: `trackd <folder> … <disk> …`.
+pub fn trackers_of(node: &Path) -> Vec<(u32, PathBuf)> {
+    let of = |entry: std::fs::DirEntry| {
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = String::from_utf8(std::fs::read(entry.path().join("cmdline")).ok()?).ok()?;
+        let words: Vec<&str> = line.split('\0').collect();
+        let keeps = words.get(1) == Some(&"trackd") && words.iter().any(|word| Path::new(word) == node);
+        keeps.then(|| (process, PathBuf::from(words[2])))
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect()
+}
+
 /// A loop device on a sparse file.
 pub struct LoopDisk {
     pub node: PathBuf,
@@ -93,6 +105,10 @@ impl LoopDisk {
 
 impl Drop for LoopDisk {
     fn drop(&mut self) {
+        // What a source that was killed left behind would keep the device.
+        for (process, _) in trackers_of(&self.node) {
+            let _ = Command::new("kill").args(["-9", &process.to_string()]).output();
+        }
         for number in 1..=4usize {
             if self.partition(number).exists() {
                 let _ = Command::new("delpart").args([self.node_text(), &number.to_string()]).output();
