@@ -7,7 +7,8 @@
 //!
 //! Nothing about content is remembered: which chunks were written is what the medium does not show as holes, and every
 //! hash is read back again, so that a crash between a write and its note can never be believed. The source needs no
-//! ledger of its own: a new tracker is a lost tracker, and the answer to that is a rescan by hash against this end.
+//! ledger on a disk: after a boot its tracker is lost, and the answer to that is a rescan by hash against this end; what it
+//! keeps beyond its own death is a checkpoint in memory.
 //! The I/O crate keeps two slots and writes the older one, so that a torn write costs one generation. Never here: files.
 
 use crate::identity::{DeviceIdentity, MAX_IDENTITY_TEXT};

@@ -1,6 +1,7 @@
 //! Block devices, change tracking, free space and the freeze: what the replication engine needs of the kernel.
 //!
-//! [`device`] names disks and volumes and moves their bytes, [`tracker`] says what was written, [`freemap`] what need
+//! [`device`] names disks and volumes and moves their bytes, [`tracker`] says what was written and [`trackd`] keeps
+//! that for a successor, [`freemap`] what need
 //! not be read, [`freezer`] holds the filesystems still. Decisions (what to send, what is proved, when a freeze is due)
 //! belong to `qianyun-replication` and to the agent.
 //!
