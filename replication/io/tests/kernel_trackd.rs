@@ -434,6 +434,17 @@ fn rings_that_are_too_small() -> Result<(), Withheld> {
     drop(client);
     let again = Client::connect(&keep).unwrap();
     assert!(again.was_doubted() && again.generation() == generation);
+    // It does not hear of a successor while it has a client; when it ends, the other must still be found.
+    let successor = Client::start(&keep).unwrap();
+    let newer = successor.generation();
+    drop((successor, again));
+    let deadline = Instant::now() + PATIENCE;
+    while world.trackers().len() > 1 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let again = Client::connect(&keep).unwrap();
+    assert!(!again.was_doubted() && again.generation() == newer);
     let other = Keep { subject: [8; 32], ..keep.clone() };
     drop(again);
     assert!(Client::connect(&other).is_err(), "it was asked for something else");

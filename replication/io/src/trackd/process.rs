@@ -16,6 +16,7 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, IntoRawFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ pub fn main(arguments: impl Iterator<Item = String>) -> Result<(), TrackdError> 
 
 struct Process {
     socket: PathBuf,
+    /// The file that the socket is: another process may have taken its place.
+    inode: u64,
     listener: UnixListener,
     subject: [u8; 32],
     generation: [u8; 16],
@@ -109,7 +112,7 @@ impl Process {
         let random = File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut generation));
         random.map_err(failed("name"))?;
         let socket = dir.join(SOCKET);
-        let listener = listen(&socket).map_err(failed("listen as"))?;
+        let (listener, inode) = listen(&socket).map_err(failed("listen as"))?;
         // The map must outlive a lack of memory: be the last that the kernel kills. Best effort, as a container may refuse it.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
         // The rings fill whatever else this machine does.
@@ -124,7 +127,19 @@ impl Process {
         let waiter = tracker.waiter().map_err(|error| told(&error))?;
         let ends = sizes.iter().map(|size| size.blocks()).collect();
         let batches = Batches::new(disks.len());
-        Ok(Self { socket, listener, subject, generation, sizes, ends, tracker, waiter, batches, doubts: Vec::new() })
+        Ok(Self {
+            socket,
+            inode,
+            listener,
+            subject,
+            generation,
+            sizes,
+            ends,
+            tracker,
+            waiter,
+            batches,
+            doubts: Vec::new(),
+        })
     }
 
     fn serve(&mut self, first: UnixStream) -> Result<(), TrackdError> {
@@ -264,21 +279,25 @@ impl Process {
         Reply::Changes { closed: self.batches.closed(), doubts: self.doubts.clone(), blocks }
     }
 
-    /// From here on nobody finds this process.
+    /// From here on nobody finds this process; one that came after it is found as before.
     fn end(&self) -> Result<(), TrackdError> {
-        std::fs::remove_file(&self.socket).map_err(|source| TrackdError::Io { action: "end", source })
+        let remove = || match std::fs::metadata(&self.socket)?.ino() {
+            inode if inode == self.inode => std::fs::remove_file(&self.socket),
+            _another => Ok(()),
+        };
+        remove().map_err(|source| TrackdError::Io { action: "end", source })
     }
 }
 
 /// A socket that an earlier process left is taken over: whoever starts this has ended that.
-fn listen(socket: &Path) -> io::Result<UnixListener> {
+fn listen(socket: &Path) -> io::Result<(UnixListener, u64)> {
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(socket)?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok((listener, std::fs::metadata(socket)?.ino()))
 }
 
 /// Waits until a ring is a quarter full, someone comes, or it is time to drain; whether someone came.
