@@ -91,9 +91,8 @@ impl Sender {
     /// A sender that goes on where another process was. The changes that the tracker saw after `checkpoint` must be told
     /// next, before any link is up.
     pub fn restored(config: SenderConfig, checkpoint: &Checkpoint) -> Self {
-        let epoch = checkpoint.highest_epoch;
-        let disks = checkpoint.disks.iter().map(|kept| (kept.device, Disk::restored(kept, epoch))).collect();
-        Self { highest_epoch: epoch, restored: true, disks, ..Self::new(config) }
+        let disks = checkpoint.disks.iter().map(|kept| (kept.device, Disk::restored(kept))).collect();
+        Self { highest_epoch: checkpoint.highest_epoch, restored: true, disks, ..Self::new(config) }
     }
 
     /// What is known now, to go on from. Everything up to `read` must have been told.

@@ -48,6 +48,8 @@ enum BusyState {
 enum Opening {
     /// Never opened: what the volume holds is not known.
     Never,
+    /// Opened by the process before this one; its first copies may have gone on after its checkpoint.
+    Restored,
     /// Opened, on the link of this epoch.
     On(u32),
     /// Opened once, but the receiver has lost its ledger since: compare everything when it is open again.
@@ -163,6 +165,7 @@ impl Disk {
         match self.opening {
             Opening::On(_) => {}
             Opening::Never => self.begin(written),
+            Opening::Restored => self.compare_first_copies(written),
             Opening::Forgotten => {
                 let written = self.blocks_of(written);
                 self.suspect(&written, "the receiver has lost its ledger");

@@ -373,11 +373,12 @@ fn a_restored_sender_owes_what_was_on_its_way_and_compares_nothing_that_it_knew(
     let lost = before.next_job(0, 1).unwrap();
     before.copied(&lost, &copied(None), 1);
     let mut after = restored(&before);
-    assert!(after.is_accounted_for() && after.is_clean(DISK, BlockIndex(300)));
+    assert!(after.is_accounted_for());
     assert_eq!(after.dirty(DISK).unwrap().runs().collect::<Vec<_>>(), vec![0..2]);
     after.changed(DISK, 305..306, 0);
     after.link_up((2, 1), 1 << 30, 1);
     after.opened(DISK, &[0..1, 1..2]);
+    assert!(after.is_clean(DISK, BlockIndex(300)));
     after.begin_final();
     let works: Vec<(u64, bool)> = do_all(&mut after, hash, 0)
         .iter()
@@ -385,6 +386,20 @@ fn a_restored_sender_owes_what_was_on_its_way_and_compares_nothing_that_it_knew(
         .collect();
     assert_eq!(works, vec![(0, true), (1, true), (0, false), (1, false)], "two copies, then two proofs");
     assert!(after.is_drained() && after.domain(DISK) == before.domain(DISK));
+}
+
+#[test]
+fn a_restored_first_copy_compares_what_may_have_arrived_and_sends_the_rest() {
+    let before = following(&[0..256, 300..310]);
+    let mut after = restored(&before);
+    after.changed(DISK, 400..401, 0);
+    after.link_up((2, 1), 1 << 30, 1);
+    after.opened(DISK, std::slice::from_ref(&(1..2)));
+    let jobs = do_all(&mut after, hash_bytes(b"x"), 0);
+    let works: Vec<(u64, bool)> = jobs.iter().map(|job| (job.chunk.0, job.work == Work::Compare)).collect();
+    assert_eq!(works, vec![(0, false), (1, true)]);
+    assert!(jobs[1].domain.contains(400 - BLOCKS_PER_CHUNK), "the change counts for the hash");
+    assert!(after.is_drained() && after.is_clean(DISK, BlockIndex(400)));
 }
 
 #[test]

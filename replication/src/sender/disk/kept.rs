@@ -9,6 +9,7 @@ use crate::checkpoint::{DiskCheckpoint, KeptOpening};
 use crate::digest::ChunkHash;
 use crate::geometry::{ChunkIndex, DeviceId};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 impl Disk {
     pub(in crate::sender) fn kept(&self, device: DeviceId) -> DiskCheckpoint {
@@ -22,7 +23,7 @@ impl Disk {
         }
         let opening = match self.opening {
             Opening::Never => KeptOpening::Never,
-            Opening::On(_) => KeptOpening::Opened,
+            Opening::On(_) | Opening::Restored => KeptOpening::Opened,
             Opening::Forgotten => KeptOpening::Forgotten,
         };
         DiskCheckpoint {
@@ -39,14 +40,14 @@ impl Disk {
         }
     }
 
-    /// Goes on; `epoch` is of the last link that the process before had.
-    pub(in crate::sender) fn restored(kept: &DiskCheckpoint, epoch: u32) -> Self {
+    /// Goes on where another process was.
+    pub(in crate::sender) fn restored(kept: &DiskCheckpoint) -> Self {
         let DiskCheckpoint { device: _, size, opening, best_send_rate, doubt, domain, owed, first, unverified, hashes } =
             kept;
         let mut disk = Self::new(*size, domain);
         disk.opening = match opening {
             KeptOpening::Never => Opening::Never,
-            KeptOpening::Opened => Opening::On(epoch),
+            KeptOpening::Opened => Opening::Restored,
             KeptOpening::Forgotten => Opening::Forgotten,
         };
         disk.best_send_rate = *best_send_rate;
@@ -72,6 +73,24 @@ impl Disk {
             Proof::Chain(_) => None,
         };
         self.proofs.iter().filter_map(content).collect()
+    }
+
+    /// Chunks that were never copied at the checkpoint, and of which the volume holds something now: they may have arrived
+    /// since, whole, and cost less to compare than to send. `written` are the chunks that may not be zeros.
+    pub(super) fn compare_first_copies(&mut self, written: &[Range<u64>]) {
+        let there = |run: &Range<u64>| self.first.runs_in(run.clone()).collect::<Vec<_>>();
+        let arrived: Vec<u64> = written.iter().flat_map(there).flatten().collect();
+        for chunk in arrived {
+            let blocks = self.size.blocks_of_chunk(ChunkIndex(chunk));
+            let owed: Vec<_> = self.dirty.runs_in(blocks.clone()).collect();
+            // Also those that were free before and changed: they count for the hash now.
+            owed.into_iter().for_each(|run| {
+                self.domain.insert(run);
+            });
+            self.dirty.remove(blocks);
+            self.first.remove(chunk..chunk + 1);
+            self.unverified.insert(chunk..chunk + 1);
+        }
     }
 
     /// A chunk that is neither to be sent, nor to be compared, nor proved: only its hash is missing.
