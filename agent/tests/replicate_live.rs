@@ -287,14 +287,22 @@ fn gate(dir: &Path) -> PathBuf {
     program
 }
 
-/// Asks the kernel; what was not frozen is not left so.
-fn is_frozen(place: &Path) -> bool {
-    let fsfreeze = |what| Command::new("fsfreeze").arg(what).arg(place).output().unwrap().status.success();
-    let frozen_now = fsfreeze("--freeze");
-    if frozen_now {
-        assert!(fsfreeze("--unfreeze"));
+/// Writes until a write hangs, and returns that one. Asking by a freeze of our own would collide with the sender's.
+fn hanging_write(place: &Path) -> std::thread::JoinHandle<std::io::Result<()>> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let file = place.join("written");
+        let write = move || File::create(file).and_then(|mut file| file.write_all(b"x").and_then(|()| file.sync_all()));
+        let (writer, began) = (std::thread::spawn(write), Instant::now());
+        while !writer.is_finished() {
+            if began.elapsed() > Duration::from_secs(2) {
+                return writer;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        writer.join().unwrap().unwrap();
+        assert!(Instant::now() < deadline, "waited in vain for the freeze");
     }
-    !frozen_now
 }
 
 #[test]
@@ -313,15 +321,11 @@ fn a_sender_that_dies_while_frozen_leaves_a_filesystem_that_works() {
     // A receiver that hangs keeps the freeze from coming to its end.
     receiver.signal("-STOP");
     fs::write(receiver.dir.path().join("go"), "").unwrap();
-    wait("the freeze", || is_frozen(mounted.path()));
+    let writer = hanging_write(mounted.path());
     assert!(sender.try_wait().unwrap().is_none());
     sender.kill().unwrap();
     sender.wait().unwrap();
     // Well before the deadline of the freeze: the watchdog is told by the end of the process.
-    let writer = std::thread::spawn({
-        let place = mounted.path().join("after");
-        move || File::create(place).and_then(|mut file| file.write_all(b"x").and_then(|()| file.sync_all()))
-    });
     let killed = Instant::now();
     wait("the thaw", || writer.is_finished());
     writer.join().unwrap().unwrap();
