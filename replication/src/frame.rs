@@ -24,10 +24,6 @@ pub const MAX_WIRE_BYTES: u32 = 1024 * 1024 + 64 * 1024;
 pub const MAX_RAW_BYTES: u32 = 1024 * 1024;
 /// Set on the last frame of a job: with it, the job's sequence number is complete.
 pub const FLAG_LAST: u16 = 1;
-/// Set on an extent that begins a chain on what is known of its chunk; see [`crate::chain`].
-pub const FLAG_CHAIN_ANEW: u16 = 2;
-/// Set on an extent that goes on with the chain of its chunk.
-pub const FLAG_CHAIN_ON: u16 = 4;
 
 const _: () = assert!(MAX_RAW_BYTES as u64 == CHUNK_BYTES);
 
@@ -148,10 +144,6 @@ wire_enum! {
         Error = 20,
         /// Either way: an orderly end.
         Bye = 21,
-        /// S→R: chunks that the source knows by their chains; goes before the request for the root, several where many.
-        Chained = 22,
-        /// R→S: instead of the root: chunks whose chains do not hold here, to be proved by their content.
-        Unchained = 23,
     }
 }
 
@@ -231,8 +223,7 @@ impl Header {
             wire_len: u32::from_le_bytes(take(bytes, 36)),
             seq: u64::from_le_bytes(take(bytes, 40)),
         };
-        let both = FLAG_CHAIN_ANEW | FLAG_CHAIN_ON;
-        if header.flags & !(FLAG_LAST | both) != 0 || header.flags & both == both || bytes[7] != 0 {
+        if header.flags & !FLAG_LAST != 0 || bytes[7] != 0 {
             return Err(FrameError::Reserved { flags: header.flags, reserved: bytes[7] });
         }
         bounded("the extent", header.raw_len, MAX_RAW_BYTES)?;
@@ -292,8 +283,7 @@ mod tests {
         };
         assert_eq!(broken(2, 9), FrameError::Version { found: 9 });
         assert_eq!(broken(3, 99), FrameError::Type { found: 99 });
-        assert_eq!(broken(4, 9), FrameError::Reserved { flags: 9, reserved: 0 });
-        assert_eq!(broken(4, 6), FrameError::Reserved { flags: 6, reserved: 0 }, "both ways at once");
+        assert_eq!(broken(4, 3), FrameError::Reserved { flags: 3, reserved: 0 });
         assert_eq!(broken(6, 7), FrameError::Codec { found: 7 });
         assert_eq!(broken(7, 1), FrameError::Reserved { flags: 1, reserved: 1 });
         assert!(matches!(broken(35, 1), FrameError::TooLong { what: "the extent", .. }));

@@ -11,7 +11,6 @@
 mod ages;
 pub mod block_set;
 pub mod budget;
-pub mod chain;
 pub mod checkpoint;
 pub mod digest;
 pub mod frame;

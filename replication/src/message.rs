@@ -3,18 +3,16 @@
 //! Decoding never allocates more than the header's checked `wire_len`, and the payload of `Data` is borrowed, not
 //! copied. Never here: whether a message is allowed now (`sender.rs`, `receiver.rs`).
 
-use crate::chain::Chaining;
 use crate::digest::{ChunkHash, DeviceRoot};
-use crate::frame::{Codec, FLAG_CHAIN_ANEW, FLAG_CHAIN_ON, FLAG_LAST, FrameType, Header, MAX_WIRE_BYTES};
+use crate::frame::{Codec, FLAG_LAST, FrameType, Header, MAX_WIRE_BYTES};
 use crate::geometry::{CHUNK_BYTES, ChunkIndex, DeviceId};
 use crate::identity::{DeviceIdentity, MAX_IDENTITY_TEXT};
 use std::ops::Range;
 
 /// Bytes of the hash in front of the payload of a `Data` frame.
 pub const HASH_BYTES: usize = 32;
-/// The most runs in one message: `Opened` and `Unchained` join near runs until they fit, which only names more chunks than
-/// needed; `Chained` comes several times.
-pub const MAX_RUNS: usize = 4096;
+/// The most runs in `Opened`; the receiver joins near runs until they fit, which only names more chunks than needed.
+pub const MAX_OPENED_RUNS: usize = 4096;
 /// The longest words of an `Error`.
 pub const MAX_ERROR_TEXT: usize = 1024;
 
@@ -116,7 +114,6 @@ pub enum Message<'a> {
         codec: Codec,
         hash: ChunkHash,
         last: bool,
-        chaining: Chaining,
         seq: u64,
         payload: &'a [u8],
     },
@@ -125,7 +122,6 @@ pub enum Message<'a> {
         offset: u64,
         raw_len: u32,
         last: bool,
-        chaining: Chaining,
         seq: u64,
     },
     HashRequest {
@@ -145,25 +141,12 @@ pub enum Message<'a> {
     BarrierReached {
         seq: u64,
     },
-    /// `seq` is of the barrier before it; an answer with an older one is to a question that nobody asks any more.
     RootRequest {
         device: DeviceId,
-        seq: u64,
     },
     RootResponse {
         device: DeviceId,
-        seq: u64,
         root: DeviceRoot,
-    },
-    /// `runs` are of chunks.
-    Chained {
-        device: DeviceId,
-        runs: Vec<Range<u64>>,
-    },
-    Unchained {
-        device: DeviceId,
-        seq: u64,
-        runs: Vec<Range<u64>>,
     },
     RecordProposal {
         record: String,
@@ -234,8 +217,6 @@ impl Message<'_> {
             Message::Barrier { .. } => FrameType::Barrier,
             Message::BarrierReached { .. } => FrameType::BarrierReached,
             Message::RootRequest { .. } => FrameType::RootRequest,
-            Message::Chained { .. } => FrameType::Chained,
-            Message::Unchained { .. } => FrameType::Unchained,
             Message::RootResponse { .. } => FrameType::RootResponse,
             Message::RecordProposal { .. } => FrameType::RecordProposal,
             Message::RecordAnswer { .. } => FrameType::RecordAnswer,
@@ -265,23 +246,22 @@ impl Message<'_> {
                 header.device = *device;
                 put_open(volume, identity, out);
             }
-            Message::Opened { device, written: runs } | Message::Chained { device, runs } => {
+            Message::Opened { device, written } => {
                 header.device = *device;
-                put_runs(runs, out);
+                for run in written {
+                    put_u64(out, run.start);
+                    put_u64(out, run.end);
+                }
             }
-            Message::Unchained { device, seq, runs } => {
-                (header.device, header.seq) = (*device, *seq);
-                put_runs(runs, out);
-            }
-            Message::Data { device, offset, raw_len, codec, hash, last, chaining, seq, payload } => {
+            Message::Data { device, offset, raw_len, codec, hash, last, seq, payload } => {
                 (header.device, header.offset, header.raw_len) = (*device, *offset, *raw_len);
-                (header.codec, header.flags, header.seq) = (*codec, flags(*last, *chaining), *seq);
+                (header.codec, header.flags, header.seq) = (*codec, last_flag(*last), *seq);
                 out.extend_from_slice(&hash.0);
                 out.extend_from_slice(payload);
             }
-            Message::Zero { device, offset, raw_len, last, chaining, seq } => {
+            Message::Zero { device, offset, raw_len, last, seq } => {
                 (header.device, header.offset, header.raw_len) = (*device, *offset, *raw_len);
-                (header.flags, header.seq) = (flags(*last, *chaining), *seq);
+                (header.flags, header.seq) = (last_flag(*last), *seq);
             }
             Message::HashRequest { device, chunk, seq } => {
                 (header.device, header.offset, header.seq) = (*device, chunk.offset_bytes(), *seq);
@@ -290,9 +270,9 @@ impl Message<'_> {
                 (header.device, header.offset, header.seq) = (*device, chunk.offset_bytes(), *seq);
                 out.extend_from_slice(&hash.0);
             }
-            Message::RootRequest { device, seq } => (header.device, header.seq) = (*device, *seq),
-            Message::RootResponse { device, seq, root } => {
-                (header.device, header.seq) = (*device, *seq);
+            Message::RootRequest { device } => header.device = *device,
+            Message::RootResponse { device, root } => {
+                header.device = *device;
                 out.extend_from_slice(&root.0);
             }
             Message::RecordProposal { record, signature, certificate_pem } => {
@@ -334,8 +314,8 @@ impl Message<'_> {
             FrameType::Opened => Message::Opened { device, written: read_runs(&mut from)? },
             FrameType::Data => read_data(header, &mut from)?,
             FrameType::Zero => {
-                let (last, chaining) = meaning(header.flags);
-                Message::Zero { device, offset: header.offset, raw_len: header.raw_len, last, chaining, seq }
+                let last = header.flags & FLAG_LAST != 0;
+                Message::Zero { device, offset: header.offset, raw_len: header.raw_len, last, seq }
             }
             FrameType::HashRequest => Message::HashRequest { device, chunk: chunk_of(header)?, seq },
             FrameType::HashResponse => {
@@ -343,10 +323,8 @@ impl Message<'_> {
             }
             FrameType::Barrier => Message::Barrier { seq },
             FrameType::BarrierReached => Message::BarrierReached { seq },
-            FrameType::RootRequest => Message::RootRequest { device, seq },
-            FrameType::Chained => Message::Chained { device, runs: read_runs(&mut from)? },
-            FrameType::Unchained => Message::Unchained { device, seq, runs: read_runs(&mut from)? },
-            FrameType::RootResponse => Message::RootResponse { device, seq, root: DeviceRoot(from.array()?) },
+            FrameType::RootRequest => Message::RootRequest { device },
+            FrameType::RootResponse => Message::RootResponse { device, root: DeviceRoot(from.array()?) },
             FrameType::RecordProposal => {
                 let record = from.text(body.len())?;
                 Message::RecordProposal {
@@ -396,7 +374,7 @@ fn read_runs(from: &mut Reader<'_>) -> Result<Vec<Range<u64>>, MessageError> {
     while !from.left.is_empty() {
         let run = from.u64()?..from.u64()?;
         let ordered = runs.last().is_none_or(|before| before.end < run.start);
-        if run.is_empty() || !ordered || runs.len() == MAX_RUNS {
+        if run.is_empty() || !ordered || runs.len() == MAX_OPENED_RUNS {
             return Err(MessageError::Value { kind: from.kind, what: "start of run", found: run.start });
         }
         runs.push(run);
@@ -412,8 +390,7 @@ fn read_data<'b>(header: &Header, from: &mut Reader<'b>) -> Result<Message<'b>, 
     if payload.is_empty() || (codec == Codec::None && !plain) {
         return Err(MessageError::Length { kind, found: from.all });
     }
-    let (last, chaining) = meaning(flags);
-    Ok(Message::Data { device, offset, raw_len, codec, hash, last, chaining, seq, payload })
+    Ok(Message::Data { device, offset, raw_len, codec, hash, last: flags & FLAG_LAST != 0, seq, payload })
 }
 
 fn read_error<'b>(from: &mut Reader<'b>) -> Result<Message<'b>, MessageError> {
@@ -430,35 +407,13 @@ fn chunk_of(header: &Header) -> Result<ChunkIndex, MessageError> {
     Err(MessageError::Value { kind: header.kind, what: "offset", found: header.offset })
 }
 
-fn flags(last: bool, chaining: Chaining) -> u16 {
-    let last = if last { FLAG_LAST } else { 0 };
-    match chaining {
-        Chaining::No => last,
-        Chaining::Anew => last | FLAG_CHAIN_ANEW,
-        Chaining::On => last | FLAG_CHAIN_ON,
-    }
-}
-
-/// What [`flags`] says; the header has been checked for both ways at once.
-fn meaning(flags: u16) -> (bool, Chaining) {
-    let chaining = match (flags & FLAG_CHAIN_ANEW != 0, flags & FLAG_CHAIN_ON != 0) {
-        (true, _) => Chaining::Anew,
-        (false, true) => Chaining::On,
-        (false, false) => Chaining::No,
-    };
-    (flags & FLAG_LAST != 0, chaining)
+fn last_flag(last: bool) -> u16 {
+    if last { FLAG_LAST } else { 0 }
 }
 
 /// `text`, cut at a character so that it fits [`MAX_ERROR_TEXT`].
 fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_ERROR_TEXT)]
-}
-
-fn put_runs(runs: &[Range<u64>], out: &mut Vec<u8>) {
-    for run in runs {
-        put_u64(out, run.start);
-        put_u64(out, run.end);
-    }
 }
 
 fn put_open(volume: &str, identity: &DeviceIdentity, out: &mut Vec<u8>) {
@@ -541,20 +496,20 @@ mod tests {
 
     fn every_message() -> Vec<Message<'static>> {
         let (device, chunk, seq, offset, raw_len) = (DeviceId(1), ChunkIndex(3), 7, 8192, 4096);
-        let (hash, last, codec, chaining) = (ChunkHash([1; 32]), true, Codec::None, Chaining::Anew);
+        let (hash, last, codec) = (ChunkHash([1; 32]), true, Codec::None);
         vec![
             Message::Hello { lane: 1, lanes: 4 },
             Message::Welcome { window_bytes: 1 << 23, previous: 4 },
             Message::Open { device, volume: "disk-0".to_owned(), identity: identity() },
             Message::Opened { device, written: vec![0..1, 5..9] },
-            Message::Data { device, offset, raw_len, codec, hash, last, chaining, seq, payload: PAYLOAD },
-            Message::Zero { device, offset, raw_len, last: false, chaining: Chaining::No, seq },
+            Message::Data { device, offset, raw_len, codec, hash, last, seq, payload: PAYLOAD },
+            Message::Zero { device, offset, raw_len, last: false, seq },
             Message::HashRequest { device, chunk, seq },
             Message::HashResponse { device, chunk, seq, hash },
             Message::Barrier { seq },
             Message::BarrierReached { seq },
-            Message::RootRequest { device, seq },
-            Message::RootResponse { device, seq, root: DeviceRoot([2; 32]) },
+            Message::RootRequest { device },
+            Message::RootResponse { device, root: DeviceRoot([2; 32]) },
             Message::RecordProposal { record: "{}".to_owned(), signature: vec![1, 2], certificate_pem: "c".to_owned() },
             Message::RecordAnswer { signature: vec![3], certificate_pem: "d".to_owned() },
             Message::Ack { seq, unproved_chunks: 4 },
@@ -564,8 +519,6 @@ mod tests {
             Message::Pong { seq },
             Message::Error { code: ErrorCode::WrongDisk, text: "婚".to_owned() },
             Message::Bye,
-            Message::Chained { device, runs: vec![0..1, 5..9] },
-            Message::Unchained { device, seq, runs: vec![2..3, 7..8] },
         ]
     }
 

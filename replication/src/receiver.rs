@@ -14,15 +14,14 @@
 
 mod volume;
 
-use crate::chain::Chaining;
 use crate::digest::{ChunkHash, DeviceRoot};
-use crate::geometry::{BLOCK_BYTES, ChunkIndex, DeviceId, DeviceSize, GeometryError};
+use crate::geometry::{ChunkIndex, DeviceId, DeviceSize, GeometryError};
 use crate::identity::DeviceIdentity;
 use crate::message::{ErrorCode, Message};
 use crate::record::OwnVolume;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use volume::{Back, Volume};
+use volume::Volume;
 
 /// A connection, numbered by the I/O crate and never reused within a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,10 +141,6 @@ pub struct Incoming {
     pub raw_len: u32,
     /// Whether it is zeros.
     pub zero: bool,
-    /// Hash of its bytes.
-    pub hash: ChunkHash,
-    /// What it means for the chain of its chunk.
-    pub chaining: Chaining,
 }
 
 /// What to do with an extent.
@@ -171,24 +166,16 @@ pub struct Permit {
     bytes: u64,
 }
 
-/// A chunk, or an extent of one, to be read back with `O_DIRECT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A chunk to be read back with `O_DIRECT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadBack {
     /// Index of the volume.
     pub volume: usize,
-    /// Where it begins, bytes.
-    pub offset: u64,
-    /// Bytes; at most a chunk.
+    /// Which chunk.
+    pub chunk: ChunkIndex,
+    /// Its bytes.
     pub len: u64,
-    back: Back,
     ticket: u64,
-}
-
-impl ReadBack {
-    /// A whole chunk, or an extent of one.
-    pub fn is_chunk(&self) -> bool {
-        self.back.extent.is_none()
-    }
 }
 
 /// What one fdatasync of all volumes will make durable.
@@ -215,15 +202,6 @@ struct Link {
     devices: BTreeMap<DeviceId, usize>,
 }
 
-/// Who waits for a root, and by which number it was asked for.
-#[derive(Debug)]
-struct RootWaiter {
-    connection: ConnectionId,
-    device: DeviceId,
-    seq: u64,
-    volume: usize,
-}
-
 /// See the module's description.
 #[derive(Debug)]
 pub struct Receiver {
@@ -235,7 +213,7 @@ pub struct Receiver {
     /// Writes on their way to the medium, by the epoch of the connection they came on.
     writing: BTreeMap<u32, u64>,
     undurable_bytes: u64,
-    root_waiters: Vec<RootWaiter>,
+    root_waiters: Vec<(ConnectionId, DeviceId, usize)>,
     next_ticket: u64,
 }
 
@@ -276,7 +254,6 @@ impl Receiver {
             self.connections.clear();
             self.root_waiters.clear();
             self.volumes.iter_mut().for_each(Volume::forget_waiters);
-            self.volumes.iter_mut().for_each(Volume::forget_announced);
         } else if epoch != self.epoch {
             return Err(Refusal::Fenced { present: self.epoch, found: epoch });
         }
@@ -437,57 +414,38 @@ impl Receiver {
         Ok(())
     }
 
-    /// The source knows these chunks by their chains: said before it asks for the root.
-    pub fn chained(&mut self, connection: ConnectionId, device: DeviceId, runs: &[Range<u64>]) -> Result<(), Refusal> {
-        self.connection(connection)?;
-        let index = self.volume_of(device)?;
-        self.volumes[index].announce(runs);
-        Ok(())
-    }
-
-    /// What is the root of this device? Answers when every chunk that may not be zeros has been read back, or its chain
-    /// holds; at once, if the source has to prove chunks by their content first.
+    /// What is the root of this device? Answers when every chunk that may not be zeros has been read back.
     pub fn root_request(
         &mut self,
         connection: ConnectionId,
-        (device, seq): (DeviceId, u64),
+        device: DeviceId,
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
         self.connection(connection)?;
         let index = self.volume_of(device)?;
-        let missing = self.volumes[index].agree();
-        if missing.is_empty() {
-            self.root_waiters.push(RootWaiter { connection, device, seq, volume: index });
-            self.answer_roots(out);
-        } else {
-            out.push((connection, Message::Unchained { device, seq, runs: missing }));
-        }
+        self.root_waiters.push((connection, device, index));
+        self.answer_roots(out);
         Ok(())
     }
 
     /// The next chunk to read back: one that is waited for, else one that has been quiet for long enough.
     pub fn next_read_back(&mut self, now_ms: u64) -> Option<ReadBack> {
         let ticket = self.next_ticket;
-        let wanted: BTreeSet<usize> = self.root_waiters.iter().map(|waiter| waiter.volume).collect();
+        let wanted: BTreeSet<usize> = self.root_waiters.iter().map(|(_, _, index)| *index).collect();
         let quiet = now_ms.checked_sub(self.config.quiet_ms);
         let mut volumes = self.volumes.iter_mut().enumerate();
-        let (index, back) = volumes.find_map(|(index, volume)| {
+        let (volume, chunk, len) = volumes.find_map(|(index, volume)| {
             let until = if wanted.contains(&index) { Some(u64::MAX) } else { quiet };
-            volume.next_read_back(until, ticket).map(|back| (index, back))
+            volume.next_read_back(until, ticket).map(|chunk| (index, chunk, volume.spec.size.chunk_len(chunk)))
         })?;
         self.next_ticket += 1;
-        let size = self.volumes[index].spec.size;
-        let blocks = back.extent.clone().unwrap_or_else(|| size.blocks_of_chunk(back.chunk));
-        let offset = blocks.start * BLOCK_BYTES;
-        let len = (blocks.end * BLOCK_BYTES).min(size.bytes()) - offset;
-        Some(ReadBack { volume: index, offset, len, back, ticket })
+        Some(ReadBack { volume, chunk, len, ticket })
     }
 
-    /// It was read back and hashed. Counts only if nothing was written to it since it was handed out.
+    /// The chunk was read back and hashed. Counts only if nothing was written to it since it was handed out.
     pub fn read_back(&mut self, job: ReadBack, hash: ChunkHash, out: &mut Outbox) {
-        let ReadBack { volume, offset: _, len: _, back, ticket } = job;
-        let chunk = back.chunk;
-        for (connection, device, seq) in self.volumes[volume].read_back(&back, ticket, hash) {
+        let ReadBack { volume, chunk, len: _, ticket } = job;
+        for (connection, device, seq) in self.volumes[volume].read_back(chunk, ticket, hash) {
             out.push((connection, Message::HashResponse { device, chunk, seq, hash }));
         }
         self.answer_roots(out);
@@ -512,10 +470,9 @@ impl Receiver {
 
     fn answer_roots(&mut self, out: &mut Outbox) {
         let volumes = &self.volumes;
-        self.root_waiters.retain(|waiter| match volumes[waiter.volume].root() {
+        self.root_waiters.retain(|(connection, device, index)| match volumes[*index].root() {
             Some(root) => {
-                let RootWaiter { connection, device, seq, volume: _ } = *waiter;
-                out.push((connection, Message::RootResponse { device, seq, root }));
+                out.push((*connection, Message::RootResponse { device: *device, root }));
                 false
             }
             None => true,

@@ -174,16 +174,11 @@ impl Sender {
             link.compare_sent(lane, in_flight(&job));
             return Some(job);
         }
-        match self.phase {
-            Phase::Following if link.may_compare(lane) => {
-                let until_ms = now_ms.checked_sub(self.config.quiet_ms)?;
-                let job = open.iter_mut().find_map(|(id, disk)| disk.take_agree(&place(*id), until_ms))?;
-                link.compare_sent(lane, in_flight(&job));
-                Some(job)
-            }
-            Phase::Following => None,
-            Phase::Final | Phase::Committed => open.iter_mut().find_map(|(id, disk)| disk.take_prove(&place(*id))),
-        }
+        let until_ms = match self.phase {
+            Phase::Following => now_ms.checked_sub(self.config.quiet_ms)?,
+            Phase::Final | Phase::Committed => u64::MAX,
+        };
+        open.iter_mut().find_map(|(id, disk)| disk.take_prove(&place(*id), until_ms))
     }
 
     /// The worker has sent all frames of a copy.
@@ -191,7 +186,7 @@ impl Sender {
         if let Some(disk) = self.disks.get_mut(&job.device) {
             disk.counters.add(&copied.counters);
             disk.send_rate.add(copied.counters.sent_bytes + copied.counters.zero_bytes, now_ms);
-            disk.copied(job.chunk.0, job.ticket, copied.proof, now_ms);
+            disk.copied(job.chunk.0, job.ticket, copied.hash, now_ms);
         }
     }
 
@@ -360,7 +355,7 @@ impl Sender {
 
 fn in_flight(job: &Job) -> InFlight {
     let bytes = match job.work {
-        Work::Copy { blocks, whole: _, base: _ } => blocks.count() * BLOCK_BYTES,
+        Work::Copy { blocks, whole: _ } => blocks.count() * BLOCK_BYTES,
         Work::Compare | Work::Prove => 0,
     };
     InFlight { device: job.device, chunk: job.chunk.0, ticket: job.ticket, bytes }

@@ -215,7 +215,6 @@ pub(crate) async fn accept(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qianyun_replication::chain::Chaining;
     use qianyun_replication::digest::hash_bytes;
     use qianyun_replication::frame::Codec;
     use qianyun_replication::geometry::DeviceId;
@@ -235,7 +234,6 @@ mod tests {
             codec: Codec::None,
             hash: hash_bytes(&payload),
             last: true,
-            chaining: Chaining::No,
             seq: 1,
             payload: &payload,
         };

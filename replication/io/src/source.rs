@@ -161,8 +161,7 @@ struct Shared {
     doubt: Mutex<Option<String>>,
     /// For each lane of the link: frames that go before the next job.
     controls: Mutex<Vec<mpsc::Sender<Vec<u8>>>>,
-    /// What the receiver answered, by disk and barrier; nothing, where it wants chunks to be proved by reading first.
-    roots: Mutex<HashMap<(DeviceId, u64), Option<DeviceRoot>>>,
+    roots: Mutex<HashMap<DeviceId, DeviceRoot>>,
     record_reply: Mutex<Option<RecordReply>>,
     began: Instant,
 }

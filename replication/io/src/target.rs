@@ -377,7 +377,7 @@ async fn read_back_loop(shared: Arc<Shared>) -> Result<Infallible, TargetError> 
         let (volume, open) = &shared.volumes[job.volume];
         let hash = block_in_place(|| {
             let bytes = &mut buffer[..usize::try_from(job.len).expect("at most a chunk")];
-            open.read_back(job.offset, bytes)?;
+            open.read_back(job.chunk.offset_bytes(), bytes)?;
             Ok::<_, DeviceError>(hash_bytes(bytes))
         })
         .map_err(|source| TargetError::Medium { name: volume.name.clone(), source })?;

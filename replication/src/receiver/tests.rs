@@ -1,13 +1,11 @@
 //! The receiver by example; the orderings that nobody thinks of are in `tests/simulation`.
 
 use super::*;
-use crate::chain::link;
 use crate::digest::{device_root, hash_bytes, zero_hash};
 use crate::geometry::CHUNK_BYTES;
 
 const DISK: DeviceId = DeviceId(3);
 const FIRST: ConnectionId = ConnectionId(1);
-const FIRST_CHUNK: Range<u64> = 0..1;
 
 fn identity() -> DeviceIdentity {
     DeviceIdentity {
@@ -34,8 +32,7 @@ fn linked() -> Receiver {
 }
 
 fn extent(offset: u64, zero: bool) -> Incoming {
-    let (hash, chaining) = (hash_bytes(b"extent"), Chaining::No);
-    Incoming { device: DISK, epoch: 5, offset, raw_len: 4096, zero, hash, chaining }
+    Incoming { device: DISK, epoch: 5, offset, raw_len: 4096, zero }
 }
 
 fn permit(receiver: &mut Receiver, offset: u64) -> Permit {
@@ -147,7 +144,7 @@ fn a_chunk_is_read_back_only_when_its_last_write_is_durable_and_counts_only_if_n
     assert_eq!(receiver.next_read_back(0), None, "the write is not durable");
     assert_eq!(sync(&mut receiver), vec![]);
     let early = receiver.next_read_back(0).unwrap();
-    assert_eq!((early.offset, early.len), (0, CHUNK_BYTES));
+    assert_eq!((early.chunk, early.len), (ChunkIndex(0), CHUNK_BYTES));
     let second = permit(&mut receiver, 4096);
     receiver.read_back(early, hash_bytes(b"early"), &mut out);
     assert_eq!(out, vec![], "written to meanwhile");
@@ -169,7 +166,7 @@ fn a_quiet_chunk_is_read_back_without_being_asked_for() {
     receiver.wrote(written);
     assert_eq!(sync(&mut receiver), vec![]);
     assert_eq!(receiver.next_read_back(99), None);
-    assert_eq!(receiver.next_read_back(100).unwrap().offset, 0);
+    assert_eq!(receiver.next_read_back(100).unwrap().chunk, ChunkIndex(0));
     assert_eq!(receiver.next_read_back(100), None, "it is being read");
 }
 
@@ -180,14 +177,14 @@ fn the_root_is_told_when_every_chunk_is_proved() {
     receiver.wrote(written);
     assert_eq!(sync(&mut receiver), vec![]);
     let mut out = Outbox::new();
-    receiver.root_request(FIRST, (DISK, 3), &mut out).unwrap();
+    receiver.root_request(FIRST, DISK, &mut out).unwrap();
     assert_eq!(out, vec![]);
     let job = receiver.next_read_back(0).unwrap();
     let hash = hash_bytes(b"x");
     receiver.read_back(job, hash, &mut out);
     let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
     let root = device_root(size, |c| Some(if c.0 == 1 { hash } else { zero_hash(CHUNK_BYTES) })).unwrap();
-    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, seq: 3, root })]);
+    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, root })]);
     assert_eq!((receiver.root(0), receiver.own_volumes()[0].root), (Some(root), Some(root)));
 }
 
@@ -202,7 +199,7 @@ fn a_volume_that_is_not_fresh_says_what_it_may_hold() {
 
 #[test]
 fn near_runs_are_joined_until_they_fit_one_message() {
-    let chunks = 4 * crate::message::MAX_RUNS as u64;
+    let chunks = 4 * crate::message::MAX_OPENED_RUNS as u64;
     let bytes = chunks * CHUNK_BYTES;
     let size = DeviceSize::from_bytes(bytes).unwrap();
     let identity = DeviceIdentity { size_bytes: bytes, ..identity() };
@@ -214,7 +211,7 @@ fn near_runs_are_joined_until_they_fit_one_message() {
     let Message::Opened { written, .. } = receiver.open(FIRST, DISK, "d", &identity).unwrap() else {
         panic!("not opened")
     };
-    assert!(written.len() <= crate::message::MAX_RUNS);
+    assert!(written.len() <= crate::message::MAX_OPENED_RUNS);
     let covers = |run: &Range<u64>| written.iter().any(|w| w.start <= run.start && run.end <= w.end);
     assert!(every_other.iter().all(covers), "a superset, never less");
 }
@@ -227,14 +224,14 @@ fn a_new_link_forgets_what_the_old_one_waited_for() {
     assert_eq!(sync(&mut receiver), vec![]);
     let mut out = Outbox::new();
     receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
-    receiver.root_request(FIRST, (DISK, 3), &mut out).unwrap();
+    receiver.root_request(FIRST, DISK, &mut out).unwrap();
     receiver.barrier(FIRST, 1);
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let job = receiver.next_read_back(1_000).unwrap();
     receiver.read_back(job, hash_bytes(b"x"), &mut out);
     assert_eq!(sync(&mut receiver), vec![]);
     assert_eq!(out, vec![]);
-    assert!(matches!(receiver.root_request(FIRST, (DISK, 3), &mut out), Err(Refusal::NotGreeted)));
+    assert!(matches!(receiver.root_request(FIRST, DISK, &mut out), Err(Refusal::NotGreeted)));
 }
 
 #[test]
@@ -245,11 +242,11 @@ fn a_reading_that_was_handed_out_before_another_does_not_count_for_it() {
     assert_eq!(sync(&mut receiver), vec![]);
     let first = receiver.next_read_back(100).unwrap();
     let mut out = Outbox::new();
-    receiver.read_back(first.clone(), hash_bytes(b"x"), &mut out);
+    receiver.read_back(first, hash_bytes(b"x"), &mut out);
     assert_eq!(receiver.unproved_chunks(), 0);
     let written = permit(&mut receiver, 0);
     receiver.wrote(written);
-    receiver.read_back(first.clone(), hash_bytes(b"x"), &mut out);
+    receiver.read_back(first, hash_bytes(b"x"), &mut out);
     assert_eq!((receiver.unproved_chunks(), receiver.root(0)), (1, None));
 }
 
@@ -284,7 +281,7 @@ fn a_connection_that_has_not_said_hello_gets_nothing_done() {
     let opened = receiver.open(stranger, DISK, "disk-0", &identity()).unwrap_err();
     let admitted = receiver.admit(stranger, extent(0, false), 0).unwrap_err();
     let hash = receiver.hash_request(stranger, (DISK, ChunkIndex(0), 1), &mut out).unwrap_err();
-    let root = receiver.root_request(stranger, (DISK, 3), &mut out).unwrap_err();
+    let root = receiver.root_request(stranger, DISK, &mut out).unwrap_err();
     for refusal in [opened, admitted, hash, root] {
         assert_eq!((refusal.code(), &refusal), (ErrorCode::Fenced, &Refusal::NotGreeted));
     }
@@ -379,10 +376,10 @@ fn what_arrives_while_a_sync_runs_waits_for_the_next_one() {
     let mut out = Outbox::new();
     receiver.synced(batch, &mut out);
     assert_eq!(out, vec![(FIRST, Message::Ack { seq: 1, unproved_chunks: 2 })]);
-    assert_eq!(receiver.next_read_back(1_000).map(|job| job.offset), Some(0));
+    assert_eq!(receiver.next_read_back(1_000).map(|job| job.chunk), Some(ChunkIndex(0)));
     assert_eq!(receiver.next_read_back(1_000), None);
     assert_eq!(sync(&mut receiver).len(), 2);
-    assert_eq!(receiver.next_read_back(1_000).map(|job| (job.offset, job.len)), Some((CHUNK_BYTES, CHUNK_BYTES)));
+    assert_eq!(receiver.next_read_back(1_000).map(|job| (job.chunk, job.len)), Some((ChunkIndex(1), CHUNK_BYTES)));
 }
 
 #[test]
@@ -419,93 +416,9 @@ fn everybody_who_waits_for_a_hash_hears_it_once() {
     }
     let job = receiver.next_read_back(0).unwrap();
     let hash = hash_bytes(b"x");
-    receiver.read_back(job.clone(), hash, &mut out);
+    receiver.read_back(job, hash, &mut out);
     let told = |seq| (FIRST, Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq, hash });
     assert_eq!(out, vec![told(1), told(2)]);
     receiver.read_back(job, hash_bytes(b"y"), &mut out);
     assert_eq!(out.len(), 2);
-}
-
-/// A chunk whose content is proved as `b"base"`, and then an extent of its chain at each of `offsets`, durable.
-fn chained(offsets: &[u64]) -> Receiver {
-    let mut receiver = linked();
-    let written = permit(&mut receiver, 0);
-    receiver.wrote(written);
-    let _acks = sync(&mut receiver);
-    let job = receiver.next_read_back(1_000).unwrap();
-    receiver.read_back(job, hash_bytes(b"base"), &mut Outbox::new());
-    for (n, offset) in offsets.iter().enumerate() {
-        let chaining = if n == 0 { Chaining::Anew } else { Chaining::On };
-        let Ok(Admission::Write(permit)) = receiver.admit(FIRST, Incoming { chaining, ..extent(*offset, false) }, 0)
-        else {
-            panic!("not admitted");
-        };
-        receiver.wrote(permit);
-    }
-    let _acks = sync(&mut receiver);
-    receiver
-}
-
-/// What the receiver answers when it is asked for its root, with chunk 0 announced as chained.
-fn answer(receiver: &mut Receiver) -> Outbox {
-    let mut out = Outbox::new();
-    receiver.chained(FIRST, DISK, std::slice::from_ref(&FIRST_CHUNK)).unwrap();
-    receiver.root_request(FIRST, (DISK, 3), &mut out).unwrap();
-    out
-}
-
-#[test]
-fn a_chain_holds_once_each_of_its_extents_is_read_back() {
-    let mut receiver = chained(&[4096, 16384]);
-    let mut out = answer(&mut receiver);
-    assert_eq!(out, vec![]);
-    for offset in [4096, 16384] {
-        let job = receiver.next_read_back(0).unwrap();
-        assert_eq!((job.offset, job.len, job.is_chunk()), (offset, 4096, false));
-        receiver.read_back(job, hash_bytes(b"extent"), &mut out);
-    }
-    let end = link(link(hash_bytes(b"base"), 4096, 4096, hash_bytes(b"extent")), 16384, 4096, hash_bytes(b"extent"));
-    let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
-    let root = device_root(size, |chunk| Some(if chunk.0 == 0 { end } else { zero_hash(CHUNK_BYTES) })).unwrap();
-    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, seq: 3, root })]);
-    assert_eq!(receiver.unproved_chunks(), 0, "nothing else is read");
-}
-
-#[test]
-fn an_extent_that_is_not_on_the_medium_as_it_came_ends_the_chain() {
-    let mut receiver = chained(&[4096]);
-    let job = receiver.next_read_back(0).unwrap();
-    receiver.read_back(job, hash_bytes(b"rot"), &mut Outbox::new());
-    assert_eq!(
-        answer(&mut receiver),
-        vec![(FIRST, Message::Unchained { device: DISK, seq: 3, runs: vec![FIRST_CHUNK] })]
-    );
-    assert!(receiver.next_read_back(1_000).unwrap().is_chunk());
-}
-
-#[test]
-fn an_extent_over_a_part_of_one_that_was_not_read_back_ends_the_chain_and_over_all_of_it_does_not() {
-    let mut receiver = chained(&[4096, 4096]);
-    assert_eq!(receiver.next_read_back(0).map(|job| job.offset), Some(4096));
-    let mut receiver = chained(&[4096]);
-    let wide = Incoming { raw_len: 8192, chaining: Chaining::On, ..extent(0, false) };
-    assert!(matches!(receiver.admit(FIRST, wide, 0), Ok(Admission::Write(_))));
-    assert_eq!(answer(&mut receiver), vec![]);
-    let narrow = Incoming { chaining: Chaining::On, ..extent(0, false) };
-    assert!(matches!(receiver.admit(FIRST, narrow, 0), Ok(Admission::Write(_))));
-    assert_eq!(answer(&mut receiver).len(), 1);
-}
-
-#[test]
-fn what_the_source_does_not_know_by_its_chain_is_proved_by_its_content() {
-    let mut receiver = chained(&[4096]);
-    let mut out = Outbox::new();
-    receiver.root_request(FIRST, (DISK, 3), &mut out).unwrap();
-    assert_eq!(out, vec![]);
-    let job = receiver.next_read_back(0).unwrap();
-    assert!(job.is_chunk());
-    receiver.read_back(job, hash_bytes(b"all"), &mut out);
-    assert!(matches!(out[..], [(FIRST, Message::RootResponse { .. })]));
-    let mut fresh = linked();
-    assert_eq!(answer(&mut fresh).len(), 1, "a chunk that has no chain");
 }

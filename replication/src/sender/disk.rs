@@ -2,15 +2,13 @@
 //!
 //! Every chunk that the domain touches is in at least one of: *dirty* (blocks to be read and sent), *busy* (one job at
 //! most, so that no two copies of a block are ever on their way), *unverified* (a rescan has to compare it),
-//! *unproved* (sent, its hash not known), or it has a valid *proof*: its hash, or its chain (see [`crate::chain`]). What a
-//! chunk was proved by before it changed is kept as its *base* until the change is sent. Never here: lanes, links, windows.
+//! *unproved* (sent, its hash not known), or it has a valid hash. Never here: lanes, links, windows.
 
 mod kept;
 
 use super::job::{Job, JobPlace, Work};
 use crate::ages::Ages;
 use crate::block_set::BlockSet;
-use crate::chain::{Chaining, Proof};
 use crate::digest::{ChunkHash, DeviceRoot, device_root, zero_hash};
 use crate::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, ChunkIndex, ChunkMask, DeviceSize};
 use crate::progress::{Counters, Meter};
@@ -23,8 +21,6 @@ struct Busy {
     ticket: u64,
     /// A block of the chunk changed, or the tracker was doubted, since the job was handed out.
     tainted: bool,
-    /// The tracker was doubted since: then nothing that was known of the chunk counts.
-    doubted: bool,
     state: BusyState,
 }
 
@@ -32,7 +28,7 @@ struct Busy {
 enum BusyState {
     /// Finished when both the worker has reported and the receiver has acknowledged.
     Copy {
-        reported: Option<Option<Proof>>,
+        reported: Option<Option<ChunkHash>>,
         acked: bool,
     },
     /// Finished when both hashes are known.
@@ -67,9 +63,7 @@ pub(super) struct Disk {
     first: BlockSet,
     unverified: BlockSet,
     unproved: Ages,
-    proofs: BTreeMap<u64, Proof>,
-    /// Proofs of chunks from before the changes that are dirty now.
-    bases: BTreeMap<u64, Proof>,
+    hashes: BTreeMap<u64, ChunkHash>,
     busy: BTreeMap<u64, Busy>,
     /// First change that is not durable, by chunk.
     changed: Ages,
@@ -95,8 +89,7 @@ impl Disk {
             first: BlockSet::new(),
             unverified: BlockSet::new(),
             unproved: Ages::default(),
-            proofs: BTreeMap::new(),
-            bases: BTreeMap::new(),
+            hashes: BTreeMap::new(),
             busy: BTreeMap::new(),
             changed: Ages::default(),
             cursors: BTreeMap::new(),
@@ -214,9 +207,7 @@ impl Disk {
     /// The blocks must be read and sent, again or for the first time; returns how many were not dirty before.
     fn dirty_again(&mut self, blocks: Range<u64>) -> u64 {
         for chunk in chunks_of(&blocks) {
-            if let Some(proof) = self.proofs.remove(&chunk) {
-                self.keep_base(chunk, proof);
-            }
+            self.hashes.remove(&chunk);
             self.unproved.remove(chunk);
             if let Some(busy) = self.busy.get_mut(&chunk) {
                 busy.tainted = true;
@@ -242,13 +233,11 @@ impl Disk {
         self.domain.union(used);
         self.domain.remove(self.size.blocks()..u64::MAX);
         self.doubt = reason.to_owned();
-        self.proofs.clear();
-        self.bases.clear();
+        self.hashes.clear();
         self.unproved.clear();
         self.busy.retain(|_, busy| match busy.state {
             BusyState::Copy { .. } => {
                 busy.tainted = true;
-                busy.doubted = true;
                 true
             }
             BusyState::Compare { .. } | BusyState::Prove => false,
@@ -300,9 +289,8 @@ impl Disk {
         if whole {
             self.unverified.remove(chunk..chunk + 1);
         }
-        let base = self.bases.remove(&chunk).filter(|_| !whole);
         self.set_busy(chunk, place.ticket, BusyState::Copy { reported: None, acked: false });
-        Some(self.job(place, chunk, Work::Copy { blocks, whole, base }))
+        Some(self.job(place, chunk, Work::Copy { blocks, whole }))
     }
 
     /// A chunk to compare that has nothing to send before.
@@ -320,25 +308,16 @@ impl Disk {
         Some(self.job(place, chunk, Work::Compare))
     }
 
-    /// A chunk that is not proved and has been quiet since `until_ms`, to be compared: what both ends agree on is what a
-    /// chain can begin on.
-    pub(super) fn take_agree(&mut self, place: &JobPlace, until_ms: u64) -> Option<Job> {
+    /// A chunk whose hash is not known and that has been quiet since `until_ms`.
+    pub(super) fn take_prove(&mut self, place: &JobPlace, until_ms: u64) -> Option<Job> {
         let chunk = self.unproved.until(until_ms).next()?;
-        self.unproved.remove(chunk);
-        self.set_busy(chunk, place.ticket, BusyState::Compare { own: None, target: None });
-        Some(self.job(place, chunk, Work::Compare))
-    }
-
-    /// A chunk that is not proved, to be proved by reading it alone: nothing is written any more.
-    pub(super) fn take_prove(&mut self, place: &JobPlace) -> Option<Job> {
-        let chunk = self.unproved.until(u64::MAX).next()?;
         self.unproved.remove(chunk);
         self.set_busy(chunk, place.ticket, BusyState::Prove);
         Some(self.job(place, chunk, Work::Prove))
     }
 
     fn set_busy(&mut self, chunk: u64, ticket: u64, state: BusyState) {
-        self.busy.insert(chunk, Busy { ticket, tainted: false, doubted: false, state });
+        self.busy.insert(chunk, Busy { ticket, tainted: false, state });
     }
 
     fn job(&self, place: &JobPlace, chunk: u64, work: Work) -> Job {
@@ -372,10 +351,10 @@ impl Disk {
         None
     }
 
-    /// The worker has sent everything of a copy, after which the chunk has this proof.
-    pub(super) fn copied(&mut self, chunk: u64, ticket: u64, proof: Option<Proof>, now_ms: u64) {
+    /// The worker has sent everything of a copy. `hash` is the chunk's, if the whole of its domain was read.
+    pub(super) fn copied(&mut self, chunk: u64, ticket: u64, hash: Option<ChunkHash>, now_ms: u64) {
         if let Some(BusyState::Copy { reported, .. }) = self.busy_state(chunk, ticket) {
-            *reported = Some(proof);
+            *reported = Some(hash);
             self.finish_copy(chunk, now_ms);
         }
     }
@@ -400,40 +379,29 @@ impl Disk {
     }
 
     fn finish_copy(&mut self, chunk: u64, now_ms: u64) {
-        let Some(Busy { doubted, state: BusyState::Copy { reported: Some(proof), acked: true }, .. }) =
+        let Some(Busy { tainted, state: BusyState::Copy { reported: Some(hash), acked: true }, .. }) =
             self.busy.get(&chunk)
         else {
             return;
         };
-        // What changed meanwhile is dirty; what was sent is there, and the next change goes on from it.
-        let proof = proof.filter(|_| !doubted);
+        let hash = if *tainted { None } else { *hash };
         self.busy.remove(&chunk);
-        self.settle(chunk, proof, now_ms);
+        self.settle(chunk, hash, now_ms);
     }
 
-    /// The chunk is not busy any more: its proof is known, or it must be proved later, or something else is due first.
-    fn settle(&mut self, chunk: u64, proof: Option<Proof>, now_ms: u64) {
+    /// The chunk is not busy any more: its hash is known, or it must be proved later, or something else is due first.
+    fn settle(&mut self, chunk: u64, hash: Option<ChunkHash>, now_ms: u64) {
         self.doubt_may_end();
         if self.dirty.intersects(ChunkIndex(chunk).blocks()) {
-            if let Some(proof) = proof {
-                self.keep_base(chunk, proof);
-            }
             return;
         }
         self.changed.remove(chunk);
-        match proof {
-            Some(proof) => {
-                self.proofs.insert(chunk, proof);
+        match hash {
+            Some(hash) => {
+                self.hashes.insert(chunk, hash);
             }
             None if self.unverified.contains(chunk) => {}
             None => self.unproved.set(chunk, now_ms),
-        }
-    }
-
-    /// What the chunk was proved by before it changed, if both ends had it.
-    fn keep_base(&mut self, chunk: u64, proof: Proof) {
-        if proof.chaining() != Chaining::No {
-            self.bases.insert(chunk, proof);
         }
     }
 
@@ -473,7 +441,7 @@ impl Disk {
             let differ: Vec<Range<u64>> = self.domain.runs_in(range).collect();
             let _count = differ.into_iter().map(|run| self.dirty_again(run)).sum::<u64>();
         } else {
-            self.settle(chunk, (!tainted).then_some(Proof::Content(own)), now_ms);
+            self.settle(chunk, (!tainted).then_some(own), now_ms);
         }
         self.doubt_may_end();
     }
@@ -483,38 +451,7 @@ impl Disk {
         if let Some(BusyState::Prove) = self.busy_state(chunk, ticket)
             && let Some(busy) = self.busy.remove(&chunk)
         {
-            self.settle(chunk, (!busy.tainted).then_some(Proof::Read(hash)), now_ms);
-        }
-    }
-
-    /// Runs of chunks that are known by their chains.
-    pub(super) fn chained(&self) -> Vec<Range<u64>> {
-        let mut runs: Vec<Range<u64>> = Vec::new();
-        for chunk in self.proofs.iter().filter(|(_, proof)| matches!(proof, Proof::Chain(_))).map(|(chunk, _)| *chunk) {
-            match runs.last_mut().filter(|run| run.end == chunk) {
-                Some(run) => run.end = chunk + 1,
-                None => runs.push(chunk..chunk + 1),
-            }
-        }
-        runs
-    }
-
-    /// The roots were equal: what this end has read is what the other has.
-    pub(super) fn agreed(&mut self) {
-        for proof in self.proofs.values_mut() {
-            if let Proof::Read(hash) = *proof {
-                *proof = Proof::Content(hash);
-            }
-        }
-    }
-
-    /// The receiver has no chains of these chunks: those that are known by theirs must be read to be proved.
-    pub(super) fn unchain(&mut self, chunks: &[Range<u64>]) {
-        for chunk in chunks.iter().flat_map(|run| run.start..run.end.min(self.size.chunks())) {
-            if matches!(self.proofs.get(&chunk), Some(Proof::Chain(_))) {
-                self.proofs.remove(&chunk);
-                self.unproved.set(chunk, 0);
-            }
+            self.settle(chunk, (!busy.tainted).then_some(hash), now_ms);
         }
     }
 
@@ -529,11 +466,7 @@ impl Disk {
         }
         device_root(self.size, |chunk| {
             let in_domain = self.domain.intersects(chunk.blocks());
-            if in_domain {
-                self.proofs.get(&chunk.0).map(|proof| proof.value())
-            } else {
-                Some(zero_hash(self.size.chunk_len(chunk)))
-            }
+            if in_domain { self.hashes.get(&chunk.0).copied() } else { Some(zero_hash(self.size.chunk_len(chunk))) }
         })
     }
 
@@ -551,7 +484,7 @@ impl Disk {
         let begun = self.opening != Opening::Never;
         !begun
             || self.domain.runs().flat_map(|run| chunks_of(&run)).all(|chunk| {
-                self.proofs.contains_key(&chunk)
+                self.hashes.contains_key(&chunk)
                     || self.unproved.contains(chunk)
                     || self.unverified.contains(chunk)
                     || self.busy.contains_key(&chunk)

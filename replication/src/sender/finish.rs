@@ -5,12 +5,10 @@
 //! [`Sender::begin_barrier`] and wait for [`Sender::barrier_passed`]; then [`Sender::prove`] for each disk with the root
 //! that the receiver gave. [`Sender::end_final`] goes back to following, whatever happened.
 
-use super::disk::Disk;
 use super::{Phase, Sender};
 use crate::block_set::BlockSet;
 use crate::digest::DeviceRoot;
 use crate::geometry::{BLOCK_BYTES, DeviceId};
-use std::ops::Range;
 
 /// The tracker's two counts for one disk since it was armed: equal, or it missed something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,19 +126,6 @@ impl Sender {
         self.link.as_ref().is_some_and(|link| link.barrier_passed())
     }
 
-    /// Runs of chunks of `device` that are known by their chains: told to the receiver before it is asked for its root.
-    pub fn chained(&self, device: DeviceId) -> Vec<Range<u64>> {
-        self.disks.get(&device).map(Disk::chained).unwrap_or_default()
-    }
-
-    /// The receiver has no chains of these chunks, and gives no root: they are to be proved by reading, then it is asked
-    /// again.
-    pub fn unchained(&mut self, device: DeviceId, chunks: &[Range<u64>]) {
-        if let Some(disk) = self.disks.get_mut(&device) {
-            disk.unchain(chunks);
-        }
-    }
-
     /// Our root of `device`; `None` while anything is left to do on it.
     pub fn root(&self, device: DeviceId) -> Option<DeviceRoot> {
         self.disks.get(&device).and_then(|disk| disk.root())
@@ -168,7 +153,6 @@ impl Sender {
         } else if source_root != target_root {
             FinalError::RootMismatch { device: id, source_root, target_root }
         } else {
-            disk.agreed();
             let domain_bytes = disk.domain().count() * BLOCK_BYTES;
             return Ok(DiskProof { device, source_root, target_root, domain_bytes, audit });
         };

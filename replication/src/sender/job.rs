@@ -1,6 +1,6 @@
 //! What a worker is asked to do with one chunk: everything it needs, and nothing of the engine's state.
 
-use crate::chain::Proof;
+use crate::digest::ChunkHash;
 use crate::geometry::{ChunkIndex, ChunkMask, DeviceId};
 use crate::progress::Counters;
 
@@ -14,8 +14,6 @@ pub enum Work {
         blocks: ChunkMask,
         /// They are the whole domain of the chunk, so that its hash can be computed from the same reading.
         whole: bool,
-        /// What both ends know of the rest of the chunk: the extents, in the order in which they are sent, go on from it.
-        base: Option<Proof>,
     },
     /// Ask the receiver for its hash under the job's `seq`, and read and hash the chunk; then
     /// [`super::Sender::compared`].
@@ -50,9 +48,8 @@ pub struct Job {
 /// How a copy went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Copied {
-    /// The chunk's hash with blocks outside the domain as zeros, if the job was `whole`; the end of its chain, if it had a
-    /// base.
-    pub proof: Option<Proof>,
+    /// Hash of the chunk with blocks outside the domain as zeros, if the job was `whole`.
+    pub hash: Option<ChunkHash>,
     /// What it took.
     pub counters: Counters,
 }

@@ -103,8 +103,3 @@ fn a_checkpoint_that_forgets_what_is_in_flight_is_caught() {
 fn a_target_that_answers_with_a_wrong_hash_is_caught() {
     assert_caught(Mutation::WrongReadBack);
 }
-
-#[test]
-fn asking_for_a_root_without_saying_what_is_chained_is_caught() {
-    assert_caught(Mutation::ChainsUnannounced);
-}

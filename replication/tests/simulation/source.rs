@@ -1,11 +1,10 @@
 //! The machine that is moved: an application that writes, a tracker, workers, and the sender.
 
 use crate::world::{
-    Blocks, DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hash_extent,
-    hot_blocks, size, violated,
+    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hot_blocks, size,
+    violated,
 };
 use qianyun_replication::block_set::BlockSet;
-use qianyun_replication::chain::{self, Chaining, Proof};
 use qianyun_replication::checkpoint::{Checkpoint, ReadUpTo};
 use qianyun_replication::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 use qianyun_replication::message::Message;
@@ -43,8 +42,8 @@ struct Starting {
 enum Finish {
     No,
     Draining,
-    Barrier(u64),
-    Root(u64),
+    Barrier,
+    Root,
     Done(bool),
 }
 
@@ -313,22 +312,17 @@ impl Source {
         }
         let Some(connection) = self.lanes.get(&job.lane).copied() else { return self.sender.failed(&job) };
         match job.work {
-            Work::Copy { blocks, whole, base } => {
-                let (runs, mut proof) = (blocks.runs(), base);
-                let start = job.chunk.blocks().start;
+            Work::Copy { blocks, whole } => {
+                let runs = blocks.runs();
+                let base = job.chunk.blocks().start;
                 for (n, run) in runs.iter().enumerate() {
-                    let first = run.start + start;
-                    let tokens: Vec<Token> = (first..run.end + start).map(|block| read.read(block)).collect();
-                    let chaining = proof.map_or(Chaining::No, Proof::chaining);
-                    let (offset, len) = size().bytes_of_blocks(&(first..run.end + start));
-                    let linked = |before: Proof| chain::link(before.value(), offset, len, hash_extent(first, &tokens));
-                    proof = proof.map(|before| Proof::Chain(linked(before)));
+                    let wanted = run.start + base..run.end + base;
+                    let tokens = wanted.clone().map(|block| read.read(block)).collect();
                     let last = n + 1 == runs.len();
-                    let frame = Blocks { epoch: job.epoch, seq: job.seq, first, tokens, last, chaining };
-                    network.send(connection, Up::Blocks(frame));
+                    let frame = Up::Blocks { epoch: job.epoch, seq: job.seq, first: wanted.start, tokens, last };
+                    network.send(connection, frame);
                 }
-                let proof = if whole { Some(Proof::Content(hash)) } else { proof };
-                self.sender.copied(&job, &Copied { proof, ..Copied::default() }, now_ms);
+                self.sender.copied(&job, &Copied { hash: whole.then_some(hash), ..Copied::default() }, now_ms);
             }
             Work::Compare => {
                 network.send(connection, Up::HashRequest { chunk: job.chunk, seq: job.seq });
@@ -367,16 +361,7 @@ impl Source {
             Down::Message(Message::Stale { seq }) => self.sender.stale(lane, seq),
             Down::Message(Message::HashResponse { seq, hash, .. }) => self.sender.target_hash(lane, seq, hash, now_ms),
             Down::Message(Message::BarrierReached { seq }) => self.sender.barrier_reached(lane, seq),
-            Down::Message(Message::RootResponse { root, seq, .. }) if self.finish == Finish::Root(seq) => {
-                self.target_root(root)?;
-            }
-            Down::Message(Message::RootResponse { .. }) => {}
-            Down::Message(Message::Unchained { runs, seq, .. }) => {
-                self.sender.unchained(DEVICE, &runs);
-                if self.finish == Finish::Root(seq) {
-                    self.finish = Finish::Draining;
-                }
-            }
+            Down::Message(Message::RootResponse { root, .. }) => self.target_root(root)?,
             Down::Message(other) => return violated("world", format!("{other:?} was not expected")),
         }
         Ok(())
@@ -411,7 +396,7 @@ impl Source {
             }
         }
         self.sender.link_down();
-        if matches!(self.finish, Finish::Barrier(_) | Finish::Root(_)) {
+        if matches!(self.finish, Finish::Barrier | Finish::Root) {
             self.finish = Finish::Draining;
         }
     }
@@ -476,27 +461,27 @@ impl Source {
     fn go_on_finishing(&mut self, network: &mut Network, now_ms: u64) {
         let quiet = self.writes.is_empty() && self.tracked.is_empty() && !self.unnoticed_loss;
         match self.finish {
-            Finish::No | Finish::Root(_) | Finish::Done(_) => {}
+            Finish::No | Finish::Root | Finish::Done(_) => {}
             Finish::Draining if !quiet => self.drain(now_ms),
             Finish::Draining if self.sender.is_drained() => {
                 if let Some(seq) = self.sender.begin_barrier() {
                     self.lanes.values().for_each(|c| network.send(*c, Up::Barrier { seq }));
-                    self.finish = Finish::Barrier(seq);
+                    self.finish = Finish::Barrier;
                 }
             }
             Finish::Draining => {}
-            Finish::Barrier(seq) if self.sender.barrier_passed() => {
-                if self.mutation != Mutation::ChainsUnannounced {
-                    network.send(self.lanes[&0], Up::Chained { runs: self.sender.chained(DEVICE) });
-                }
-                network.send(self.lanes[&0], Up::RootRequest { seq });
-                self.finish = Finish::Root(seq);
+            Finish::Barrier if self.sender.barrier_passed() => {
+                network.send(self.lanes[&0], Up::RootRequest);
+                self.finish = Finish::Root;
             }
-            Finish::Barrier(_) => {}
+            Finish::Barrier => {}
         }
     }
 
     fn target_root(&mut self, root: qianyun_replication::digest::DeviceRoot) -> Result<(), Violation> {
+        if self.finish != Finish::Root {
+            return Ok(());
+        }
         let audit = Audit { traced_sectors: 8, counted_sectors: 8 };
         match self.sender.prove(DEVICE, root, audit) {
             Ok(_) => self.finish = Finish::Done(true),
@@ -507,10 +492,10 @@ impl Source {
     }
 
     /// Whether the roots were equal, once they have been compared.
-    pub(crate) fn finished(&self) -> Result<Option<bool>, Violation> {
+    pub(crate) fn finished(&mut self) -> Result<Option<bool>, Violation> {
         match self.finish {
             Finish::Done(equal) => Ok(Some(equal)),
-            Finish::No | Finish::Draining | Finish::Barrier(_) | Finish::Root(_) => Ok(None),
+            Finish::No | Finish::Draining | Finish::Barrier | Finish::Root => Ok(None),
         }
     }
 }

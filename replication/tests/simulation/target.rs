@@ -1,10 +1,7 @@
 //! The machine that receives: connections that write one frame at a time, a syncing task, a reading-back task.
 
-use crate::world::{
-    Blocks, DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, hash_extent, size,
-};
-use qianyun_replication::digest::{ChunkHash, zero_hash};
-use qianyun_replication::geometry::{BLOCK_BYTES, BlockIndex};
+use crate::world::{DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, size};
+use qianyun_replication::geometry::{BLOCK_BYTES, ChunkIndex};
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::Message;
 use qianyun_replication::receiver::{
@@ -36,7 +33,7 @@ pub(crate) struct Target {
     writing: Vec<Writing>,
     frames: u64,
     syncing: Option<(SyncBatch, BTreeMap<u64, Token>)>,
-    reading: Option<(ReadBack, ChunkHash)>,
+    reading: Option<(ReadBack, qianyun_replication::digest::ChunkHash)>,
     /// Connections that wait to be welcomed.
     waiting: Vec<(u64, u32)>,
 }
@@ -111,14 +108,15 @@ impl Target {
                 }
                 Err(_) => true,
             },
-            Up::Blocks(blocks) => self.blocks(connection, blocks, now_ms, &mut out),
-            Up::Chained { runs } => self.receiver.chained(id, DEVICE, &runs).is_err(),
+            Up::Blocks { epoch, seq, first, tokens, last } => {
+                self.blocks(connection, (epoch, seq, last), first, tokens, now_ms, &mut out)
+            }
             Up::HashRequest { chunk, seq } => self.receiver.hash_request(id, (DEVICE, chunk, seq), &mut out).is_err(),
             Up::Barrier { seq } => {
                 self.receiver.barrier(id, seq);
                 false
             }
-            Up::RootRequest { seq } => self.receiver.root_request(id, (DEVICE, seq), &mut out).is_err(),
+            Up::RootRequest => self.receiver.root_request(id, DEVICE, &mut out).is_err(),
         };
         flush(out, network);
         if refused && let Some(c) = network.connections.get_mut(&connection) {
@@ -127,16 +125,22 @@ impl Target {
     }
 
     /// One frame of data; true if the connection is refused.
-    fn blocks(&mut self, connection: u64, blocks: Blocks, now_ms: u64, out: &mut Outbox) -> bool {
-        let Blocks { epoch, seq, first, tokens, last, chaining } = blocks;
+    fn blocks(
+        &mut self,
+        connection: u64,
+        (epoch, seq, last): (u32, u64, bool),
+        first: u64,
+        tokens: Vec<Token>,
+        now_ms: u64,
+        out: &mut Outbox,
+    ) -> bool {
         let id = ConnectionId(connection);
         let offset = first * BLOCK_BYTES;
         let raw_len = (tokens.len() as u64 * BLOCK_BYTES).min(size().bytes() - offset);
         let zero = tokens.iter().all(|token| *token == 0);
         let raw_len = u32::try_from(raw_len).unwrap();
         let applied = last.then_some(seq);
-        let hash = hash_extent(first, &tokens);
-        let incoming = Incoming { device: DEVICE, epoch, offset, raw_len, zero, hash, chaining };
+        let incoming = Incoming { device: DEVICE, epoch, offset, raw_len, zero };
         let permit = match self.receiver.admit(id, incoming, now_ms) {
             Ok(Admission::Write(permit)) => Some(permit),
             Ok(Admission::Nothing) => {
@@ -213,11 +217,7 @@ impl Target {
     fn read_back(&mut self, network: &mut Network, now_ms: u64) {
         match self.reading.take() {
             None => {
-                self.reading = self
-                    .receiver
-                    .next_read_back(now_ms)
-                    .map(|job| (self.hash(&job), job))
-                    .map(|(hash, job)| (job, hash));
+                self.reading = self.receiver.next_read_back(now_ms).map(|job| (job, self.hash(job.chunk)));
             }
             Some((job, hash)) => {
                 let hash = if self.mutation == Mutation::WrongReadBack && hash.0[0] < 8 { zero(job.len) } else { hash };
@@ -228,14 +228,8 @@ impl Target {
         }
     }
 
-    /// Of a chunk, or of an extent.
-    fn hash(&self, job: &ReadBack) -> ChunkHash {
-        let blocks = job.offset / BLOCK_BYTES..(job.offset + job.len).div_ceil(BLOCK_BYTES);
-        if job.is_chunk() {
-            return self.seen.hash(BlockIndex(blocks.start).chunk(), |_| true);
-        }
-        let tokens: Vec<Token> = blocks.clone().map(|block| self.seen.read(block)).collect();
-        hash_extent(blocks.start, &tokens)
+    fn hash(&self, chunk: ChunkIndex) -> qianyun_replication::digest::ChunkHash {
+        self.seen.hash(chunk, |_| true)
     }
 
     fn welcome(&mut self, network: &mut Network) {
@@ -272,8 +266,8 @@ impl Target {
     }
 }
 
-fn zero(len: u64) -> ChunkHash {
-    zero_hash(len)
+fn zero(len: u64) -> qianyun_replication::digest::ChunkHash {
+    qianyun_replication::digest::zero_hash(len)
 }
 
 fn flush(out: Outbox, network: &mut Network) {

@@ -2,14 +2,12 @@
 
 use crate::source::Source;
 use crate::target::Target;
-use qianyun_replication::chain::Chaining;
 use qianyun_replication::digest::{ChunkHash, zero_hash};
 use qianyun_replication::geometry::{
     BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, CHUNK_BYTES, ChunkIndex, DeviceId, DeviceSize,
 };
 use qianyun_replication::message::Message;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 use std::sync::LazyLock;
 
 pub(crate) const DEVICE: DeviceId = DeviceId(0);
@@ -36,8 +34,6 @@ pub(crate) enum Mutation {
     IgnoreTrackerLoss,
     WelcomeEarly,
     WrongReadBack,
-    /// The root is asked for without saying which chunks are known by their chains.
-    ChainsUnannounced,
     /// A checkpoint does not count what was on its way as owed.
     ForgetInFlight,
 }
@@ -108,18 +104,12 @@ impl Medium {
     }
 
     /// Runs of chunks that hold something.
-    pub(crate) fn written_chunks(&self) -> Vec<Range<u64>> {
+    pub(crate) fn written_chunks(&self) -> Vec<std::ops::Range<u64>> {
         let chunks = 0..size().chunks();
         let holds =
             |chunk: &u64| self.0.range(size().blocks_of_chunk(ChunkIndex(*chunk))).any(|(_, token)| *token != 0);
         chunks.filter(holds).map(|chunk| chunk..chunk + 1).collect()
     }
-}
-
-/// The hash of an extent.
-pub(crate) fn hash_extent(first: u64, tokens: &[Token]) -> ChunkHash {
-    let bytes = [&[first], tokens].concat().into_iter().flat_map(u64::to_le_bytes).collect::<Vec<u8>>();
-    qianyun_replication::digest::hash_bytes(&bytes)
 }
 
 pub(crate) fn size() -> DeviceSize {
@@ -141,27 +131,15 @@ fn make_hot_blocks() -> Vec<u64> {
         .collect()
 }
 
-/// An extent.
-#[derive(Debug, Clone)]
-pub(crate) struct Blocks {
-    pub(crate) epoch: u32,
-    pub(crate) seq: u64,
-    pub(crate) first: u64,
-    pub(crate) tokens: Vec<Token>,
-    pub(crate) last: bool,
-    pub(crate) chaining: Chaining,
-}
-
 /// From sender to receiver.
 #[derive(Debug, Clone)]
 pub(crate) enum Up {
     Hello { epoch: u32, lane: u16 },
     Open,
-    Blocks(Blocks),
-    Chained { runs: Vec<Range<u64>> },
+    Blocks { epoch: u32, seq: u64, first: u64, tokens: Vec<Token>, last: bool },
     HashRequest { chunk: ChunkIndex, seq: u64 },
     Barrier { seq: u64 },
-    RootRequest { seq: u64 },
+    RootRequest,
 }
 
 /// From receiver to sender.
@@ -329,9 +307,6 @@ impl World {
         if !self.source.tracker_is_trusted() || self.source.is_starting() {
             return Ok(());
         }
-        if self.source.finished()? == Some(true) {
-            self.check_proved()?;
-        }
         for &block in hot_blocks() {
             if self.source.is_used(block)
                 && !self.source.has_write_in_flight(block)
@@ -346,18 +321,6 @@ impl World {
             let (here, there) = (self.source.medium().read(block), self.target.durable().read(block));
             if here != there {
                 return violated("I1 clean means durable", format!("block {block} is {here} here and {there} there"));
-            }
-        }
-        Ok(())
-    }
-
-    /// From the proof to the thaw both ends hold the same, whatever broke before.
-    fn check_proved(&self) -> Result<(), Violation> {
-        let domain = self.source.sender().domain(DEVICE);
-        for &block in hot_blocks().iter().filter(|block| domain.is_some_and(|domain| domain.contains(**block))) {
-            let (here, there) = (self.source.medium().read(block), self.target.durable().read(block));
-            if here != there {
-                return violated("proved means equal", format!("block {block} is {here} here and {there} there"));
             }
         }
         Ok(())

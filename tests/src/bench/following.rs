@@ -18,8 +18,6 @@ use super::tool::listening;
 const IN_SYNC: &str = "in sync";
 const PROVED: &str = "proved";
 const DOUBTED: &str = "doubted";
-/// The target reads back what has rested for 3 s; two more for the reading.
-const REST: Duration = Duration::from_secs(5);
 /// A proof of what 1 % changed; what takes longer is stuck.
 const PROVES_WITHIN: Duration = Duration::from_secs(120);
 
@@ -37,8 +35,6 @@ impl Following {
         let source = Process::start(source.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let mut following = Self { ends: [target, source] };
         following.in_sync()?;
-        // Both ends read what has rested; in a move there are hours for that before anyone wants a proof.
-        std::thread::sleep(REST);
         Ok(following)
     }
 

@@ -12,7 +12,7 @@ use crate::lane;
 use crate::signer::Signer;
 use qianyun_replication::digest::DeviceRoot;
 use qianyun_replication::geometry::DeviceId;
-use qianyun_replication::message::{MAX_RUNS, Message};
+use qianyun_replication::message::Message;
 use qianyun_replication::record::{CutoverRecord, DiskRecord, Signature, SignedRecord};
 use qianyun_replication::sender::{Audit, DiskProof, FinalError};
 use std::time::{Duration, Instant};
@@ -195,8 +195,8 @@ fn settle(shared: &Shared, deadline: Instant) -> Result<bool, FinishError> {
     Ok(drained.is_empty())
 }
 
-/// Waits until everything is durable and both ends know their roots; `None` if it must be drained again: the link broke, or
-/// the receiver wants chunks to be proved by reading.
+/// Waits until everything is durable and both ends know their roots; `None` if the link broke, so that it must be drained
+/// again.
 async fn barrier_and_roots(
     shared: &Shared,
     deadline: Instant,
@@ -213,23 +213,13 @@ async fn barrier_and_roots(
         return Ok(None);
     }
     for disk in &shared.disks {
-        let device = disk.id;
-        let chained = shared.engine().chained(device);
-        // One frame for all that is said of a disk, however many messages: the lane's queue counts frames.
-        let mut frame = Vec::new();
-        for runs in chained.chunks(MAX_RUNS) {
-            Message::Chained { device, runs: runs.to_vec() }.encode(shared.session, epoch, &mut frame);
-        }
-        Message::RootRequest { device, seq }.encode(shared.session, epoch, &mut frame);
-        shared.control(0, frame);
+        shared.control(0, lane::frame(&Message::RootRequest { device: disk.id }, shared.session, epoch));
     }
     let answered = || {
         let roots = lock(&shared.roots);
-        let all: Option<Vec<_>> =
-            shared.disks.iter().map(|d| roots.get(&(d.id, seq)).map(|root| (d.id, *root))).collect();
+        let all: Option<Vec<_>> = shared.disks.iter().map(|d| roots.get(&d.id).map(|root| (d.id, *root))).collect();
         match all {
-            // Where a root is missing, chunks are proved by reading, then it is asked for again.
-            Some(all) => Some(all.into_iter().map(|(device, root)| Some((device, root?))).collect()),
+            Some(all) => Some(Some(all)),
             None if same_link() => None,
             None => Some(None),
         }

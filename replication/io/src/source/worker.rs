@@ -8,8 +8,7 @@ use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
 use crate::lane::{self, LaneError, LaneWriter, PING_EVERY};
-use qianyun_replication::chain::{self, Chaining, Proof};
-use qianyun_replication::digest::{ChunkHash, hash_bytes, hash_masked, is_zero, zero_hash};
+use qianyun_replication::digest::{ChunkHash, hash_bytes, hash_masked, is_zero};
 use qianyun_replication::frame::Codec;
 use qianyun_replication::geometry::{BLOCK_BYTES, CHUNK_BYTES, ChunkMask, MAX_EXTENT_BYTES};
 use qianyun_replication::message::Message;
@@ -42,22 +41,6 @@ pub(super) struct Worker {
 enum Outcome {
     Copied(Copied),
     Hashed(ChunkHash),
-}
-
-/// What the frames of one copy come to.
-struct Sending {
-    counters: Counters,
-    /// Of the chunk, after the extents so far.
-    proof: Option<Proof>,
-}
-
-impl Sending {
-    /// Goes on with the chain, if there is one; says what the extent's frame says about it.
-    fn chain(&mut self, offset: u64, len: u64, hash: ChunkHash) -> Chaining {
-        let Some(before) = self.proof else { return Chaining::No };
-        self.proof = Some(Proof::Chain(chain::link(before.value(), offset, len, hash)));
-        before.chaining()
-    }
 }
 
 impl Worker {
@@ -148,7 +131,7 @@ impl Worker {
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
         self.frames.clear();
         match job.work {
-            Work::Copy { blocks, whole, base } => self.copy(job, &blocks, whole, base).map(Outcome::Copied),
+            Work::Copy { blocks, whole } => self.copy(job, &blocks, whole).map(Outcome::Copied),
             Work::Compare | Work::Prove => {
                 self.read(job, &job.domain)?;
                 let bytes = &mut self.buffer[..chunk_len(job)];
@@ -157,39 +140,41 @@ impl Worker {
         }
     }
 
-    fn copy(&mut self, job: &Job, blocks: &ChunkMask, whole: bool, base: Option<Proof>) -> Result<Copied, DeviceError> {
+    fn copy(&mut self, job: &Job, blocks: &ChunkMask, whole: bool) -> Result<Copied, DeviceError> {
         let read_bytes = self.read(job, blocks)?;
         let hash = whole.then(|| hash_masked(&mut self.buffer[..chunk_len(job)], &job.domain));
-        let mut sending = Sending { counters: Counters { read_bytes, ..Counters::default() }, proof: base };
+        let mut counters = Counters { read_bytes, ..Counters::default() };
         let extents = extents(&blocks.runs(), job.len);
         let full = hash.filter(|_| blocks.count() * BLOCK_BYTES >= job.len && !self.any_zero(&extents));
         if let Some(hash) = full {
             // One extent, whose hash is the chunk's: hashed once.
-            self.put_data(job, &(0..job.len), true, hash, &mut sending);
+            self.put_data(job, &(0..job.len), true, hash, &mut counters);
         } else {
             for (n, extent) in extents.iter().enumerate() {
-                self.put_extent(job, extent, n + 1 == extents.len(), &mut sending);
+                self.put_extent(job, extent, n + 1 == extents.len(), &mut counters);
             }
         }
-        let Sending { mut counters, proof } = sending;
         counters.wire_bytes = self.frames.len() as u64;
-        Ok(Copied { proof: hash.map(Proof::Content).or(proof), counters })
+        Ok(Copied { hash, counters })
     }
 
     /// Appends the frame of one extent, which is bytes of the chunk.
-    fn put_extent(&mut self, job: &Job, extent: &Range<u64>, last: bool, sending: &mut Sending) {
-        let raw = &self.buffer[place(extent.start)..place(extent.end)];
-        if !is_zero(raw) {
-            let hash = hash_bytes(raw);
-            return self.put_data(job, extent, last, hash, sending);
-        }
+    fn put_extent(&mut self, job: &Job, extent: &Range<u64>, last: bool, counters: &mut Counters) {
         let (device, seq) = (job.device, job.seq);
-        let (offset, len) = (job.chunk.offset_bytes() + extent.start, extent.end - extent.start);
-        let raw_len = u32::try_from(len).expect("an extent is at most 256 KiB");
-        sending.counters.zero_bytes += len;
-        let chaining = sending.chain(offset, len, zero_hash(len));
-        let zero = Message::Zero { device, offset, raw_len, last, chaining, seq };
-        zero.encode(self.shared.session, job.epoch, &mut self.frames);
+        let offset = job.chunk.offset_bytes() + extent.start;
+        let raw = &self.buffer[place(extent.start)..place(extent.end)];
+        if is_zero(raw) {
+            let raw_len = u32::try_from(raw.len()).expect("an extent is at most 256 KiB");
+            counters.zero_bytes += u64::from(raw_len);
+            Message::Zero { device, offset, raw_len, last, seq }.encode(
+                self.shared.session,
+                job.epoch,
+                &mut self.frames,
+            );
+            return;
+        }
+        let hash = hash_bytes(raw);
+        self.put_data(job, extent, last, hash, counters);
     }
 
     /// Whether an extent is zeros, which costs nothing on the wire.
@@ -198,16 +183,15 @@ impl Worker {
     }
 
     /// Appends the frame of an extent that is not zeros.
-    fn put_data(&mut self, job: &Job, extent: &Range<u64>, last: bool, hash: ChunkHash, sending: &mut Sending) {
+    fn put_data(&mut self, job: &Job, extent: &Range<u64>, last: bool, hash: ChunkHash, counters: &mut Counters) {
         let raw = &self.buffer[place(extent.start)..place(extent.end)];
         let raw_len = u32::try_from(raw.len()).expect("an extent is at most a chunk");
         let offset = job.chunk.offset_bytes() + extent.start;
-        sending.counters.sent_bytes += u64::from(raw_len);
-        let chaining = sending.chain(offset, u64::from(raw_len), hash);
+        counters.sent_bytes += u64::from(raw_len);
         let packed = self.packer.pack(raw);
         let (device, seq) = (job.device, job.seq);
         let (codec, payload) = packed.as_deref().map_or((Codec::None, raw), |packed| (Codec::Zstd, packed));
-        let data = Message::Data { device, offset, raw_len, codec, hash, last, chaining, seq, payload };
+        let data = Message::Data { device, offset, raw_len, codec, hash, last, seq, payload };
         data.encode(self.shared.session, job.epoch, &mut self.frames);
     }
 
@@ -240,7 +224,7 @@ fn note_bad(shared: &Shared, disk: &Disk, bad: &[Range<u64>]) {
 /// Bytes that a job reads, which is what its bound is about.
 fn bytes_of(job: &Job) -> u64 {
     let blocks = match job.work {
-        Work::Copy { blocks, whole: _, base: _ } => blocks.count(),
+        Work::Copy { blocks, whole: _ } => blocks.count(),
         Work::Compare | Work::Prove => job.domain.count(),
     };
     blocks * BLOCK_BYTES

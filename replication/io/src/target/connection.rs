@@ -7,8 +7,7 @@ use super::{Shared, ledger_file};
 use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
 use crate::lane::{self, LaneError, LaneReader, LaneWriter, SETUP_LIMIT, SILENCE_LIMIT};
-use qianyun_replication::chain::Chaining;
-use qianyun_replication::digest::{ChunkHash, hash_bytes, zero_hash};
+use qianyun_replication::digest::{ChunkHash, hash_bytes};
 use qianyun_replication::frame::{Codec, Header, MAX_RAW_BYTES};
 use qianyun_replication::geometry::DeviceId;
 use qianyun_replication::message::{ErrorCode, Message};
@@ -194,13 +193,12 @@ impl Frames<'_> {
             Message::Open { device, volume, identity } => {
                 out.push((id, shared.engine().open(id, device, &volume, &identity)?));
             }
-            Message::Data { device, offset, raw_len, codec, hash, last, chaining, seq, payload } => {
-                let extent = Extent { device, epoch: header.epoch, offset, raw_len, hash, last, chaining, seq };
-                block_in_place(|| self.data(&extent, codec, payload, &mut out))?;
+            Message::Data { device, offset, raw_len, codec, hash, last, seq, payload } => {
+                let extent = Extent { device, epoch: header.epoch, offset, raw_len, last, seq };
+                block_in_place(|| self.data(&extent, codec, hash, payload, &mut out))?;
             }
-            Message::Zero { device, offset, raw_len, last, chaining, seq } => {
-                let hash = zero_hash(u64::from(raw_len));
-                let extent = Extent { device, epoch: header.epoch, offset, raw_len, hash, last, chaining, seq };
+            Message::Zero { device, offset, raw_len, last, seq } => {
+                let extent = Extent { device, epoch: header.epoch, offset, raw_len, last, seq };
                 block_in_place(|| write(shared, id, &extent, None, &mut out))?;
             }
             Message::HashRequest { device, chunk, seq } => {
@@ -211,9 +209,8 @@ impl Frames<'_> {
                 shared.engine().barrier(id, seq);
                 shared.touch();
             }
-            Message::Chained { device, runs } => shared.engine().chained(id, device, &runs)?,
-            Message::RootRequest { device, seq } => {
-                shared.engine().root_request(id, (device, seq), &mut out)?;
+            Message::RootRequest { device } => {
+                shared.engine().root_request(id, device, &mut out)?;
                 shared.touch();
             }
             Message::RecordProposal { record, signature, certificate_pem } => {
@@ -227,7 +224,6 @@ impl Frames<'_> {
             | Message::HashResponse { .. }
             | Message::BarrierReached { .. }
             | Message::RootResponse { .. }
-            | Message::Unchained { .. }
             | Message::RecordAnswer { .. }
             | Message::Ack { .. }
             | Message::Stale { .. }
@@ -241,7 +237,14 @@ impl Frames<'_> {
     }
 
     /// Unpacks, checks against the hash, and writes.
-    fn data(&mut self, extent: &Extent, codec: Codec, payload: &[u8], out: &mut Outbox) -> Result<(), ConnectionError> {
+    fn data(
+        &mut self,
+        extent: &Extent,
+        codec: Codec,
+        hash: ChunkHash,
+        payload: &[u8],
+        out: &mut Outbox,
+    ) -> Result<(), ConnectionError> {
         let corrupt = || ConnectionError::Corrupt { device: extent.device.0, offset: extent.offset };
         let raw = match codec {
             Codec::None => payload,
@@ -255,7 +258,7 @@ impl Frames<'_> {
                 &self.scratch[..len]
             }
         };
-        if hash_bytes(raw) != extent.hash {
+        if hash_bytes(raw) != hash {
             return Err(corrupt());
         }
         write(self.shared, self.id, extent, Some(raw), out)
@@ -268,9 +271,7 @@ struct Extent {
     epoch: u32,
     offset: u64,
     raw_len: u32,
-    hash: ChunkHash,
     last: bool,
-    chaining: Chaining,
     seq: u64,
 }
 
@@ -282,8 +283,8 @@ fn write(
     raw: Option<&[u8]>,
     out: &mut Outbox,
 ) -> Result<(), ConnectionError> {
-    let Extent { device, epoch, offset, raw_len, hash, last, chaining, seq } = *extent;
-    let incoming = Incoming { device, epoch, offset, raw_len, zero: raw.is_none(), hash, chaining };
+    let Extent { device, epoch, offset, raw_len, last, seq } = *extent;
+    let incoming = Incoming { device, epoch, offset, raw_len, zero: raw.is_none() };
     let admission = shared.engine().admit(id, incoming, shared.now_ms())?;
     match admission {
         Admission::Stale => {

@@ -4,11 +4,8 @@
 //! without a hash is proved again. Never here: the changes since, which the tracker tells afterwards as any others.
 
 use super::{BusyState, Disk, Opening, chunks_of};
-use crate::chain::Proof;
 use crate::checkpoint::{DiskCheckpoint, KeptOpening};
-use crate::digest::ChunkHash;
 use crate::geometry::{ChunkIndex, DeviceId};
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 impl Disk {
@@ -36,7 +33,7 @@ impl Disk {
             owed,
             first: self.first.clone(),
             unverified,
-            hashes: self.kept_hashes(),
+            hashes: self.hashes.clone(),
         }
     }
 
@@ -53,8 +50,7 @@ impl Disk {
         disk.best_send_rate = *best_send_rate;
         disk.first = first.clone();
         disk.unverified = unverified.clone();
-        // What has happened to the chunks since is not known here: no chain may begin on them.
-        disk.proofs = hashes.iter().map(|(chunk, hash)| (*chunk, Proof::Read(*hash))).collect();
+        disk.hashes = hashes.clone();
         doubt.clone_into(&mut disk.doubt);
         for run in owed.runs() {
             // Since when is not known any more: the time of a process begins with it.
@@ -64,15 +60,6 @@ impl Disk {
         disk.prove_the_rest();
         disk.doubt_may_end();
         disk
-    }
-
-    /// The chunks that are known by their content. A chain goes on with every change, also after this is kept.
-    fn kept_hashes(&self) -> BTreeMap<u64, ChunkHash> {
-        let content = |(chunk, proof): (&u64, &Proof)| match proof {
-            Proof::Read(hash) | Proof::Content(hash) => Some((*chunk, *hash)),
-            Proof::Chain(_) => None,
-        };
-        self.proofs.iter().filter_map(content).collect()
     }
 
     /// Chunks that were never copied at the checkpoint, and of which the volume holds something now: they may have arrived
@@ -100,7 +87,7 @@ impl Disk {
         }
         let chunks: Vec<u64> = self.domain.runs().flat_map(|run| chunks_of(&run)).collect();
         for chunk in chunks {
-            let known = self.proofs.contains_key(&chunk) || self.unverified.contains(chunk);
+            let known = self.hashes.contains_key(&chunk) || self.unverified.contains(chunk);
             if !known && !self.dirty.intersects(ChunkIndex(chunk).blocks()) {
                 self.unproved.set_if_absent(chunk, 0);
             }
