@@ -168,10 +168,12 @@ fn disks(record: &CutoverRecord) -> Finding {
         .filter(|disk| disk.source_root != disk.target_root || disk.traced_sectors != disk.counted_sectors)
         .map(|disk| disk.volume.as_str())
         .collect();
-    let result = match (record.disks.is_empty(), unequal.is_empty()) {
-        (true, _) => Err("no disk in the record".to_owned()),
-        (false, false) => Err(format!("different: {}", unequal.join(", "))),
-        (false, true) => Ok(format!("{} of {} equal", record.disks.len(), record.disks.len())),
+    // Numbers and names need no translation.
+    let all = record.disks.len();
+    let result = match (all, unequal.is_empty()) {
+        (0, _) => Err("0/0".to_owned()),
+        (_, false) => Err(format!("{}/{all}, ≠ {}", all - unequal.len(), unequal.join(", "))),
+        (_, true) => Ok(format!("{all}/{all}")),
     };
     finding("源与目标一致", "roots equal", result)
 }

@@ -58,7 +58,7 @@ pub(crate) async fn run(
     };
     let target = Target::bind(args.listen, config).await?;
     tokio::select! {
-        failed = target.serve() => Err(failed.map(|never| match never {}).unwrap_err().into()),
+        Err(failed) = target.serve() => Err(failed.into()),
         told = tell_of_records(host, &args.dir, language, out) => told,
         _signal = super::ended() => Ok(()),
     }

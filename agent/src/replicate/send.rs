@@ -39,8 +39,11 @@ pub(crate) async fn run(
     language: Language,
     log: &Log,
 ) -> Result<(), ReplicateError> {
-    if let Ok(enrolled) = identity::enrolled(host, paths) {
-        return Err(ReplicateError::Enrolled { host: format!("{}/{}", enrolled.namespace, enrolled.host) });
+    if host.exists(&paths.enrolled()) {
+        // Also where it cannot be read: a broken file permits nothing.
+        let known = identity::enrolled(host, paths).ok();
+        let host = known.map_or_else(|| "unknown".to_owned(), |known| format!("{}/{}", known.namespace, known.host));
+        return Err(ReplicateError::Enrolled { host });
     }
     let disks = args.disk.iter().map(|node| open(node)).collect::<Result<Vec<_>, _>>()?;
     let code = code(args, language)?;
@@ -235,7 +238,24 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Args, Command, ReplicateCommand};
+    use crate::host::fake::Fake;
     use ReplicationState::{CatchingUp, InSync};
+    use clap::Parser as _;
+
+    #[tokio::test]
+    async fn an_enrolled_server_is_refused_also_when_it_cannot_be_read_as_what() {
+        let line = ["qianyun-agent", "replicate", "send", "--to", "192.0.2.1:7443", "--disk", "/dev/null"];
+        let Command::Replicate(ReplicateCommand::Send(args)) = Args::parse_from(line).command else {
+            panic!("another command");
+        };
+        let paths = Paths::default();
+        for content in ["not what enrolment wrote", "{}"] {
+            let host = Fake::default().file(&paths.enrolled(), content);
+            let refused = run(&host, &paths, &args, Language::En, &Log::default()).await;
+            assert!(matches!(refused, Err(ReplicateError::Enrolled { .. })), "{refused:?}");
+        }
+    }
 
     #[test]
     fn it_finishes_when_every_disk_is_in_sync_and_a_follower_only_when_asked() {
