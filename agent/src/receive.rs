@@ -55,6 +55,12 @@ pub(crate) fn engine_identity(identity: &DiskIdentity) -> DeviceIdentity {
     DeviceIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id }
 }
 
+/// The wire's form of an identity.
+pub(crate) fn wire_identity(identity: &DeviceIdentity) -> DiskIdentity {
+    let DeviceIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id } = identity.clone();
+    DiskIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id }
+}
+
 /// Receives until the medium fails.
 pub(crate) async fn run(host: &dyn Host, args: &ReceiveArgs) -> Result<Infallible, ReceiveError> {
     let read =

@@ -49,7 +49,7 @@ fn held<T>(lock: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
 }
 
 /// The error and its causes, as one sentence.
-fn sentence(error: &dyn Error) -> EngineError {
+pub(crate) fn sentence(error: &dyn Error) -> EngineError {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -1,6 +1,7 @@
 //! The real machine. It never interprets what it reads.
 
 use super::{Host, HostError, MAX_READ_BYTES, Output, Space};
+use crate::receive::wire_identity;
 use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_replication_io::device::LeafDisk;
 use std::fs::{self, File, OpenOptions};
@@ -134,15 +135,7 @@ impl Host for Linux {
     fn disk_identity(&self, name: &str) -> Option<DiskIdentity> {
         // The kernel writes `!` for the `/` of names such as cciss/c0d0.
         let node = Path::new("/dev").join(name.replace('!', "/"));
-        let disk = LeafDisk::from_node(&node).ok()?;
-        let found = disk.identity();
-        Some(DiskIdentity {
-            serial: found.serial.clone(),
-            wwn: found.wwn.clone(),
-            size_bytes: found.size_bytes,
-            logical_block_bytes: found.logical_block_bytes,
-            table_id: found.table_id.clone(),
-        })
+        Some(wire_identity(LeafDisk::from_node(&node).ok()?.identity()))
     }
 
     fn now_unix_ms(&self) -> i64 {

@@ -3,11 +3,11 @@
 //! During a freeze nothing is drawn: the terminal may be a log on the frozen disk.
 
 use super::finish::{AttemptError, Finished};
+use crate::engine::replication::sentence;
 use crate::screen::{Language, pad, width};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use qianyun_replication::progress::{Progress, ReplicationState};
 use qianyun_replication_io::source::DiskProgress;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
@@ -68,14 +68,8 @@ impl Screen {
 
     /// An attempt failed.
     pub(super) fn failed(&mut self, error: &AttemptError) {
-        let mut words = error.to_string();
-        let mut cause = error.source();
-        while let Some(next) = cause {
-            words = format!("{words}: {next}");
-            cause = next.source();
-        }
         let failed = self.language.pick("未完成,文件系统已解冻,继续同步", "not finished, thawed, following again");
-        self.say(&format!("{failed}: {words}"));
+        self.say(&format!("{failed}: {}", sentence(error)));
     }
 
     fn say(&self, text: &str) {

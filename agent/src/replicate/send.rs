@@ -10,10 +10,9 @@ use crate::host::Host;
 use crate::identity::{self, Identity};
 use crate::logging::Log;
 use crate::paths::Paths;
+use crate::receive::wire_identity;
 use crate::screen::Language;
 use crate::tls;
-use qianyun_agent_api::inventory::DiskIdentity;
-use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::progress::ReplicationState;
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::source::{DiskProgress, Replication, SourceConfig, SourceDisk};
@@ -114,9 +113,7 @@ fn open(node: &str) -> Result<LeafDisk, ReplicateError> {
 }
 
 fn announced(disk: &LeafDisk) -> Announced {
-    let DeviceIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id } = disk.identity().clone();
-    let identity = DiskIdentity { serial, wwn, size_bytes, logical_block_bytes, table_id };
-    Announced { name: disk.name().to_owned(), identity }
+    Announced { name: disk.name().to_owned(), identity: wire_identity(disk.identity()) }
 }
 
 /// From the arguments, else as typed: what stands on a command line is seen by every user of the machine.
