@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Seconds for each
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Targets that run at the same time; one for each core if not said
+    #[arg(long)]
+    at_once: Option<usize>,
 }
 
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
@@ -55,7 +58,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     let folder = layout.root.join("target/fuzz");
     let programs = build(layout, &folder)?;
     let (left, failed) = (Mutex::new(targets), Mutex::new(Vec::new()));
-    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let at_once = options.at_once.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
