@@ -4,7 +4,7 @@
 //! *device root* is BLAKE3 in derive-key mode over size (u64 LE), chunk size (u32 LE) and all chunk hashes in order.
 //! Never here: reading, and deciding whether a hash is still valid.
 
-use crate::geometry::{BLOCK_BYTES, CHUNK_BYTES, ChunkIndex, ChunkMask, DeviceSize};
+use crate::geometry::{CHUNK_BYTES, ChunkIndex, DeviceSize};
 use std::sync::LazyLock;
 
 /// Key context of the device root; a change of what goes into the root changes it.
@@ -39,18 +39,6 @@ impl std::fmt::Display for DeviceRoot {
 /// Hash of an extent or of a chunk's plain bytes.
 pub fn hash_bytes(bytes: &[u8]) -> ChunkHash {
     ChunkHash(*blake3::hash(bytes).as_bytes())
-}
-
-/// Hash of a chunk as the target must hold it: blocks outside `domain` are overwritten with zeros in `bytes` first.
-/// `bytes` is the whole chunk, short only at the end of the device.
-pub fn hash_masked(bytes: &mut [u8], domain: &ChunkMask) -> ChunkHash {
-    let block = usize::try_from(BLOCK_BYTES).expect("a block is 4096 bytes");
-    for (place, piece) in (0u64..).zip(bytes.chunks_mut(block)) {
-        if !domain.contains(place) {
-            piece.fill(0);
-        }
-    }
-    hash_bytes(bytes)
 }
 
 /// Whether all bytes are zero. Folds 512 at a time without a branch, which the compiler turns into the widest registers
@@ -98,17 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_outside_the_domain_count_as_zeros() {
-        let mut domain = ChunkMask::default();
-        domain.insert(3);
-        let mut wanted = chunk_of(0);
-        wanted[3 * 4096..4 * 4096].fill(7);
-        assert_eq!(hash_masked(&mut chunk_of(7), &domain), hash_bytes(&wanted));
-    }
-
-    #[test]
-    fn a_chunk_with_an_empty_domain_has_the_zero_hash() {
-        assert_eq!(hash_masked(&mut chunk_of(9), &ChunkMask::default()), zero_hash(CHUNK_BYTES));
+    fn what_was_never_written_to_has_the_hash_of_its_zeros() {
         assert_eq!(hash_bytes(&[0; 512]), zero_hash(512));
         assert_eq!(hash_bytes(&[0; 5000]), zero_hash(5000));
     }

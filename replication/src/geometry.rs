@@ -11,6 +11,12 @@ pub const BLOCK_BYTES: u64 = 4096;
 pub const CHUNK_BYTES: u64 = 1024 * 1024;
 /// Blocks of a chunk.
 pub const BLOCKS_PER_CHUNK: u64 = CHUNK_BYTES / BLOCK_BYTES;
+/// Bytes of a grain, the part of a chunk that is read and hashed again when a block of it changes: 16 leaves of BLAKE3, as
+/// many as the widest registers hash at once, and no slower to read than a block. 64 values are 2 KiB a chunk.
+pub const GRAIN_BYTES: u64 = 16 * 1024;
+/// Grains of a chunk.
+pub const GRAINS_PER_CHUNK: u64 = CHUNK_BYTES / GRAIN_BYTES;
+const BLOCKS_PER_GRAIN: u64 = GRAIN_BYTES / BLOCK_BYTES;
 /// Bytes of a sector, the unit of the kernel's block events and counters, whatever the disk's own sector size.
 pub const SECTOR_BYTES: u64 = 512;
 /// The longest piece of data in one frame. 256 KiB was best or close to it on every machine that nbdkit's authors
@@ -173,17 +179,107 @@ impl ChunkMask {
         self.0.iter().zip(other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
 
+    /// Adds every block of `other`.
+    pub fn union(&mut self, other: &ChunkMask) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine |= theirs);
+    }
+
+    /// The blocks that lie in `grains`.
+    pub fn within(&self, grains: GrainMask) -> ChunkMask {
+        let mut within = ChunkMask::default();
+        let blocks = grains.iter().flat_map(|grain| grain * BLOCKS_PER_GRAIN..(grain + 1) * BLOCKS_PER_GRAIN);
+        blocks.filter(|place| self.contains(*place)).for_each(|place| within.insert(place));
+        within
+    }
+
+    /// The grains that the blocks lie in.
+    pub fn grains(&self) -> GrainMask {
+        let mut grains = GrainMask::default();
+        (0..BLOCKS_PER_CHUNK).filter(|place| self.contains(*place)).for_each(|place| {
+            grains.insert(place / BLOCKS_PER_GRAIN);
+        });
+        grains
+    }
+
     /// The runs of consecutive blocks, by place in the chunk, in order.
     pub fn runs(&self) -> Vec<Range<u64>> {
-        let mut runs: Vec<Range<u64>> = Vec::new();
-        for place in (0..BLOCKS_PER_CHUNK).filter(|p| self.contains(*p)) {
-            match runs.last_mut() {
-                Some(run) if run.end == place => run.end += 1,
-                Some(_) | None => runs.push(place..place + 1),
-            }
-        }
-        runs
+        runs((0..BLOCKS_PER_CHUNK).filter(|place| self.contains(*place)))
     }
+}
+
+/// A set of grains within one chunk, one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GrainMask(u64);
+
+impl GrainMask {
+    /// All grains that a chunk can have.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The grains of a chunk of `len` bytes.
+    pub fn of_chunk(len: u64) -> Self {
+        let grains = len.div_ceil(GRAIN_BYTES);
+        Self(if grains >= GRAINS_PER_CHUNK { u64::MAX } else { (1 << grains) - 1 })
+    }
+
+    /// The grains of `chunk` that the blocks, numbered on the device, touch.
+    pub fn of_blocks(chunk: ChunkIndex, blocks: &Range<u64>) -> Self {
+        let all = chunk.blocks();
+        let (start, end) = (blocks.start.max(all.start), blocks.end.min(all.end));
+        if start >= end {
+            return Self::default();
+        }
+        let first = (start - all.start) / BLOCKS_PER_GRAIN;
+        let last = (end - 1 - all.start) / BLOCKS_PER_GRAIN;
+        Self((u64::MAX >> (GRAINS_PER_CHUNK - 1 - last)) & (u64::MAX << first))
+    }
+
+    /// Adds a grain by its place in the chunk, 0 to 63.
+    pub fn insert(&mut self, grain: u64) {
+        assert!(grain < GRAINS_PER_CHUNK, "a chunk has 64 grains");
+        self.0 |= 1 << grain;
+    }
+
+    /// Whether `grain` is in the set.
+    pub fn contains(self, grain: u64) -> bool {
+        grain < GRAINS_PER_CHUNK && self.0 & (1 << grain) != 0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// These and those of `other`.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// These without those of `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The grains by place, in order.
+    pub fn iter(self) -> impl Iterator<Item = u64> {
+        (0..GRAINS_PER_CHUNK).filter(move |grain| self.contains(*grain))
+    }
+
+    /// The runs of consecutive grains, in order.
+    pub fn runs(self) -> Vec<Range<u64>> {
+        runs(self.iter())
+    }
+}
+
+/// Runs of consecutive numbers among `places`, which grow.
+fn runs(places: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for place in places {
+        match runs.last_mut() {
+            Some(run) if run.end == place => run.end += 1,
+            Some(_) | None => runs.push(place..place + 1),
+        }
+    }
+    runs
 }
 
 fn word(place: u64) -> usize {
@@ -241,6 +337,27 @@ mod tests {
         ] {
             assert!(device.blocks_of_extent(offset, len).is_err(), "{offset}+{len}");
         }
+    }
+
+    #[test]
+    fn blocks_touch_grains_of_their_own_chunk_only() {
+        let grains = |blocks: Range<u64>| GrainMask::of_blocks(ChunkIndex(1), &blocks).iter().collect::<Vec<_>>();
+        assert_eq!(grains(256..257), vec![0]);
+        assert_eq!(grains(259..261), vec![0, 1]);
+        assert_eq!(grains(511..600), vec![63]);
+        assert_eq!(GrainMask::of_blocks(ChunkIndex(1), &(0..9999)), GrainMask::ALL);
+        assert!(grains(0..256).is_empty() && grains(512..513).is_empty() && grains(300..300).is_empty());
+        assert_eq!(GrainMask::of_chunk(GRAIN_BYTES + 512).iter().collect::<Vec<_>>(), vec![0, 1]);
+        assert_eq!(GrainMask::of_chunk(CHUNK_BYTES), GrainMask::ALL);
+    }
+
+    #[test]
+    fn a_mask_of_blocks_and_its_grains_say_the_same() {
+        let mut mask = ChunkMask::default();
+        [0, 5, 6, 255].into_iter().for_each(|place| mask.insert(place));
+        assert_eq!(mask.grains().iter().collect::<Vec<_>>(), vec![0, 1, 63]);
+        assert_eq!(mask.within(GrainMask::of_blocks(ChunkIndex(0), &(4..8))).runs(), vec![5..7]);
+        assert_eq!(mask.within(mask.grains()), mask);
     }
 
     #[test]

@@ -23,3 +23,4 @@ pub mod progress;
 pub mod receiver;
 pub mod record;
 pub mod sender;
+pub mod subtree;

@@ -14,11 +14,12 @@
 
 mod volume;
 
-use crate::digest::{ChunkHash, DeviceRoot};
+use crate::digest::DeviceRoot;
 use crate::geometry::{ChunkIndex, DeviceId, DeviceSize, GeometryError};
 use crate::identity::DeviceIdentity;
 use crate::message::{ErrorCode, Message};
 use crate::record::OwnVolume;
+use crate::subtree::Subtrees;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use volume::Volume;
@@ -52,6 +53,8 @@ pub struct ReceiverConfig {
     pub window_bytes: u64,
     /// A chunk is read back in the background once nothing was written to it for this long.
     pub quiet_ms: u64,
+    /// Chunks, of all volumes together, of which the values of their grains are kept.
+    pub subtree_chunks: usize,
 }
 
 /// Why a connection is refused or ended.
@@ -166,8 +169,8 @@ pub struct Permit {
     bytes: u64,
 }
 
-/// A chunk to be read back with `O_DIRECT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A chunk to be read back with `O_DIRECT`: those grains that `subtrees` is missing, to be taken into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadBack {
     /// Index of the volume.
     pub volume: usize,
@@ -175,6 +178,8 @@ pub struct ReadBack {
     pub chunk: ChunkIndex,
     /// Its bytes.
     pub len: u64,
+    /// What is known of its hash.
+    pub subtrees: Subtrees,
     ticket: u64,
 }
 
@@ -220,12 +225,13 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver whose last link had the number `last_epoch`, as its ledger says; 0 for a new session.
     pub fn new(config: ReceiverConfig, last_epoch: u32, volumes: Vec<VolumeSpec>) -> Self {
+        let share = config.subtree_chunks / volumes.len().max(1);
         Self {
             config,
             epoch: last_epoch,
             link: Link::default(),
             connections: BTreeMap::new(),
-            volumes: volumes.into_iter().map(Volume::new).collect(),
+            volumes: volumes.into_iter().map(|spec| Volume::new(spec, share)).collect(),
             writing: BTreeMap::new(),
             undurable_bytes: 0,
             root_waiters: Vec::new(),
@@ -434,18 +440,20 @@ impl Receiver {
         let wanted: BTreeSet<usize> = self.root_waiters.iter().map(|(_, _, index)| *index).collect();
         let quiet = now_ms.checked_sub(self.config.quiet_ms);
         let mut volumes = self.volumes.iter_mut().enumerate();
-        let (volume, chunk, len) = volumes.find_map(|(index, volume)| {
+        let (volume, (chunk, subtrees)) = volumes.find_map(|(index, volume)| {
             let until = if wanted.contains(&index) { Some(u64::MAX) } else { quiet };
-            volume.next_read_back(until, ticket).map(|chunk| (index, chunk, volume.spec.size.chunk_len(chunk)))
+            volume.next_read_back(until, ticket).map(|found| (index, found))
         })?;
         self.next_ticket += 1;
-        Some(ReadBack { volume, chunk, len, ticket })
+        let len = self.volumes[volume].spec.size.chunk_len(chunk);
+        Some(ReadBack { volume, chunk, len, subtrees, ticket })
     }
 
-    /// The chunk was read back and hashed. Counts only if nothing was written to it since it was handed out.
-    pub fn read_back(&mut self, job: ReadBack, hash: ChunkHash, out: &mut Outbox) {
-        let ReadBack { volume, chunk, len: _, ticket } = job;
-        for (connection, device, seq) in self.volumes[volume].read_back(chunk, ticket, hash) {
+    /// The chunk was read back, into the job's subtrees. Grains that were written to since it was handed out do not count.
+    pub fn read_back(&mut self, job: ReadBack, out: &mut Outbox) {
+        let ReadBack { volume, chunk, len: _, subtrees, ticket } = job;
+        let Some((hash, waiters)) = self.volumes[volume].read_back(chunk, ticket, subtrees) else { return };
+        for (connection, device, seq) in waiters {
             out.push((connection, Message::HashResponse { device, chunk, seq, hash }));
         }
         self.answer_roots(out);

@@ -25,6 +25,7 @@ use crate::digest::ChunkHash;
 use crate::geometry::{BLOCK_BYTES, BlockIndex, CHUNK_BYTES, DeviceId, DeviceSize};
 use crate::pass::{PassInput, forecast};
 use crate::progress::{Progress, ReplicationState};
+use crate::subtree::Subtrees;
 use disk::Disk;
 pub use finish::{Audit, DiskProof, FinalError};
 use job::JobPlace;
@@ -43,12 +44,15 @@ pub struct SenderConfig {
     pub quiet_ms: u64,
     /// The longest freeze that counts as short: `InSync` means that one would take no longer.
     pub freeze_budget_ms: u64,
+    /// Chunks, on all disks together, of which the values of their grains are kept.
+    pub subtree_chunks: usize,
 }
 
 impl Default for SenderConfig {
-    /// A chunk that rested for 5 s is likely to rest; 10 s are a third of the default freeze limit of 30 s.
+    /// A chunk that rested for 5 s is likely to rest; 10 s are a third of the default freeze limit of 30 s. 16,384 chunks
+    /// are 16 GiB of what changed lately, and take 36 MiB.
     fn default() -> Self {
-        Self { stripe_chunks: 64, quiet_ms: 5_000, freeze_budget_ms: 10_000 }
+        Self { stripe_chunks: 64, quiet_ms: 5_000, freeze_budget_ms: 10_000, subtree_chunks: 16_384 }
     }
 }
 
@@ -92,7 +96,9 @@ impl Sender {
     /// next, before any link is up.
     pub fn restored(config: SenderConfig, checkpoint: &Checkpoint) -> Self {
         let disks = checkpoint.disks.iter().map(|kept| (kept.device, Disk::restored(kept))).collect();
-        Self { highest_epoch: checkpoint.highest_epoch, restored: true, disks, ..Self::new(config) }
+        let mut sender = Self { highest_epoch: checkpoint.highest_epoch, restored: true, disks, ..Self::new(config) };
+        sender.share_subtrees();
+        sender
     }
 
     /// What is known now, to go on from. Everything up to `read` must have been told.
@@ -104,6 +110,12 @@ impl Sender {
     /// A disk to copy. `used` is what its filesystems do not call free, read after the tracker was armed.
     pub fn add_disk(&mut self, device: DeviceId, size: DeviceSize, used: &BlockSet) {
         self.disks.insert(device, Disk::new(size, used));
+        self.share_subtrees();
+    }
+
+    fn share_subtrees(&mut self) {
+        let share = self.config.subtree_chunks / self.disks.len().max(1);
+        self.disks.values_mut().for_each(|disk| disk.keep_subtrees(share));
     }
 
     /// The highest epoch that a receiver gave: a new link is asked for above it.
@@ -182,27 +194,27 @@ impl Sender {
     }
 
     /// The worker has sent all frames of a copy.
-    pub fn copied(&mut self, job: &Job, copied: &Copied, now_ms: u64) {
+    pub fn copied(&mut self, job: &Job, copied: Copied, now_ms: u64) {
         if let Some(disk) = self.disks.get_mut(&job.device) {
             disk.counters.add(&copied.counters);
             disk.send_rate.add(copied.counters.sent_bytes + copied.counters.zero_bytes, now_ms);
-            disk.copied(job.chunk.0, job.ticket, copied.hash, now_ms);
+            disk.copied(job.chunk.0, job.ticket, copied.subtrees, now_ms);
         }
     }
 
-    /// The worker has hashed a chunk that is being compared.
-    pub fn compared(&mut self, job: &Job, hash: ChunkHash, now_ms: u64) {
+    /// The worker has digested a chunk that is being compared.
+    pub fn compared(&mut self, job: &Job, subtrees: Subtrees, now_ms: u64) {
         if let Some(disk) = self.disks.get_mut(&job.device) {
-            disk.counters.read_bytes += job.domain.count() * BLOCK_BYTES;
-            disk.compared(job.chunk.0, job.ticket, hash, now_ms);
+            disk.counters.read_bytes += job.reads().count() * BLOCK_BYTES;
+            disk.compared(job.chunk.0, job.ticket, subtrees, now_ms);
         }
     }
 
-    /// The worker has hashed a chunk whose hash was not known.
-    pub fn proved(&mut self, job: &Job, hash: ChunkHash, now_ms: u64) {
+    /// The worker has digested a chunk whose hash was not known.
+    pub fn proved(&mut self, job: &Job, subtrees: Subtrees, now_ms: u64) {
         if let Some(disk) = self.disks.get_mut(&job.device) {
-            disk.counters.read_bytes += job.domain.count() * BLOCK_BYTES;
-            disk.proved(job.chunk.0, job.ticket, hash, now_ms);
+            disk.counters.read_bytes += job.reads().count() * BLOCK_BYTES;
+            disk.proved(job.chunk.0, job.ticket, subtrees, now_ms);
         }
     }
 
@@ -355,7 +367,7 @@ impl Sender {
 
 fn in_flight(job: &Job) -> InFlight {
     let bytes = match job.work {
-        Work::Copy { blocks, whole: _ } => blocks.count() * BLOCK_BYTES,
+        Work::Copy { blocks } => blocks.count() * BLOCK_BYTES,
         Work::Compare | Work::Prove => 0,
     };
     InFlight { device: job.device, chunk: job.chunk.0, ticket: job.ticket, bytes }

@@ -21,12 +21,11 @@ use crate::lane;
 use crate::signer::Signer;
 use ledger_file::LedgerFile;
 pub use ledger_file::LedgerFileError;
-use qianyun_replication::digest::hash_bytes;
-use qianyun_replication::geometry::{CHUNK_BYTES, DeviceSize, GeometryError};
+use qianyun_replication::geometry::{CHUNK_BYTES, DeviceSize, GRAIN_BYTES, GeometryError};
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::ledger::Ledger;
 use qianyun_replication::message::Message;
-use qianyun_replication::receiver::{ConnectionId, Outbox, Receiver, ReceiverConfig, VolumeSpec};
+use qianyun_replication::receiver::{ConnectionId, Outbox, ReadBack, Receiver, ReceiverConfig, VolumeSpec};
 use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -51,6 +50,8 @@ const SYNC_PAUSE: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A chunk rests for this long before it is read back without being asked for.
 const QUIET: Duration = Duration::from_secs(3);
+/// Chunks of which the values of their grains are kept: 16 GiB of what was written lately, in 36 MiB.
+const SUBTREE_CHUNKS: usize = 16_384;
 /// Tasks that read back: one hashes while the other reads.
 const READERS: usize = 2;
 /// Messages that may wait for a connection: a window of the smallest jobs on one lane, twice over. More means that the
@@ -250,7 +251,8 @@ impl Shared {
         let known = opened.iter().map(|(v, _)| (v.name.clone(), v.identity.clone())).collect();
         file.store(&Ledger { generation: 0, session, epoch: last_epoch, volumes: known })?;
         let quiet_ms = u64::try_from(QUIET.as_millis()).expect("three seconds");
-        let engine = Receiver::new(ReceiverConfig { session, window_bytes: WINDOW_BYTES, quiet_ms }, last_epoch, specs);
+        let config = ReceiverConfig { session, window_bytes: WINDOW_BYTES, quiet_ms, subtree_chunks: SUBTREE_CHUNKS };
+        let engine = Receiver::new(config, last_epoch, specs);
         Ok(Self {
             engine: Mutex::new(engine),
             volumes: opened,
@@ -370,21 +372,31 @@ async fn read_back_loop(shared: Arc<Shared>) -> Result<Infallible, TargetError> 
     loop {
         changed.mark_unchanged();
         let job = shared.engine().next_read_back(shared.now_ms());
-        let Some(job) = job else {
+        let Some(mut job) = job else {
             let _late = timeout(LOOK_EVERY, changed.changed()).await;
             continue;
         };
         let (volume, open) = &shared.volumes[job.volume];
-        let hash = block_in_place(|| {
-            let bytes = &mut buffer[..usize::try_from(job.len).expect("at most a chunk")];
-            open.read_back(job.chunk.offset_bytes(), bytes)?;
-            Ok::<_, DeviceError>(hash_bytes(bytes))
-        })
-        .map_err(|source| TargetError::Medium { name: volume.name.clone(), source })?;
+        block_in_place(|| digest(open, &mut job, &mut buffer))
+            .map_err(|source| TargetError::Medium { name: volume.name.clone(), source })?;
         let mut out = Outbox::new();
-        shared.engine().read_back(job, hash, &mut out);
+        shared.engine().read_back(job, &mut out);
         shared.deliver(out);
         // Lets other tasks of a small runtime have their turn between two chunks.
         tokio::task::yield_now().await;
     }
+}
+
+/// Reads the grains that are missing, and takes them in.
+fn digest(volume: &Volume, job: &mut ReadBack, buffer: &mut AlignedBuffer) -> Result<(), DeviceError> {
+    let place = |byte: u64| usize::try_from(byte.min(job.len)).expect("at most a chunk");
+    let missing = job.subtrees.missing();
+    for run in missing.runs() {
+        let (start, end) = (run.start * GRAIN_BYTES, run.end * GRAIN_BYTES);
+        volume.read_back(job.chunk.offset_bytes() + start, &mut buffer[place(start)..place(end)])?;
+    }
+    for grain in missing.iter() {
+        job.subtrees.put(grain, &buffer[place(grain * GRAIN_BYTES)..place((grain + 1) * GRAIN_BYTES)]);
+    }
+    Ok(())
 }

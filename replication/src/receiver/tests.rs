@@ -1,11 +1,14 @@
 //! The receiver by example; the orderings that nobody thinks of are in `tests/simulation`.
 
 use super::*;
-use crate::digest::{device_root, hash_bytes, zero_hash};
-use crate::geometry::CHUNK_BYTES;
+use crate::digest::{ChunkHash, device_root, hash_bytes, zero_hash};
+use crate::geometry::{CHUNK_BYTES, GrainMask};
 
 const DISK: DeviceId = DeviceId(3);
 const FIRST: ConnectionId = ConnectionId(1);
+
+/// It keeps no subtrees.
+const CONFIG: ReceiverConfig = ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100, subtree_chunks: 0 };
 
 fn identity() -> DeviceIdentity {
     DeviceIdentity {
@@ -18,14 +21,22 @@ fn identity() -> DeviceIdentity {
 }
 
 fn receiver(maybe_written: Vec<Range<u64>>) -> Receiver {
+    receiver_with(CONFIG, maybe_written)
+}
+
+fn receiver_with(config: ReceiverConfig, maybe_written: Vec<Range<u64>>) -> Receiver {
     let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
     let spec = VolumeSpec { name: "disk-0".to_owned(), identity: identity(), size, maybe_written };
-    Receiver::new(ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100 }, 4, vec![spec])
+    Receiver::new(config, 4, vec![spec])
 }
 
 /// A link with one lane and the volume open on it.
 fn linked() -> Receiver {
-    let mut receiver = receiver(vec![]);
+    linked_with(CONFIG)
+}
+
+fn linked_with(config: ReceiverConfig) -> Receiver {
+    let mut receiver = receiver_with(config, vec![]);
     assert_eq!(receiver.hello(FIRST, 7, 0, (0, 1)), Ok(5));
     receiver.open(FIRST, DISK, "disk-0", &identity()).unwrap();
     receiver
@@ -47,6 +58,19 @@ fn sync(receiver: &mut Receiver) -> Outbox {
     let batch = receiver.begin_sync();
     receiver.synced(batch, &mut out);
     out
+}
+
+/// The job done, where every grain that was missing holds `content`.
+fn holding(mut job: ReadBack, content: &[u8]) -> ReadBack {
+    job.subtrees.missing().iter().for_each(|grain| job.subtrees.put_value(grain, hash_bytes(content).0));
+    job
+}
+
+/// The hash of a chunk whose every grain holds `content`.
+fn hash_of(content: &[u8]) -> ChunkHash {
+    let mut subtrees = Subtrees::new(CHUNK_BYTES);
+    subtrees.missing().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
+    subtrees.hash().unwrap()
 }
 
 #[test]
@@ -146,17 +170,17 @@ fn a_chunk_is_read_back_only_when_its_last_write_is_durable_and_counts_only_if_n
     let early = receiver.next_read_back(0).unwrap();
     assert_eq!((early.chunk, early.len), (ChunkIndex(0), CHUNK_BYTES));
     let second = permit(&mut receiver, 4096);
-    receiver.read_back(early, hash_bytes(b"early"), &mut out);
+    receiver.read_back(holding(early.clone(), b"early"), &mut out);
     assert_eq!(out, vec![], "written to meanwhile");
     receiver.wrote(second);
     assert_eq!(sync(&mut receiver), vec![]);
     let late = receiver.next_read_back(0).unwrap();
-    receiver.read_back(late, hash_bytes(b"late"), &mut out);
+    receiver.read_back(holding(late.clone(), b"late"), &mut out);
     let answer = |hash| Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq: 2, hash };
-    assert_eq!(out, vec![(FIRST, answer(hash_bytes(b"late")))]);
+    assert_eq!(out, vec![(FIRST, answer(hash_of(b"late")))]);
     out.clear();
     receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
-    assert_eq!(out, vec![(FIRST, answer(hash_bytes(b"late")))]);
+    assert_eq!(out, vec![(FIRST, answer(hash_of(b"late")))]);
 }
 
 #[test]
@@ -180,8 +204,8 @@ fn the_root_is_told_when_every_chunk_is_proved() {
     receiver.root_request(FIRST, DISK, &mut out).unwrap();
     assert_eq!(out, vec![]);
     let job = receiver.next_read_back(0).unwrap();
-    let hash = hash_bytes(b"x");
-    receiver.read_back(job, hash, &mut out);
+    let hash = hash_of(b"x");
+    receiver.read_back(holding(job.clone(), b"x"), &mut out);
     let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
     let root = device_root(size, |c| Some(if c.0 == 1 { hash } else { zero_hash(CHUNK_BYTES) })).unwrap();
     assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, root })]);
@@ -206,7 +230,8 @@ fn near_runs_are_joined_until_they_fit_one_message() {
     let every_other: Vec<Range<u64>> = (0..chunks / 2).map(|n| 2 * n..2 * n + 1).collect();
     let spec =
         VolumeSpec { name: "d".to_owned(), identity: identity.clone(), size, maybe_written: every_other.clone() };
-    let mut receiver = Receiver::new(ReceiverConfig { session: 7, window_bytes: 1, quiet_ms: 0 }, 0, vec![spec]);
+    let mut receiver =
+        Receiver::new(ReceiverConfig { session: 7, window_bytes: 1, quiet_ms: 0, subtree_chunks: 0 }, 0, vec![spec]);
     receiver.hello(FIRST, 7, 0, (0, 1)).unwrap();
     let Message::Opened { written, .. } = receiver.open(FIRST, DISK, "d", &identity).unwrap() else {
         panic!("not opened")
@@ -228,7 +253,7 @@ fn a_new_link_forgets_what_the_old_one_waited_for() {
     receiver.barrier(FIRST, 1);
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let job = receiver.next_read_back(1_000).unwrap();
-    receiver.read_back(job, hash_bytes(b"x"), &mut out);
+    receiver.read_back(holding(job.clone(), b"x"), &mut out);
     assert_eq!(sync(&mut receiver), vec![]);
     assert_eq!(out, vec![]);
     assert!(matches!(receiver.root_request(FIRST, DISK, &mut out), Err(Refusal::NotGreeted)));
@@ -242,11 +267,11 @@ fn a_reading_that_was_handed_out_before_another_does_not_count_for_it() {
     assert_eq!(sync(&mut receiver), vec![]);
     let first = receiver.next_read_back(100).unwrap();
     let mut out = Outbox::new();
-    receiver.read_back(first, hash_bytes(b"x"), &mut out);
+    receiver.read_back(holding(first.clone(), b"x"), &mut out);
     assert_eq!(receiver.unproved_chunks(), 0);
     let written = permit(&mut receiver, 0);
     receiver.wrote(written);
-    receiver.read_back(first, hash_bytes(b"x"), &mut out);
+    receiver.read_back(holding(first.clone(), b"x"), &mut out);
     assert_eq!((receiver.unproved_chunks(), receiver.root(0)), (1, None));
 }
 
@@ -265,7 +290,7 @@ fn a_failed_write_gives_its_permit_back_and_is_not_acknowledged() {
 fn of_two() -> Receiver {
     let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
     let spec = |name: &str| VolumeSpec { name: name.to_owned(), identity: identity(), size, maybe_written: vec![] };
-    let config = ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100 };
+    let config = ReceiverConfig { session: 7, window_bytes: 1 << 20, quiet_ms: 100, subtree_chunks: 0 };
     let mut receiver = Receiver::new(config, 4, vec![spec("disk-0"), spec("disk-1")]);
     receiver.hello(FIRST, 7, 0, (0, 2)).unwrap();
     receiver.open(FIRST, DeviceId(1), "disk-1", &identity()).unwrap();
@@ -415,10 +440,32 @@ fn everybody_who_waits_for_a_hash_hears_it_once() {
         receiver.hash_request(FIRST, (DISK, ChunkIndex(0), seq), &mut out).unwrap();
     }
     let job = receiver.next_read_back(0).unwrap();
-    let hash = hash_bytes(b"x");
-    receiver.read_back(job, hash, &mut out);
+    let hash = hash_of(b"x");
+    receiver.read_back(holding(job.clone(), b"x"), &mut out);
     let told = |seq| (FIRST, Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq, hash });
     assert_eq!(out, vec![told(1), told(2)]);
-    receiver.read_back(job, hash_bytes(b"y"), &mut out);
+    receiver.read_back(holding(job.clone(), b"y"), &mut out);
     assert_eq!(out.len(), 2);
+}
+
+#[test]
+fn only_the_grains_that_were_written_to_are_read_back_again() {
+    let mut receiver = linked_with(ReceiverConfig { subtree_chunks: 1, ..CONFIG });
+    let mut out = Outbox::new();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    assert_eq!(sync(&mut receiver), vec![]);
+    let job = receiver.next_read_back(100).unwrap();
+    assert_eq!(job.subtrees.missing(), GrainMask::ALL);
+    // Block 5 lies in the second grain; it is written while the first reading is under way.
+    let written = permit(&mut receiver, 5 * 4096);
+    receiver.read_back(holding(job, b"x"), &mut out);
+    receiver.wrote(written);
+    assert_eq!((sync(&mut receiver), receiver.unproved_chunks()), (vec![], 1));
+    let job = receiver.next_read_back(100).unwrap();
+    assert_eq!(job.subtrees.missing().runs(), vec![1..2]);
+    receiver.read_back(holding(job, b"x"), &mut out);
+    receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
+    let hash = hash_of(b"x");
+    assert_eq!(out, vec![(FIRST, Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq: 2, hash })]);
 }

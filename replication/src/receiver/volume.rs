@@ -7,8 +7,9 @@ use super::{ConnectionId, Incoming, Refusal, VolumeSpec};
 use crate::ages::Ages;
 use crate::block_set::BlockSet;
 use crate::digest::{ChunkHash, DeviceRoot, device_root, zero_hash};
-use crate::geometry::{BLOCKS_PER_CHUNK, BlockIndex, CHUNK_BYTES, ChunkIndex, DeviceId, GeometryError};
+use crate::geometry::{BLOCKS_PER_CHUNK, BlockIndex, CHUNK_BYTES, ChunkIndex, DeviceId, GeometryError, GrainMask};
 use crate::message::MAX_OPENED_RUNS;
+use crate::subtree::{SubtreeCache, Subtrees};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -24,7 +25,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 struct Reading {
     ticket: u64,
-    tainted: bool,
+    /// Grains that were written to meanwhile.
+    tainted: GrainMask,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Volume {
     written: BlockSet,
     /// Hashes of proved chunks.
     hashes: BTreeMap<u64, ChunkHash>,
+    /// Values of grains that were read back after their last write.
+    subtrees: SubtreeCache,
     /// Written chunks without a valid hash, by the time of the last write.
     unproved: Ages,
     /// Writes on their way, by chunk.
@@ -46,7 +50,8 @@ pub(super) struct Volume {
 }
 
 impl Volume {
-    pub(super) fn new(spec: VolumeSpec) -> Self {
+    /// Keeps the subtrees of at most `subtree_chunks` chunks.
+    pub(super) fn new(spec: VolumeSpec, subtree_chunks: usize) -> Self {
         let mut written = BlockSet::new();
         let mut unproved = Ages::default();
         for run in &spec.maybe_written {
@@ -58,6 +63,7 @@ impl Volume {
             spec,
             written,
             hashes: BTreeMap::new(),
+            subtrees: SubtreeCache::new(subtree_chunks),
             unproved,
             writing: BTreeMap::new(),
             unsynced: BTreeSet::new(),
@@ -86,11 +92,13 @@ impl Volume {
         if incoming.zero && !self.written.intersects(blocks.clone()) {
             return Verdict::Nothing;
         }
+        let grains = GrainMask::of_blocks(ChunkIndex(chunk), &blocks);
         self.written.insert(blocks);
         self.hashes.remove(&chunk);
+        self.subtrees.forget(chunk, grains);
         self.unproved.set(chunk, now_ms);
         if let Some(reading) = self.reading.get_mut(&chunk) {
-            reading.tainted = true;
+            reading.tainted = reading.tainted.with(grains);
         }
         *self.writing.entry(chunk).or_default() += 1;
         Verdict::Write(chunk)
@@ -156,7 +164,7 @@ impl Volume {
     }
 
     /// A chunk whose last write is durable, that is waited for or was last written at `until_ms` or before.
-    pub(super) fn next_read_back(&mut self, until_ms: Option<u64>, ticket: u64) -> Option<ChunkIndex> {
+    pub(super) fn next_read_back(&mut self, until_ms: Option<u64>, ticket: u64) -> Option<(ChunkIndex, Subtrees)> {
         let settled = |chunk: &u64| {
             let busy = self.writing.contains_key(chunk) || self.reading.contains_key(chunk);
             !busy && !self.unsynced.contains(chunk) && !self.syncing.contains(chunk)
@@ -164,23 +172,28 @@ impl Volume {
         let awaited = self.waiters.keys().copied().find(|chunk| settled(chunk));
         let quiet = || until_ms.and_then(|until| self.unproved.until(until).find(|chunk| settled(chunk)));
         let chunk = awaited.or_else(quiet)?;
-        self.reading.insert(chunk, Reading { ticket, tainted: false });
-        Some(ChunkIndex(chunk))
+        self.reading.insert(chunk, Reading { ticket, tainted: GrainMask::default() });
+        let chunk = ChunkIndex(chunk);
+        Some((chunk, self.subtrees.get(chunk.0, self.spec.size.chunk_len(chunk))))
     }
 
-    /// Takes the hash in, unless the chunk was written to meanwhile; returns who waited for it.
-    pub(super) fn read_back(&mut self, chunk: ChunkIndex, ticket: u64, hash: ChunkHash) -> Vec<Waiter> {
-        let current = self.reading.get(&chunk.0).is_some_and(|reading| reading.ticket == ticket);
-        if !current {
-            return Vec::new();
-        }
-        let clean = self.reading.remove(&chunk.0).is_some_and(|reading| !reading.tainted);
-        if !clean {
-            return Vec::new();
-        }
+    /// Keeps what was read back, but for the grains that were written to meanwhile. If that is all of the chunk: its hash,
+    /// and who waited for it.
+    pub(super) fn read_back(
+        &mut self,
+        chunk: ChunkIndex,
+        ticket: u64,
+        mut subtrees: Subtrees,
+    ) -> Option<(ChunkHash, Vec<Waiter>)> {
+        let reading = self.reading.get(&chunk.0).filter(|reading| reading.ticket == ticket)?;
+        subtrees.forget(reading.tainted);
+        self.reading.remove(&chunk.0);
+        let hash = subtrees.hash();
+        self.subtrees.put(chunk.0, subtrees);
+        let hash = hash?;
         self.hashes.insert(chunk.0, hash);
         self.unproved.remove(chunk.0);
-        self.waiters.remove(&chunk.0).unwrap_or_default()
+        Some((hash, self.waiters.remove(&chunk.0).unwrap_or_default()))
     }
 }
 

@@ -10,8 +10,9 @@ use super::job::{Job, JobPlace, Work};
 use crate::ages::Ages;
 use crate::block_set::BlockSet;
 use crate::digest::{ChunkHash, DeviceRoot, device_root, zero_hash};
-use crate::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, ChunkIndex, ChunkMask, DeviceSize};
+use crate::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, ChunkIndex, ChunkMask, DeviceSize, GrainMask};
 use crate::progress::{Counters, Meter};
+use crate::subtree::{SubtreeCache, Subtrees};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,8 +20,8 @@ use std::ops::Range;
 #[derive(Debug)]
 struct Busy {
     ticket: u64,
-    /// A block of the chunk changed, or the tracker was doubted, since the job was handed out.
-    tainted: bool,
+    /// Grains that changed since the job was handed out; all of them where the tracker was doubted.
+    tainted: GrainMask,
     state: BusyState,
 }
 
@@ -28,12 +29,12 @@ struct Busy {
 enum BusyState {
     /// Finished when both the worker has reported and the receiver has acknowledged.
     Copy {
-        reported: Option<Option<ChunkHash>>,
+        reported: Option<Subtrees>,
         acked: bool,
     },
     /// Finished when both hashes are known.
     Compare {
-        own: Option<ChunkHash>,
+        own: Option<Subtrees>,
         target: Option<ChunkHash>,
     },
     Prove,
@@ -64,6 +65,8 @@ pub(super) struct Disk {
     unverified: BlockSet,
     unproved: Ages,
     hashes: BTreeMap<u64, ChunkHash>,
+    /// Values of grains as they were read after their last change.
+    subtrees: SubtreeCache,
     busy: BTreeMap<u64, Busy>,
     /// First change that is not durable, by chunk.
     changed: Ages,
@@ -90,6 +93,7 @@ impl Disk {
             unverified: BlockSet::new(),
             unproved: Ages::default(),
             hashes: BTreeMap::new(),
+            subtrees: SubtreeCache::new(0),
             busy: BTreeMap::new(),
             changed: Ages::default(),
             cursors: BTreeMap::new(),
@@ -99,6 +103,11 @@ impl Disk {
             change_rate: Meter::default(),
             best_send_rate: 0,
         }
+    }
+
+    /// How many chunks' subtrees are kept.
+    pub(super) fn keep_subtrees(&mut self, chunks: usize) {
+        self.subtrees.set_room(chunks);
     }
 
     pub(super) fn dirty(&self) -> &BlockSet {
@@ -209,8 +218,10 @@ impl Disk {
         for chunk in chunks_of(&blocks) {
             self.hashes.remove(&chunk);
             self.unproved.remove(chunk);
+            let grains = GrainMask::of_blocks(ChunkIndex(chunk), &blocks);
+            self.subtrees.forget(chunk, grains);
             if let Some(busy) = self.busy.get_mut(&chunk) {
-                busy.tainted = true;
+                busy.tainted = busy.tainted.with(grains);
             }
         }
         self.dirty.insert(blocks)
@@ -234,10 +245,11 @@ impl Disk {
         self.domain.remove(self.size.blocks()..u64::MAX);
         self.doubt = reason.to_owned();
         self.hashes.clear();
+        self.subtrees.clear();
         self.unproved.clear();
         self.busy.retain(|_, busy| match busy.state {
             BusyState::Copy { .. } => {
-                busy.tainted = true;
+                busy.tainted = GrainMask::ALL;
                 true
             }
             BusyState::Compare { .. } | BusyState::Prove => false,
@@ -285,12 +297,12 @@ impl Disk {
             run.for_each(|block| blocks.insert(block % BLOCKS_PER_CHUNK));
         }
         self.dirty.remove(range);
-        let whole = blocks == self.domain_of(chunk);
-        if whole {
+        if blocks == self.domain_of(chunk) {
+            // All that a comparison could find different is sent.
             self.unverified.remove(chunk..chunk + 1);
         }
         self.set_busy(chunk, place.ticket, BusyState::Copy { reported: None, acked: false });
-        Some(self.job(place, chunk, Work::Copy { blocks, whole }))
+        Some(self.job(place, chunk, Work::Copy { blocks }))
     }
 
     /// A chunk to compare that has nothing to send before.
@@ -317,11 +329,13 @@ impl Disk {
     }
 
     fn set_busy(&mut self, chunk: u64, ticket: u64, state: BusyState) {
-        self.busy.insert(chunk, Busy { ticket, tainted: false, state });
+        self.busy.insert(chunk, Busy { ticket, tainted: GrainMask::default(), state });
     }
 
     fn job(&self, place: &JobPlace, chunk: u64, work: Work) -> Job {
-        Job::new(place, ChunkIndex(chunk), self.size.chunk_len(ChunkIndex(chunk)), self.domain_of(chunk), work)
+        let len = self.size.chunk_len(ChunkIndex(chunk));
+        let known = (self.domain_of(chunk), self.subtrees.get(chunk, len));
+        Job::new(place, ChunkIndex(chunk), known, len, work)
     }
 
     fn domain_of(&self, chunk: u64) -> ChunkMask {
@@ -351,10 +365,10 @@ impl Disk {
         None
     }
 
-    /// The worker has sent everything of a copy. `hash` is the chunk's, if the whole of its domain was read.
-    pub(super) fn copied(&mut self, chunk: u64, ticket: u64, hash: Option<ChunkHash>, now_ms: u64) {
+    /// The worker has sent everything of a copy, and digested what it read.
+    pub(super) fn copied(&mut self, chunk: u64, ticket: u64, subtrees: Subtrees, now_ms: u64) {
         if let Some(BusyState::Copy { reported, .. }) = self.busy_state(chunk, ticket) {
-            *reported = Some(hash);
+            *reported = Some(subtrees);
             self.finish_copy(chunk, now_ms);
         }
     }
@@ -379,14 +393,23 @@ impl Disk {
     }
 
     fn finish_copy(&mut self, chunk: u64, now_ms: u64) {
-        let Some(Busy { tainted, state: BusyState::Copy { reported: Some(hash), acked: true }, .. }) =
+        let Some(Busy { tainted, state: BusyState::Copy { reported: Some(subtrees), acked: true }, .. }) =
             self.busy.get(&chunk)
         else {
             return;
         };
-        let hash = if *tainted { None } else { *hash };
+        let (subtrees, tainted) = (subtrees.clone(), *tainted);
         self.busy.remove(&chunk);
+        let hash = self.learn(chunk, subtrees, tainted);
         self.settle(chunk, hash, now_ms);
+    }
+
+    /// Keeps what a job found of the chunk's hash, but for the grains that changed meanwhile; the hash, if that is all.
+    fn learn(&mut self, chunk: u64, mut subtrees: Subtrees, tainted: GrainMask) -> Option<ChunkHash> {
+        subtrees.forget(tainted);
+        let hash = subtrees.hash();
+        self.subtrees.put(chunk, subtrees);
+        hash
     }
 
     /// The chunk is not busy any more: its hash is known, or it must be proved later, or something else is due first.
@@ -413,9 +436,9 @@ impl Disk {
     }
 
     /// Our hash of a chunk that is being compared.
-    pub(super) fn compared(&mut self, chunk: u64, ticket: u64, hash: ChunkHash, now_ms: u64) {
+    pub(super) fn compared(&mut self, chunk: u64, ticket: u64, subtrees: Subtrees, now_ms: u64) {
         if let Some(BusyState::Compare { own, .. }) = self.busy_state(chunk, ticket) {
-            *own = Some(hash);
+            *own = Some(subtrees);
             self.finish_compare(chunk, now_ms);
         }
     }
@@ -434,24 +457,26 @@ impl Disk {
         else {
             return;
         };
-        let (same, tainted, own) = (own == target, *tainted, *own);
+        let (same, tainted, own) = (own.hash() == Some(*target), *tainted, own.clone());
         self.busy.remove(&chunk);
         if !same {
             let range = self.size.blocks_of_chunk(ChunkIndex(chunk));
             let differ: Vec<Range<u64>> = self.domain.runs_in(range).collect();
             let _count = differ.into_iter().map(|run| self.dirty_again(run)).sum::<u64>();
         } else {
-            self.settle(chunk, (!tainted).then_some(own), now_ms);
+            let hash = self.learn(chunk, own, tainted);
+            self.settle(chunk, hash, now_ms);
         }
         self.doubt_may_end();
     }
 
     /// The hash of a chunk that had not been known.
-    pub(super) fn proved(&mut self, chunk: u64, ticket: u64, hash: ChunkHash, now_ms: u64) {
+    pub(super) fn proved(&mut self, chunk: u64, ticket: u64, subtrees: Subtrees, now_ms: u64) {
         if let Some(BusyState::Prove) = self.busy_state(chunk, ticket)
             && let Some(busy) = self.busy.remove(&chunk)
         {
-            self.settle(chunk, (!busy.tainted).then_some(hash), now_ms);
+            let hash = self.learn(chunk, subtrees, busy.tainted);
+            self.settle(chunk, hash, now_ms);
         }
     }
 
@@ -464,10 +489,13 @@ impl Disk {
         if !self.is_drained() {
             return None;
         }
-        device_root(self.size, |chunk| {
-            let in_domain = self.domain.intersects(chunk.blocks());
-            if in_domain { self.hashes.get(&chunk.0).copied() } else { Some(zero_hash(self.size.chunk_len(chunk))) }
-        })
+        device_root(self.size, |chunk| self.hash(chunk))
+    }
+
+    /// The hash of a chunk; `None` if it is not known.
+    pub(super) fn hash(&self, chunk: ChunkIndex) -> Option<ChunkHash> {
+        let in_domain = self.domain.intersects(chunk.blocks());
+        if in_domain { self.hashes.get(&chunk.0).copied() } else { Some(zero_hash(self.size.chunk_len(chunk))) }
     }
 
     /// Whether the block is held to be the same, durably, at the target.

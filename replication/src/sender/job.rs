@@ -1,24 +1,22 @@
 //! What a worker is asked to do with one chunk: everything it needs, and nothing of the engine's state.
 
-use crate::digest::ChunkHash;
-use crate::geometry::{ChunkIndex, ChunkMask, DeviceId};
+use crate::geometry::{BLOCK_BYTES, ChunkIndex, ChunkMask, DeviceId, GRAIN_BYTES, GrainMask};
 use crate::progress::Counters;
+use crate::subtree::Subtrees;
+use std::ops::Range;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Read `blocks` and send them under the job's `seq` and `epoch`, the last frame flagged; then
-    /// [`super::Sender::copied`].
+    /// Read and digest, and send `blocks` from the same reading under the job's `seq` and `epoch`, the last frame flagged;
+    /// then [`super::Sender::copied`].
     Copy {
         /// The blocks to send.
         blocks: ChunkMask,
-        /// They are the whole domain of the chunk, so that its hash can be computed from the same reading.
-        whole: bool,
     },
-    /// Ask the receiver for its hash under the job's `seq`, and read and hash the chunk; then
-    /// [`super::Sender::compared`].
+    /// Ask the receiver for its hash under the job's `seq`, and read and digest; then [`super::Sender::compared`].
     Compare,
-    /// Read and hash the chunk; then [`super::Sender::proved`].
+    /// Read and digest; then [`super::Sender::proved`].
     Prove,
 }
 
@@ -34,6 +32,8 @@ pub struct Job {
     pub len: u64,
     /// Blocks that count; all others are zeros for the hash.
     pub domain: ChunkMask,
+    /// What is known of its hash without reading.
+    pub subtrees: Subtrees,
     /// What to do.
     pub work: Work,
     /// The lane to send on.
@@ -46,10 +46,10 @@ pub struct Job {
 }
 
 /// How a copy went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
-    /// Hash of the chunk with blocks outside the domain as zeros, if the job was `whole`.
-    pub hash: Option<ChunkHash>,
+    /// What the job's digest gave.
+    pub subtrees: Subtrees,
     /// What it took.
     pub counters: Counters,
 }
@@ -77,15 +77,66 @@ impl JobPlace {
 }
 
 impl Job {
-    pub(super) fn new(place: &JobPlace, chunk: ChunkIndex, len: u64, domain: ChunkMask, work: Work) -> Self {
+    pub(super) fn new(
+        place: &JobPlace,
+        chunk: ChunkIndex,
+        (domain, subtrees): (ChunkMask, Subtrees),
+        len: u64,
+        work: Work,
+    ) -> Self {
         let JobPlace { device, lane, lanes: _, epoch, seq, ticket, stripe_chunks: _ } = *place;
-        Self { device, chunk, len, domain, work, lane, epoch, seq, ticket }
+        Self { device, chunk, len, domain, subtrees, work, lane, epoch, seq, ticket }
     }
+
+    /// The grains to digest: for a copy those that it reads from anyway and those that need no reading, else all that are
+    /// not known.
+    pub fn grains(&self) -> GrainMask {
+        let missing = self.subtrees.missing();
+        match self.work {
+            Work::Copy { blocks } => blocks.grains().with(missing.without(self.domain.grains())),
+            Work::Compare | Work::Prove => missing,
+        }
+    }
+
+    /// The blocks to read.
+    pub fn reads(&self) -> ChunkMask {
+        self.domain.within(self.grains())
+    }
+
+    /// What is known of the chunk's hash after [`Job::reads`] was read into `buffer`, which is as long as the chunk. Blocks
+    /// of the grains that are not in the domain are made zeros in it.
+    pub fn digest(&self, buffer: &mut [u8]) -> Subtrees {
+        let mut subtrees = self.subtrees.clone();
+        let in_use = self.domain.grains();
+        for grain in self.grains().iter() {
+            if !in_use.contains(grain) {
+                subtrees.put_zeros(grain);
+                continue;
+            }
+            for block in blocks_of(grain).filter(|block| !self.domain.contains(*block)) {
+                buffer[self.bytes(block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES)].fill(0);
+            }
+            subtrees.put(grain, &buffer[self.bytes(grain * GRAIN_BYTES..(grain + 1) * GRAIN_BYTES)]);
+        }
+        subtrees
+    }
+
+    /// The part of these bytes that the chunk has.
+    fn bytes(&self, bytes: Range<u64>) -> Range<usize> {
+        let place = |at: u64| usize::try_from(at.min(self.len)).expect("a place in a chunk is below a MiB");
+        place(bytes.start)..place(bytes.end)
+    }
+}
+
+fn blocks_of(grain: u64) -> Range<u64> {
+    let blocks = GRAIN_BYTES / BLOCK_BYTES;
+    grain * blocks..(grain + 1) * blocks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::hash_bytes;
 
     #[test]
     fn stripes_go_round_the_lanes() {
@@ -104,5 +155,45 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn job(len: u64, domain: ChunkMask, subtrees: Subtrees, work: Work) -> Job {
+        let place = JobPlace { device: DeviceId(0), lane: 0, lanes: 1, epoch: 1, seq: 1, ticket: 0, stripe_chunks: 4 };
+        Job::new(&place, ChunkIndex(0), (domain, subtrees), len, work)
+    }
+
+    fn mask(blocks: Range<u64>) -> ChunkMask {
+        let mut mask = ChunkMask::default();
+        blocks.for_each(|block| mask.insert(block));
+        mask
+    }
+
+    #[test]
+    fn blocks_outside_the_domain_count_as_zeros_and_grains_outside_it_are_not_read() {
+        let mut wanted = vec![0; 9 * 4096 + 512];
+        wanted[4096..3 * 4096].fill(7);
+        wanted[9 * 4096..].fill(7);
+        let mut domain = mask(1..3);
+        domain.insert(9);
+        let len = wanted.len() as u64;
+        let compare = job(len, domain, Subtrees::new(len), Work::Compare);
+        assert_eq!(compare.reads(), domain);
+        let mut buffer = vec![7; wanted.len()];
+        assert_eq!(compare.digest(&mut buffer).hash(), Some(hash_bytes(&wanted)));
+        let copy = job(len, domain, Subtrees::new(len), Work::Copy { blocks: domain });
+        assert_eq!(copy.digest(&mut buffer).hash(), Some(hash_bytes(&wanted)), "all of the domain is all of the chunk");
+    }
+
+    #[test]
+    fn a_copy_digests_only_the_grains_that_it_reads_and_a_proof_the_rest() {
+        let bytes = vec![3; 1 << 20];
+        let domain = mask(0..256);
+        let copy = job(1 << 20, domain, Subtrees::new(1 << 20), Work::Copy { blocks: mask(9..10) });
+        assert_eq!(copy.reads().runs(), vec![8..12]);
+        let known = copy.digest(&mut bytes.clone());
+        assert_eq!(known.hash(), None);
+        let prove = job(1 << 20, domain, known, Work::Prove);
+        assert_eq!(prove.reads().runs(), vec![0..8, 12..256]);
+        assert_eq!(prove.digest(&mut bytes.clone()).hash(), Some(hash_bytes(&bytes)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::digest::{device_root, hash_bytes, zero_hash};
-use crate::geometry::{BLOCKS_PER_CHUNK, ChunkIndex};
+use crate::geometry::{BLOCKS_PER_CHUNK, ChunkIndex, GrainMask};
 
 const DISK: DeviceId = DeviceId(0);
 const AUDIT: Audit = Audit { traced_sectors: 8, counted_sectors: 8 };
@@ -15,31 +15,54 @@ fn used(ranges: &[Range<u64>]) -> BlockSet {
     ranges.iter().cloned().collect()
 }
 
-/// A sender whose disk uses `ranges`, linked by one lane to a volume of zeros.
+/// A sender whose disk uses `ranges`, linked by one lane to a volume of zeros. It keeps no subtrees.
 fn following(ranges: &[Range<u64>]) -> Sender {
-    let mut sender = Sender::new(SenderConfig { quiet_ms: 100, ..SenderConfig::default() });
+    linked(ranges, SenderConfig { quiet_ms: 100, subtree_chunks: 0, ..SenderConfig::default() })
+}
+
+fn linked(ranges: &[Range<u64>], config: SenderConfig) -> Sender {
+    let mut sender = Sender::new(config);
     sender.add_disk(DISK, size(), &used(ranges));
     sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(DISK, &[]);
     sender
 }
 
-fn copied(hash: Option<ChunkHash>) -> Copied {
-    let counters = crate::progress::Counters { sent_bytes: 4096, ..Default::default() };
-    Copied { hash, counters }
+/// What a job digests where every grain holds `content`.
+fn digested(job: &Job, content: &[u8]) -> Subtrees {
+    let mut subtrees = job.subtrees.clone();
+    job.grains().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
+    subtrees
 }
 
-/// Does every job there is, with `hash` for every chunk, and has all of it acknowledged.
-fn do_all(sender: &mut Sender, hash: ChunkHash, now_ms: u64) -> Vec<Job> {
+fn copied(job: &Job, content: &[u8]) -> Copied {
+    let counters = crate::progress::Counters { sent_bytes: 4096, ..Default::default() };
+    Copied { subtrees: digested(job, content), counters }
+}
+
+/// The hash of a chunk whose every grain holds `content`.
+fn hash_of(content: &[u8]) -> ChunkHash {
+    let mut subtrees = Subtrees::new(CHUNK_BYTES);
+    subtrees.missing().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
+    subtrees.hash().unwrap()
+}
+
+/// A copy of a part of what the chunk has.
+fn is_partial(job: &Job) -> bool {
+    matches!(job.work, Work::Copy { blocks } if blocks != job.domain)
+}
+
+/// Does every job there is, with `content` in every grain, and has all of it acknowledged.
+fn do_all(sender: &mut Sender, content: &[u8], now_ms: u64) -> Vec<Job> {
     let mut done = Vec::new();
     while let Some(job) = sender.next_job(0, now_ms) {
         match job.work {
-            Work::Copy { whole, .. } => sender.copied(&job, &copied(whole.then_some(hash)), now_ms),
+            Work::Copy { .. } => sender.copied(&job, copied(&job, content), now_ms),
             Work::Compare => {
-                sender.compared(&job, hash, now_ms);
-                sender.target_hash(0, job.seq, hash, now_ms);
+                sender.compared(&job, digested(&job, content), now_ms);
+                sender.target_hash(0, job.seq, hash_of(content), now_ms);
             }
-            Work::Prove => sender.proved(&job, hash, now_ms),
+            Work::Prove => sender.proved(&job, digested(&job, content), now_ms),
         }
         sender.acked(0, job.seq, 0, now_ms);
         done.push(job);
@@ -50,9 +73,9 @@ fn do_all(sender: &mut Sender, hash: ChunkHash, now_ms: u64) -> Vec<Job> {
 #[test]
 fn the_first_copy_sends_what_is_used_and_nothing_else() {
     let mut sender = following(&[0..256, 300..310]);
-    let jobs = do_all(&mut sender, hash_bytes(b"x"), 0);
+    let jobs = do_all(&mut sender, b"x", 0);
     assert_eq!(jobs.iter().map(|j| j.chunk).collect::<Vec<_>>(), vec![ChunkIndex(0), ChunkIndex(1)]);
-    assert!(jobs.iter().all(|j| matches!(j.work, Work::Copy { whole: true, .. })));
+    assert!(jobs.iter().all(|job| matches!(job.work, Work::Copy { .. }) && !is_partial(job)));
     assert!(sender.is_drained());
     let progress = sender.progress(DISK, 1_000).unwrap();
     assert_eq!(progress.counters.skipped_bytes, 4 * CHUNK_BYTES - 266 * BLOCK_BYTES);
@@ -64,7 +87,7 @@ fn nothing_is_clean_before_it_is_durable() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
     assert!(!sender.is_clean(DISK, BlockIndex(0)));
     let job = sender.next_job(0, 0).unwrap();
-    sender.copied(&job, &copied(None), 0);
+    sender.copied(&job, copied(&job, b"x"), 0);
     assert!(!sender.is_clean(DISK, BlockIndex(0)));
     assert_eq!(sender.pending(DISK).unwrap().count(), 1);
     sender.acked(0, job.seq, 0, 0);
@@ -77,7 +100,7 @@ fn a_change_during_a_copy_is_sent_again_but_never_at_the_same_time() {
     let first = sender.next_job(0, 0).unwrap();
     sender.changed(DISK, 0..1, 5);
     assert_eq!(sender.next_job(0, 5), None);
-    sender.copied(&first, &copied(Some(hash_bytes(b"old"))), 5);
+    sender.copied(&first, copied(&first, b"old"), 5);
     sender.acked(0, first.seq, 0, 5);
     assert!(!sender.is_clean(DISK, BlockIndex(0)));
     assert_eq!(sender.progress(DISK, 25).unwrap().lag_ms, 20);
@@ -91,7 +114,7 @@ fn a_lost_link_gives_back_and_a_late_report_does_not_count() {
     let job = sender.next_job(0, 0).unwrap();
     sender.link_down();
     assert_eq!((sender.dirty(DISK).unwrap().count(), sender.pending(DISK).unwrap().count()), (1, 0));
-    sender.copied(&job, &copied(Some(hash_bytes(b"x"))), 0);
+    sender.copied(&job, copied(&job, b"x"), 0);
     sender.link_up((2, 1), 1 << 30, 1);
     assert_eq!(sender.next_job(0, 0), None, "not before the volume is open again");
     sender.opened(DISK, &[]);
@@ -105,16 +128,16 @@ fn what_the_receiver_calls_stale_is_sent_again() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
     let job = sender.next_job(0, 0).unwrap();
     sender.stale(0, job.seq);
-    sender.copied(&job, &copied(None), 0);
+    sender.copied(&job, copied(&job, b"x"), 0);
     assert_eq!(sender.next_job(0, 0).unwrap().chunk, ChunkIndex(0));
 }
 
 #[test]
 fn a_block_that_was_free_joins_the_domain_when_it_changes() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    do_all(&mut sender, b"x", 0);
     sender.changed(DISK, 700..702, 1);
-    let jobs = do_all(&mut sender, hash_bytes(b"x"), 1);
+    let jobs = do_all(&mut sender, b"x", 1);
     assert_eq!(jobs.len(), 1);
     assert_eq!(sender.domain(DISK).unwrap().count(), 3);
 }
@@ -122,22 +145,22 @@ fn a_block_that_was_free_joins_the_domain_when_it_changes() {
 #[test]
 fn after_a_doubt_only_what_differs_is_sent() {
     let mut sender = following(&[0..256, 256..300]);
-    let same = hash_bytes(b"same");
-    do_all(&mut sender, same, 0);
+    let same = hash_of(b"same");
+    do_all(&mut sender, b"same", 0);
     sender.suspect(DISK, &used(std::slice::from_ref(&(600..601))), "ring lost");
     assert!(sender.is_doubted(DISK) && !sender.is_clean(DISK, BlockIndex(0)));
     assert_eq!(sender.progress(DISK, 0).unwrap().state, ReplicationState::Suspect);
     while let Some(job) = sender.next_job(0, 0) {
         assert_eq!(job.work, Work::Compare);
-        let theirs = if job.chunk == ChunkIndex(1) { hash_bytes(b"other") } else { same };
+        let theirs = if job.chunk == ChunkIndex(1) { hash_of(b"other") } else { same };
         sender.target_hash(0, job.seq, theirs, 0);
-        sender.compared(&job, same, 0);
+        sender.compared(&job, digested(&job, b"same"), 0);
         if sender.dirty(DISK).unwrap().count() > 0 {
             break;
         }
     }
     assert_eq!(sender.dirty(DISK).unwrap().runs().collect::<Vec<_>>(), vec![256..300]);
-    do_all(&mut sender, same, 0);
+    do_all(&mut sender, b"same", 0);
     assert!(sender.is_drained() && !sender.is_doubted(DISK));
 }
 
@@ -157,7 +180,7 @@ fn a_sender_that_starts_again_compares_what_the_volume_holds_and_sends_the_rest(
 #[test]
 fn a_receiver_that_forgot_is_not_believed() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    do_all(&mut sender, b"x", 0);
     sender.link_down();
     assert_eq!(sender.highest_epoch(), 1);
     sender.link_up((2, 0), 1 << 30, 1);
@@ -166,18 +189,18 @@ fn a_receiver_that_forgot_is_not_believed() {
     assert!(sender.is_doubted(DISK));
     let job = sender.next_job(0, 0).unwrap();
     assert_eq!(job.work, Work::Compare);
-    sender.compared(&job, hash_bytes(b"x"), 0);
+    sender.compared(&job, digested(&job, b"x"), 0);
     sender.target_hash(0, job.seq, zero_hash(CHUNK_BYTES), 0);
     assert_eq!(sender.dirty(DISK).unwrap().count(), 1);
 }
 
 #[test]
 fn a_hot_chunk_is_proved_only_when_it_rests_or_when_it_is_final() {
-    let mut sender = following(std::slice::from_ref(&(0..2)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    let mut sender = following(&[0..1, 8..9]);
+    do_all(&mut sender, b"x", 0);
     sender.changed(DISK, 0..1, 1_000);
-    let jobs = do_all(&mut sender, hash_bytes(b"x"), 1_000);
-    assert!(matches!(jobs[..], [Job { work: Work::Copy { whole: false, .. }, .. }]));
+    let jobs = do_all(&mut sender, b"x", 1_000);
+    assert!(jobs.len() == 1 && is_partial(&jobs[0]));
     assert!(!sender.is_drained() && sender.next_job(0, 1_099).is_none());
     sender.begin_final();
     assert_eq!(sender.next_job(0, 1_099).unwrap().work, Work::Prove);
@@ -205,11 +228,11 @@ fn a_job_that_failed_is_done_again() {
 /// A final attempt up to the barrier.
 fn finishing() -> (Sender, ChunkHash) {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    let hash = hash_bytes(b"x");
-    do_all(&mut sender, hash, 0);
+    let hash = hash_of(b"x");
+    do_all(&mut sender, b"x", 0);
     sender.begin_final();
     assert_eq!(sender.join_used(DISK, &used(&[0..1, 300..301])), 1);
-    do_all(&mut sender, hash, 0);
+    do_all(&mut sender, b"x", 0);
     let seq = sender.begin_barrier().unwrap();
     sender.barrier_reached(0, seq);
     (sender, hash)
@@ -265,7 +288,7 @@ fn a_copy_that_was_under_way_at_a_doubt_does_not_prove_its_chunk() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
     let job = sender.next_job(0, 0).unwrap();
     sender.suspect(DISK, &BlockSet::new(), "ring lost");
-    sender.copied(&job, &copied(Some(hash_bytes(b"old"))), 0);
+    sender.copied(&job, copied(&job, b"old"), 0);
     sender.acked(0, job.seq, 0, 0);
     assert!(!sender.is_clean(DISK, BlockIndex(0)) && !sender.is_drained());
     assert_eq!(sender.next_job(0, 0).unwrap().work, Work::Compare);
@@ -274,12 +297,12 @@ fn a_copy_that_was_under_way_at_a_doubt_does_not_prove_its_chunk() {
 #[test]
 fn a_comparison_that_was_under_way_at_a_doubt_is_done_again() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    do_all(&mut sender, b"x", 0);
     sender.suspect(DISK, &BlockSet::new(), "first");
     let old = sender.next_job(0, 0).unwrap();
     sender.suspect(DISK, &BlockSet::new(), "second");
-    sender.compared(&old, hash_bytes(b"x"), 0);
-    sender.target_hash(0, old.seq, hash_bytes(b"x"), 0);
+    sender.compared(&old, digested(&old, b"x"), 0);
+    sender.target_hash(0, old.seq, hash_of(b"x"), 0);
     assert!(sender.is_doubted(DISK));
     let again = sender.next_job(0, 0).unwrap();
     assert_eq!((again.work, again.chunk), (Work::Compare, old.chunk));
@@ -289,12 +312,12 @@ fn a_comparison_that_was_under_way_at_a_doubt_is_done_again() {
 #[test]
 fn a_change_during_a_comparison_is_sent_whatever_the_hashes_say() {
     let mut sender = following(std::slice::from_ref(&(0..2)));
-    let hash = hash_bytes(b"x");
-    do_all(&mut sender, hash, 0);
+    let hash = hash_of(b"x");
+    do_all(&mut sender, b"x", 0);
     sender.suspect(DISK, &BlockSet::new(), "ring lost");
     let job = sender.next_job(0, 0).unwrap();
     sender.changed(DISK, 1..2, 0);
-    sender.compared(&job, hash, 0);
+    sender.compared(&job, digested(&job, b"x"), 0);
     sender.target_hash(0, job.seq, hash, 0);
     assert!(sender.is_clean(DISK, BlockIndex(0)) && !sender.is_clean(DISK, BlockIndex(1)));
     assert_eq!(sender.dirty(DISK).unwrap().runs().collect::<Vec<_>>().first(), Some(&(1..2)));
@@ -302,18 +325,18 @@ fn a_change_during_a_comparison_is_sent_whatever_the_hashes_say() {
 
 #[test]
 fn a_change_during_a_proof_makes_it_worthless() {
-    let mut sender = following(std::slice::from_ref(&(0..2)));
-    let job = sender.next_job(0, 0).unwrap();
-    sender.copied(&job, &copied(None), 0);
-    sender.acked(0, job.seq, 0, 0);
+    let mut sender = following(&[0..1, 8..9]);
+    do_all(&mut sender, b"x", 0);
+    sender.changed(DISK, 0..1, 0);
+    do_all(&mut sender, b"x", 0);
     sender.begin_final();
     let proof = sender.next_job(0, 0).unwrap();
     assert_eq!(proof.work, Work::Prove);
     sender.changed(DISK, 0..1, 0);
-    sender.proved(&proof, hash_bytes(b"old"), 0);
+    sender.proved(&proof, digested(&proof, b"old"), 0);
     assert!(!sender.is_drained() && sender.root(DISK).is_none());
-    let jobs = do_all(&mut sender, hash_bytes(b"new"), 0);
-    assert!(matches!(jobs[0].work, Work::Copy { whole: false, .. }) && jobs[1].work == Work::Prove);
+    let jobs = do_all(&mut sender, b"new", 0);
+    assert!(is_partial(&jobs[0]) && jobs[1].work == Work::Prove);
     assert!(sender.root(DISK).is_some());
 }
 
@@ -325,10 +348,10 @@ fn all_disks_are_served_and_drained_only_together() {
     sender.add_disk(second, size(), &used(std::slice::from_ref(&(5..6))));
     sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(first, &[]);
-    assert_eq!(do_all(&mut sender, hash_bytes(b"x"), 0).len(), 1);
+    assert_eq!(do_all(&mut sender, b"x", 0).len(), 1);
     assert!(!sender.is_drained(), "the second volume is not open");
     sender.opened(second, &[]);
-    let jobs = do_all(&mut sender, hash_bytes(b"x"), 0);
+    let jobs = do_all(&mut sender, b"x", 0);
     assert_eq!(jobs.iter().map(|job| job.device).collect::<Vec<_>>(), vec![second]);
     assert!(sender.is_drained());
     assert_eq!(sender.domain(second).unwrap().runs().next(), Some(5..6));
@@ -343,7 +366,7 @@ fn the_state_follows_the_copy_and_is_never_in_sync_without_a_link() {
     sender.link_up((1, 0), 1 << 30, 1);
     sender.opened(DISK, &[]);
     assert_eq!(state(&mut sender), ReplicationState::InitialCopy);
-    do_all(&mut sender, hash_bytes(b"x"), 1_000);
+    do_all(&mut sender, b"x", 1_000);
     assert_eq!(state(&mut sender), ReplicationState::InSync);
     sender.link_down();
     assert_eq!(state(&mut sender), ReplicationState::CatchingUp);
@@ -365,11 +388,10 @@ fn restored(sender: &Sender) -> Sender {
 #[test]
 fn a_restored_sender_owes_what_was_on_its_way_and_compares_nothing_that_it_knew() {
     let mut before = following(&[0..256, 300..310]);
-    let hash = hash_bytes(b"x");
-    do_all(&mut before, hash, 0);
+    do_all(&mut before, b"x", 0);
     before.changed(DISK, 0..2, 1);
     let lost = before.next_job(0, 1).unwrap();
-    before.copied(&lost, &copied(None), 1);
+    before.copied(&lost, copied(&lost, b"x"), 1);
     let mut after = restored(&before);
     assert!(after.is_accounted_for());
     assert_eq!(after.dirty(DISK).unwrap().runs().collect::<Vec<_>>(), vec![0..2]);
@@ -378,10 +400,8 @@ fn a_restored_sender_owes_what_was_on_its_way_and_compares_nothing_that_it_knew(
     after.opened(DISK, &[0..1, 1..2]);
     assert!(after.is_clean(DISK, BlockIndex(300)));
     after.begin_final();
-    let works: Vec<(u64, bool)> = do_all(&mut after, hash, 0)
-        .iter()
-        .map(|job| (job.chunk.0, matches!(job.work, Work::Copy { whole: false, .. })))
-        .collect();
+    let works: Vec<(u64, bool)> =
+        do_all(&mut after, b"x", 0).iter().map(|job| (job.chunk.0, is_partial(job))).collect();
     assert_eq!(works, vec![(0, true), (1, true), (0, false), (1, false)], "two copies, then two proofs");
     assert!(after.is_drained() && after.domain(DISK) == before.domain(DISK));
 }
@@ -393,7 +413,7 @@ fn a_restored_first_copy_compares_what_may_have_arrived_and_sends_the_rest() {
     after.changed(DISK, 400..401, 0);
     after.link_up((2, 1), 1 << 30, 1);
     after.opened(DISK, std::slice::from_ref(&(1..2)));
-    let jobs = do_all(&mut after, hash_bytes(b"x"), 0);
+    let jobs = do_all(&mut after, b"x", 0);
     let works: Vec<(u64, bool)> = jobs.iter().map(|job| (job.chunk.0, job.work == Work::Compare)).collect();
     assert_eq!(works, vec![(0, false), (1, true)]);
     assert!(jobs[1].domain.contains(400 - BLOCKS_PER_CHUNK), "the change counts for the hash");
@@ -403,7 +423,7 @@ fn a_restored_first_copy_compares_what_may_have_arrived_and_sends_the_rest() {
 #[test]
 fn a_restored_sender_believes_only_the_link_right_after_its_own() {
     let mut before = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut before, hash_bytes(b"x"), 0);
+    do_all(&mut before, b"x", 0);
     // Links that a process saw after its checkpoint may have shown that the receiver forgot: previous is not 1.
     for (welcome, believed) in [((2, 1), true), ((3, 2), false), ((2, 0), false)] {
         let mut after = restored(&before);
@@ -419,7 +439,7 @@ fn a_restored_sender_believes_only_the_link_right_after_its_own() {
 #[test]
 fn what_was_being_compared_or_never_opened_is_compared_by_the_next_process() {
     let mut before = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut before, hash_bytes(b"x"), 0);
+    do_all(&mut before, b"x", 0);
     before.suspect(DISK, &used(std::slice::from_ref(&(600..601))), "ring lost");
     assert_eq!(before.next_job(0, 0).unwrap().work, Work::Compare);
     let mut after = restored(&before);
@@ -482,7 +502,7 @@ fn disks_and_lanes_that_do_not_exist_are_nobodys() {
     assert_eq!(sender.next_job(1, 0), None);
     sender.acked(1, 5, 0, 0);
     sender.stale(1, 5);
-    sender.target_hash(1, 5, hash_bytes(b"x"), 0);
+    sender.target_hash(1, 5, hash_of(b"x"), 0);
     assert_eq!(sender.dirty(DISK).unwrap().count(), 1);
 }
 
@@ -511,7 +531,7 @@ fn blocks_beyond_the_end_of_the_disk_are_none() {
 #[test]
 fn the_lag_is_the_age_of_the_oldest_change_that_is_not_durable() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    do_all(&mut sender, b"x", 0);
     let lag = |sender: &mut Sender, now_ms| sender.progress(DISK, now_ms).unwrap().lag_ms;
     assert_eq!(lag(&mut sender, 1_000), 0);
     sender.changed(DISK, 0..1, 2_000);
@@ -519,11 +539,11 @@ fn the_lag_is_the_age_of_the_oldest_change_that_is_not_durable() {
     sender.changed(DISK, 600..601, 2_500);
     assert_eq!(lag(&mut sender, 3_000), 1_000);
     let job = sender.next_job(0, 3_000).unwrap();
-    sender.copied(&job, &copied(None), 3_000);
+    sender.copied(&job, copied(&job, b"x"), 3_000);
     assert_eq!(lag(&mut sender, 3_000), 1_000, "sent is not durable");
     sender.acked(0, job.seq, 0, 3_000);
     assert_eq!(lag(&mut sender, 3_000), 500);
-    do_all(&mut sender, hash_bytes(b"y"), 3_000);
+    do_all(&mut sender, b"y", 3_000);
     assert_eq!(lag(&mut sender, 9_000), 0);
 }
 
@@ -536,18 +556,17 @@ fn changes_are_counted_once_until_they_are_sent() {
     assert_eq!((progress.change_bytes_per_second, progress.remaining_bytes), (10 * BLOCK_BYTES, 10 * BLOCK_BYTES));
     let job = sender.next_job(0, 1_000).unwrap();
     assert_eq!(sender.progress(DISK, 1_000).unwrap().remaining_bytes, 10 * BLOCK_BYTES, "on its way");
-    sender.copied(&job, &copied(None), 1_000);
+    sender.copied(&job, copied(&job, b"x"), 1_000);
     sender.acked(0, job.seq, 0, 1_000);
     assert_eq!(sender.progress(DISK, 1_000).unwrap().remaining_bytes, 0);
 }
 
 #[test]
 fn a_chunk_is_proved_after_exactly_its_rest() {
-    let mut sender = following(&[]);
+    let mut sender = following(&[0..1, 8..9]);
+    do_all(&mut sender, b"x", 0);
     sender.changed(DISK, 0..1, 1_000);
-    let job = sender.next_job(0, 1_000).unwrap();
-    sender.copied(&job, &copied(None), 1_000);
-    sender.acked(0, job.seq, 0, 1_000);
+    assert_eq!(do_all(&mut sender, b"x", 1_000).len(), 1);
     assert_eq!(sender.next_job(0, 99), None);
     assert_eq!(sender.next_job(0, 1_099), None);
     assert!(matches!(sender.next_job(0, 1_100).map(|job| job.work), Some(Work::Prove)));
@@ -556,7 +575,7 @@ fn a_chunk_is_proved_after_exactly_its_rest() {
 #[test]
 fn what_the_target_has_to_read_back_belongs_to_the_forecast_of_a_freeze() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 1_000);
+    do_all(&mut sender, b"x", 1_000);
     let freeze = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().freeze_forecast_ms.unwrap();
     assert_eq!(freeze(&mut sender), 500);
     sender.acked(0, 0, 300, 1_000);
@@ -575,7 +594,7 @@ fn no_more_comparisons_are_out_than_the_receiver_reads_ahead() {
     let jobs: Vec<Job> = std::iter::from_fn(|| sender.next_job(0, 0)).collect();
     assert_eq!(jobs.len(), 16);
     assert!(jobs.iter().all(|job| job.work == Work::Compare));
-    sender.target_hash(0, jobs[3].seq, hash_bytes(b"x"), 0);
+    sender.target_hash(0, jobs[3].seq, hash_of(b"x"), 0);
     assert_eq!(sender.next_job(0, 0).map(|job| job.chunk), Some(ChunkIndex(16)));
     assert_eq!(sender.next_job(0, 0), None);
 }
@@ -583,7 +602,7 @@ fn no_more_comparisons_are_out_than_the_receiver_reads_ahead() {
 #[test]
 fn a_freeze_that_is_given_up_follows_again_and_a_record_ends_the_copy() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    do_all(&mut sender, hash_bytes(b"x"), 0);
+    do_all(&mut sender, b"x", 0);
     let state = |sender: &mut Sender| sender.progress(DISK, 1_000).unwrap().state;
     sender.begin_final();
     assert_eq!(state(&mut sender), ReplicationState::Verifying);
@@ -594,4 +613,59 @@ fn a_freeze_that_is_given_up_follows_again_and_a_record_ends_the_copy() {
     assert_eq!(what, "the filesystems are not frozen");
     sender.committed();
     assert_eq!(state(&mut sender), ReplicationState::Committed);
+}
+
+/// As [`following`], with room for subtrees; everything is copied and acknowledged.
+fn keeping() -> Sender {
+    let mut sender = linked(&[0..256, 300..310], SenderConfig { quiet_ms: 100, ..SenderConfig::default() });
+    do_all(&mut sender, b"x", 0);
+    sender
+}
+
+/// Where the only run begins and ends.
+fn ends(runs: Vec<Range<u64>>) -> (u64, u64) {
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    (runs[0].start, runs[0].end)
+}
+
+#[test]
+fn a_change_costs_the_reading_of_its_grain_and_no_proof_where_the_others_are_known() {
+    let mut sender = keeping();
+    sender.changed(DISK, 9..10, 1);
+    let job = sender.next_job(0, 1).unwrap();
+    assert_eq!((ends(job.reads().runs()), ends(job.grains().runs())), ((8, 12), (2, 3)));
+    sender.copied(&job, copied(&job, b"y"), 1);
+    sender.acked(0, job.seq, 0, 1);
+    assert!(sender.is_drained());
+    let mut first = Subtrees::new(CHUNK_BYTES);
+    (0..64).for_each(|grain| first.put_value(grain, hash_bytes(if grain == 2 { b"y" } else { b"x" }).0));
+    assert_eq!(sender.disks[&DISK].hash(ChunkIndex(0)), first.hash());
+}
+
+#[test]
+fn a_grain_that_changes_while_it_is_read_must_be_read_again_and_no_other() {
+    let mut sender = keeping();
+    sender.changed(DISK, 9..10, 1);
+    let job = sender.next_job(0, 1).unwrap();
+    sender.changed(DISK, 200..201, 2);
+    sender.copied(&job, copied(&job, b"x"), 2);
+    sender.acked(0, job.seq, 0, 2);
+    let job = sender.next_job(0, 2).unwrap();
+    assert_eq!(ends(job.grains().runs()), (50, 51), "the first is known");
+    sender.changed(DISK, 201..202, 3);
+    sender.copied(&job, copied(&job, b"x"), 3);
+    sender.acked(0, job.seq, 0, 3);
+    assert_eq!(ends(sender.next_job(0, 3).unwrap().grains().runs()), (50, 51), "what was read is not what is there");
+}
+
+#[test]
+fn after_a_doubt_every_grain_is_read_again() {
+    let mut sender = keeping();
+    sender.changed(DISK, 9..10, 1);
+    let job = sender.next_job(0, 1).unwrap();
+    sender.suspect(DISK, &BlockSet::new(), "lost");
+    sender.copied(&job, copied(&job, b"x"), 1);
+    sender.acked(0, job.seq, 0, 1);
+    let compare = sender.next_job(0, 1).unwrap();
+    assert_eq!((compare.work, compare.chunk, compare.grains()), (Work::Compare, ChunkIndex(0), GrainMask::ALL));
 }

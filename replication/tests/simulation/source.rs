@@ -1,13 +1,14 @@
 //! The machine that is moved: an application that writes, a tracker, workers, and the sender.
 
 use crate::world::{
-    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, Token, Up, Violation, WINDOW_BLOCKS, hot_blocks, size,
-    violated,
+    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SUBTREE_CHUNKS, Token, Up, Violation, WINDOW_BLOCKS,
+    hot_blocks, size, violated,
 };
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::checkpoint::{Checkpoint, ReadUpTo};
 use qianyun_replication::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 use qianyun_replication::message::Message;
+use qianyun_replication::progress::Counters;
 use qianyun_replication::sender::{Audit, Copied, FinalError, Job, Sender, SenderConfig, Work};
 use std::collections::BTreeMap;
 
@@ -305,14 +306,15 @@ impl Source {
 
     fn finish_job(&mut self, held: Held, network: &mut Network, now_ms: u64) {
         let (job, read) = (held.job, held.read.unwrap_or_default());
-        let hash = read.hash(job.chunk, |block| job.domain.contains(block % BLOCKS_PER_CHUNK));
+        let mut subtrees = job.subtrees.clone();
+        read.digest(&mut subtrees, job.chunk, job.grains(), |block| job.domain.contains(block % BLOCKS_PER_CHUNK));
         match job.work {
-            Work::Prove => return self.sender.proved(&job, hash, now_ms),
+            Work::Prove => return self.sender.proved(&job, subtrees, now_ms),
             Work::Copy { .. } | Work::Compare => {}
         }
         let Some(connection) = self.lanes.get(&job.lane).copied() else { return self.sender.failed(&job) };
         match job.work {
-            Work::Copy { blocks, whole } => {
+            Work::Copy { blocks } => {
                 let runs = blocks.runs();
                 let base = job.chunk.blocks().start;
                 for (n, run) in runs.iter().enumerate() {
@@ -322,11 +324,11 @@ impl Source {
                     let frame = Up::Blocks { epoch: job.epoch, seq: job.seq, first: wanted.start, tokens, last };
                     network.send(connection, frame);
                 }
-                self.sender.copied(&job, &Copied { hash: whole.then_some(hash), ..Copied::default() }, now_ms);
+                self.sender.copied(&job, Copied { subtrees, counters: Counters::default() }, now_ms);
             }
             Work::Compare => {
                 network.send(connection, Up::HashRequest { chunk: job.chunk, seq: job.seq });
-                self.sender.compared(&job, hash, now_ms);
+                self.sender.compared(&job, subtrees, now_ms);
             }
             Work::Prove => {}
         }
@@ -501,7 +503,7 @@ impl Source {
 }
 
 fn sender_config() -> SenderConfig {
-    SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000 }
+    SenderConfig { stripe_chunks: 2, quiet_ms: 300, freeze_budget_ms: 1_000, subtree_chunks: SUBTREE_CHUNKS }
 }
 
 fn fresh_sender() -> Sender {

@@ -1,7 +1,9 @@
 //! The machine that receives: connections that write one frame at a time, a syncing task, a reading-back task.
 
-use crate::world::{DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, Token, Up, WINDOW_BLOCKS, size};
-use qianyun_replication::geometry::{BLOCK_BYTES, ChunkIndex};
+use crate::world::{
+    DEVICE, Dice, Down, LANES, Medium, Mutation, Network, SESSION, SUBTREE_CHUNKS, Token, Up, WINDOW_BLOCKS, size,
+};
+use qianyun_replication::geometry::BLOCK_BYTES;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::Message;
 use qianyun_replication::receiver::{
@@ -33,7 +35,7 @@ pub(crate) struct Target {
     writing: Vec<Writing>,
     frames: u64,
     syncing: Option<(SyncBatch, BTreeMap<u64, Token>)>,
-    reading: Option<(ReadBack, qianyun_replication::digest::ChunkHash)>,
+    reading: Option<ReadBack>,
     /// Connections that wait to be welcomed.
     waiting: Vec<(u64, u32)>,
 }
@@ -49,7 +51,8 @@ pub(crate) fn identity() -> DeviceIdentity {
 }
 
 fn fresh_receiver(last_epoch: u32, medium: &Medium) -> Receiver {
-    let config = ReceiverConfig { session: SESSION, window_bytes: WINDOW_BLOCKS * BLOCK_BYTES, quiet_ms: 300 };
+    let window_bytes = WINDOW_BLOCKS * BLOCK_BYTES;
+    let config = ReceiverConfig { session: SESSION, window_bytes, quiet_ms: 300, subtree_chunks: SUBTREE_CHUNKS };
     let maybe_written = medium.written_chunks();
     let spec = VolumeSpec { name: "disk-0".to_owned(), identity: identity(), size: size(), maybe_written };
     Receiver::new(config, last_epoch, vec![spec])
@@ -217,19 +220,22 @@ impl Target {
     fn read_back(&mut self, network: &mut Network, now_ms: u64) {
         match self.reading.take() {
             None => {
-                self.reading = self.receiver.next_read_back(now_ms).map(|job| (job, self.hash(job.chunk)));
+                self.reading = self.receiver.next_read_back(now_ms).map(|mut job| {
+                    let missing = job.subtrees.missing();
+                    self.seen.digest(&mut job.subtrees, job.chunk, missing, |_| true);
+                    job
+                });
             }
-            Some((job, hash)) => {
-                let hash = if self.mutation == Mutation::WrongReadBack && hash.0[0] < 8 { zero(job.len) } else { hash };
+            Some(mut job) => {
+                let wrong = self.mutation == Mutation::WrongReadBack;
+                if wrong && job.subtrees.hash().is_some_and(|hash| hash.0[0] < 8) {
+                    job.subtrees.put_zeros(0);
+                }
                 let mut out = Outbox::new();
-                self.receiver.read_back(job, hash, &mut out);
+                self.receiver.read_back(job, &mut out);
                 flush(out, network);
             }
         }
-    }
-
-    fn hash(&self, chunk: ChunkIndex) -> qianyun_replication::digest::ChunkHash {
-        self.seen.hash(chunk, |_| true)
     }
 
     fn welcome(&mut self, network: &mut Network) {
@@ -264,10 +270,6 @@ impl Target {
         }
         self.receiver = fresh_receiver(self.ledger, &self.seen);
     }
-}
-
-fn zero(len: u64) -> qianyun_replication::digest::ChunkHash {
-    qianyun_replication::digest::zero_hash(len)
 }
 
 fn flush(out: Outbox, network: &mut Network) {

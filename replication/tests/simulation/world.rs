@@ -2,11 +2,12 @@
 
 use crate::source::Source;
 use crate::target::Target;
-use qianyun_replication::digest::{ChunkHash, zero_hash};
+use qianyun_replication::digest::hash_bytes;
 use qianyun_replication::geometry::{
-    BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, CHUNK_BYTES, ChunkIndex, DeviceId, DeviceSize,
+    BLOCK_BYTES, BLOCKS_PER_CHUNK, BlockIndex, CHUNK_BYTES, ChunkIndex, DeviceId, DeviceSize, GRAIN_BYTES, GrainMask,
 };
 use qianyun_replication::message::Message;
+use qianyun_replication::subtree::Subtrees;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::LazyLock;
 
@@ -16,8 +17,10 @@ pub(crate) const LANES: u16 = 2;
 const CHUNKS: u64 = 5;
 /// Blocks that a lane may have sent and that are not durable: a little more than what happens to one chunk.
 pub(crate) const WINDOW_BLOCKS: u64 = 8;
-/// Blocks of each chunk that anything ever happens to: few, so that events meet.
-const HOT: u64 = 6;
+/// Blocks of each chunk that anything ever happens to: few, so that events meet; three of one grain, and its neighbour.
+const HOT: [u64; 6] = [0, 1, 3, 4, 120, 240];
+/// Chunks of which an end keeps the subtrees: fewer than there are, so that some are forgotten.
+pub(crate) const SUBTREE_CHUNKS: usize = 3;
 
 /// A rule of the protocol that the world breaks on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,15 +95,25 @@ impl Medium {
         self.0.insert(block, token);
     }
 
-    /// The hash of a chunk in which only the blocks that `counts` says are not zeros.
-    pub(crate) fn hash(&self, chunk: ChunkIndex, counts: impl Fn(u64) -> bool) -> ChunkHash {
-        let held = self.0.range(size().blocks_of_chunk(chunk)).filter(|(block, token)| **token != 0 && counts(**block));
-        let bytes: Vec<u8> =
-            held.flat_map(|(block, token)| [block.to_le_bytes(), token.to_le_bytes()].concat()).collect();
-        if bytes.is_empty() {
-            return zero_hash(size().chunk_len(chunk));
+    /// Takes in what `grains` of a chunk hold, where only the blocks that `counts` says are not zeros.
+    pub(crate) fn digest(
+        &self,
+        subtrees: &mut Subtrees,
+        chunk: ChunkIndex,
+        grains: GrainMask,
+        counts: impl Fn(u64) -> bool,
+    ) {
+        for grain in grains.iter() {
+            let first = chunk.blocks().start + grain * (GRAIN_BYTES / BLOCK_BYTES);
+            let blocks = first..first + GRAIN_BYTES / BLOCK_BYTES;
+            let held = self.0.range(blocks).filter(|(block, token)| **token != 0 && counts(**block));
+            let bytes: Vec<u8> =
+                held.flat_map(|(block, token)| [block.to_le_bytes(), token.to_le_bytes()].concat()).collect();
+            match bytes.is_empty() {
+                true => subtrees.put_zeros(grain),
+                false => subtrees.put_value(grain, hash_bytes(&bytes).0),
+            }
         }
-        qianyun_replication::digest::hash_bytes(&bytes)
     }
 
     /// Runs of chunks that hold something.
@@ -123,9 +136,8 @@ pub(crate) fn hot_blocks() -> &'static [u64] {
 }
 
 fn make_hot_blocks() -> Vec<u64> {
-    let place = |n: u64| n * 40;
     (0..CHUNKS)
-        .flat_map(|chunk| (0..HOT).map(move |n| chunk * BLOCKS_PER_CHUNK + place(n)))
+        .flat_map(|chunk| HOT.map(|place| chunk * BLOCKS_PER_CHUNK + place))
         .chain([size().blocks() - 2, size().blocks() - 1])
         .filter(|block| *block < size().blocks())
         .collect()

@@ -8,12 +8,13 @@ use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
 use crate::lane::{self, LaneError, LaneWriter, PING_EVERY};
-use qianyun_replication::digest::{ChunkHash, hash_bytes, hash_masked, is_zero};
+use qianyun_replication::digest::{ChunkHash, hash_bytes, is_zero};
 use qianyun_replication::frame::Codec;
 use qianyun_replication::geometry::{BLOCK_BYTES, CHUNK_BYTES, ChunkMask, MAX_EXTENT_BYTES};
 use qianyun_replication::message::Message;
 use qianyun_replication::progress::Counters;
 use qianyun_replication::sender::{Copied, Job, Work};
+use qianyun_replication::subtree::Subtrees;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub(super) struct Worker {
 /// What a job came to, before its frames are sent.
 enum Outcome {
     Copied(Copied),
-    Hashed(ChunkHash),
+    Digested(Subtrees),
 }
 
 impl Worker {
@@ -96,12 +97,12 @@ impl Worker {
             Ok(Outcome::Copied(copied)) => {
                 writer.send(&self.frames).await?;
                 self.packer.measured(copied.counters.sent_bytes, began.elapsed());
-                shared.engine().copied(job, &copied, shared.now_ms());
+                shared.engine().copied(job, copied, shared.now_ms());
             }
-            Ok(Outcome::Hashed(hash)) if job.work == Work::Compare => {
-                shared.engine().compared(job, hash, shared.now_ms());
+            Ok(Outcome::Digested(subtrees)) if job.work == Work::Compare => {
+                shared.engine().compared(job, subtrees, shared.now_ms());
             }
-            Ok(Outcome::Hashed(hash)) => shared.engine().proved(job, hash, shared.now_ms()),
+            Ok(Outcome::Digested(subtrees)) => shared.engine().proved(job, subtrees, shared.now_ms()),
             Err(error) => {
                 if shared.may_log() {
                     tracing::warn!(error = words_of(&error), chunk = job.chunk.0, "a disk cannot be read");
@@ -130,22 +131,19 @@ impl Worker {
 
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
         self.frames.clear();
-        match job.work {
-            Work::Copy { blocks, whole } => self.copy(job, &blocks, whole).map(Outcome::Copied),
-            Work::Compare | Work::Prove => {
-                self.read(job, &job.domain)?;
-                let bytes = &mut self.buffer[..chunk_len(job)];
-                Ok(Outcome::Hashed(hash_masked(bytes, &job.domain)))
-            }
-        }
+        let read_bytes = self.read(job, &job.reads())?;
+        let subtrees = job.digest(&mut self.buffer[..place(job.len)]);
+        Ok(match job.work {
+            Work::Copy { blocks } => Outcome::Copied(self.copy(job, &blocks, subtrees, read_bytes)),
+            Work::Compare | Work::Prove => Outcome::Digested(subtrees),
+        })
     }
 
-    fn copy(&mut self, job: &Job, blocks: &ChunkMask, whole: bool) -> Result<Copied, DeviceError> {
-        let read_bytes = self.read(job, blocks)?;
-        let hash = whole.then(|| hash_masked(&mut self.buffer[..chunk_len(job)], &job.domain));
+    fn copy(&mut self, job: &Job, blocks: &ChunkMask, subtrees: Subtrees, read_bytes: u64) -> Copied {
         let mut counters = Counters { read_bytes, ..Counters::default() };
         let extents = extents(&blocks.runs(), job.len);
-        let full = hash.filter(|_| blocks.count() * BLOCK_BYTES >= job.len && !self.any_zero(&extents));
+        let full = blocks.count() * BLOCK_BYTES >= job.len && !self.any_zero(&extents);
+        let full = subtrees.hash().filter(|_| full);
         if let Some(hash) = full {
             // One extent, whose hash is the chunk's: hashed once.
             self.put_data(job, &(0..job.len), true, hash, &mut counters);
@@ -155,7 +153,7 @@ impl Worker {
             }
         }
         counters.wire_bytes = self.frames.len() as u64;
-        Ok(Copied { hash, counters })
+        Copied { subtrees, counters }
     }
 
     /// Appends the frame of one extent, which is bytes of the chunk.
@@ -223,15 +221,7 @@ fn note_bad(shared: &Shared, disk: &Disk, bad: &[Range<u64>]) {
 
 /// Bytes that a job reads, which is what its bound is about.
 fn bytes_of(job: &Job) -> u64 {
-    let blocks = match job.work {
-        Work::Copy { blocks, whole: _ } => blocks.count(),
-        Work::Compare | Work::Prove => job.domain.count(),
-    };
-    blocks * BLOCK_BYTES
-}
-
-fn chunk_len(job: &Job) -> usize {
-    place(job.len)
+    job.reads().count() * BLOCK_BYTES
 }
 
 fn place(byte: u64) -> usize {
