@@ -184,6 +184,11 @@ pub enum Message<'a> {
 impl Message<'_> {
     /// Appends header and body to `out`. Texts beyond their bound are a mistake of the caller and panic.
     pub fn encode(&self, session: u64, epoch: u32, out: &mut Vec<u8>) {
+        self.encode_before(&[], session, epoch, out);
+    }
+
+    /// Appends the frame but for its last bytes, which are `rest`: a payload that is sent from where it lies.
+    pub fn encode_before(&self, rest: &[u8], session: u64, epoch: u32, out: &mut Vec<u8>) {
         let mut header = Header {
             kind: self.kind(),
             flags: 0,
@@ -199,7 +204,7 @@ impl Message<'_> {
         let start = out.len();
         out.extend_from_slice(&[0; crate::frame::HEADER_BYTES]);
         self.fill(&mut header, out);
-        let body = out.len() - start - crate::frame::HEADER_BYTES;
+        let body = out.len() - start - crate::frame::HEADER_BYTES + rest.len();
         header.wire_len = u32::try_from(body).ok().filter(|len| *len <= MAX_WIRE_BYTES).expect("bodies are bounded");
         out[start..start + crate::frame::HEADER_BYTES].copy_from_slice(&header.encode());
     }

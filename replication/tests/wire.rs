@@ -214,6 +214,27 @@ fn the_last_frame_of_a_job_is_told_from_the_others() {
 }
 
 #[test]
+fn a_payload_that_is_sent_from_where_it_lies_makes_the_same_frame() {
+    let raw = [7; 4096];
+    let data = |payload| Message::Data {
+        device: DEVICE,
+        offset: 0,
+        raw_len: 4096,
+        codec: Codec::None,
+        hash: ChunkHash([3; 32]),
+        last: true,
+        seq: 1,
+        payload,
+    };
+    let (mut whole, mut apart) = (Vec::new(), Vec::new());
+    data(&raw).encode(1, 2, &mut whole);
+    data(&[]).encode_before(&raw, 1, 2, &mut apart);
+    assert_eq!(apart.len() + raw.len(), whole.len());
+    apart.extend_from_slice(&raw);
+    assert_eq!(apart, whole);
+}
+
+#[test]
 fn a_chunk_is_named_by_where_it_begins_and_by_nothing_else() {
     for kind in [FrameType::HashRequest, FrameType::HashResponse] {
         let body = if kind == FrameType::HashResponse { vec![0; 32] } else { vec![] };

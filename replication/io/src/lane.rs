@@ -138,7 +138,19 @@ impl<S: AsyncRead> LaneReader<S> {
 impl<S: AsyncWrite> LaneWriter<S> {
     /// Sends whole frames.
     pub(crate) async fn send(&mut self, frames: &[u8]) -> Result<(), LaneError> {
-        self.stream.write_all(frames).await.map_err(broken)?;
+        self.send_both(frames, &[]).await
+    }
+
+    /// Sends whole frames that lie in two places.
+    pub(crate) async fn send_both(&mut self, first: &[u8], rest: &[u8]) -> Result<(), LaneError> {
+        let (mut first, mut rest) = (first, rest);
+        while !first.is_empty() {
+            let both = [io::IoSlice::new(first), io::IoSlice::new(rest)];
+            let sent = self.stream.write_vectored(&both).await.map_err(broken)?;
+            let of_first = sent.min(first.len());
+            (first, rest) = (&first[of_first..], &rest[sent - of_first..]);
+        }
+        self.stream.write_all(rest).await.map_err(broken)?;
         self.stream.flush().await.map_err(broken)
     }
 

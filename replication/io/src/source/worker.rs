@@ -35,6 +35,8 @@ pub(super) struct Worker {
     epoch: u32,
     buffer: AlignedBuffer,
     frames: Vec<u8>,
+    /// What is sent after the frames, and is the end of the last: a payload in the buffer.
+    payload: Range<usize>,
     packer: Packer,
 }
 
@@ -47,7 +49,15 @@ enum Outcome {
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, lane: u16, epoch: u32) -> Self {
         let chunk = usize::try_from(CHUNK_BYTES).expect("a chunk is a MiB");
-        Self { shared, lane, epoch, buffer: AlignedBuffer::new(chunk), frames: Vec::new(), packer: Packer::new() }
+        Self {
+            shared,
+            lane,
+            epoch,
+            buffer: AlignedBuffer::new(chunk),
+            frames: Vec::new(),
+            payload: 0..0,
+            packer: Packer::new(),
+        }
     }
 
     /// Works until the lane breaks.
@@ -95,7 +105,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         match outcome {
             Ok(Outcome::Copied(copied)) => {
-                writer.send(&self.frames).await?;
+                writer.send_both(&self.frames, &self.buffer[self.payload.clone()]).await?;
                 self.packer.measured(copied.counters.sent_bytes, began.elapsed());
                 shared.engine().copied(job, copied, shared.now_ms());
             }
@@ -131,6 +141,7 @@ impl Worker {
 
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
         self.frames.clear();
+        self.payload = 0..0;
         let read_bytes = self.read(job, &job.reads())?;
         let subtrees = job.digest(&mut self.buffer[..place(job.len)]);
         Ok(match job.work {
@@ -152,7 +163,7 @@ impl Worker {
                 self.put_extent(job, extent, n + 1 == extents.len(), &mut counters);
             }
         }
-        counters.wire_bytes = self.frames.len() as u64;
+        counters.wire_bytes = (self.frames.len() + self.payload.len()) as u64;
         Copied { subtrees, counters }
     }
 
@@ -189,8 +200,15 @@ impl Worker {
         let packed = self.packer.pack(raw);
         let (device, seq) = (job.device, job.seq);
         let (codec, payload) = packed.as_deref().map_or((Codec::None, raw), |packed| (Codec::Zstd, packed));
-        let data = Message::Data { device, offset, raw_len, codec, hash, last, seq, payload };
-        data.encode(self.shared.session, job.epoch, &mut self.frames);
+        let (session, epoch) = (self.shared.session, job.epoch);
+        let data = |payload| Message::Data { device, offset, raw_len, codec, hash, last, seq, payload };
+        if last && packed.is_none() {
+            // Nothing comes after it: it need not be copied to the others.
+            data(&[]).encode_before(raw, session, epoch, &mut self.frames);
+            self.payload = place(extent.start)..place(extent.end);
+        } else {
+            data(payload).encode(session, epoch, &mut self.frames);
+        }
     }
 
     /// Reads the blocks to their places in the buffer, and small gaps with them. What cannot be read is zeros, and counted.
