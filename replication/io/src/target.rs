@@ -48,8 +48,10 @@ const SYNC_BYTES: u64 = WINDOW_BYTES / 4;
 const SYNC_PAUSE: Duration = Duration::from_millis(20);
 /// How often tasks look even if nothing was told: chunks become quiet by time alone.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A chunk rests for this long before it is read back without being asked for.
-const QUIET: Duration = Duration::from_secs(3);
+/// A chunk rests for this long before it is read back without being asked for: long enough that what one job writes in
+/// pieces is read once, short enough that little is left to read back under a freeze. A chunk that is written to again costs
+/// only its grains.
+const QUIET: Duration = Duration::from_millis(250);
 /// Chunks of which the values of their grains are kept: 16 GiB of what was written lately, in 36 MiB.
 const SUBTREE_CHUNKS: usize = 16_384;
 /// Tasks that read back: one hashes while the other reads.
@@ -250,7 +252,7 @@ impl Shared {
         }
         let known = opened.iter().map(|(v, _)| (v.name.clone(), v.identity.clone())).collect();
         file.store(&Ledger { generation: 0, session, epoch: last_epoch, volumes: known })?;
-        let quiet_ms = u64::try_from(QUIET.as_millis()).expect("three seconds");
+        let quiet_ms = u64::try_from(QUIET.as_millis()).expect("a quarter of a second");
         let config = ReceiverConfig { session, window_bytes: WINDOW_BYTES, quiet_ms, subtree_chunks: SUBTREE_CHUNKS };
         let engine = Receiver::new(config, last_epoch, specs);
         Ok(Self {
