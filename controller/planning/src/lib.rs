@@ -8,6 +8,7 @@
 //! | [`phase`] | what to call where a system stands |
 //! | [`system_migration`], [`host_migration`] | what to do next |
 //! | [`plan_status`] | what to say about a plan of the whole city |
+//! | [`calendar`] | which days are worked, when a time limit ends, and when servers may be cut over |
 //! | [`lint`] | whether a plan is one that may never be carried out |
 //! | [`report`] | every word that people read |
 //!
