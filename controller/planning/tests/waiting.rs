@@ -153,7 +153,7 @@ fn times_are_read_in_beijing_and_kept_to_the_second() {
     assert_eq!(calendar::plus_seconds(at("2026-11-30T16:05:59Z"), 61), at("2026-11-30T16:07:00Z"));
     assert_eq!(calendar::plus_seconds(Timestamp::MAX, 1), Timestamp::MAX);
     assert_eq!(calendar::parse_day("2026-02-28").map(|d| d.to_string()).as_deref(), Some("2026-02-28"));
-    for text in ["", "2026-02-30", "tomorrow", "2026-13-01", " 2026-01-01"] {
+    for text in ["", "2026-02-30", "tomorrow", "2026-13-01", " 2026-01-01", "20260101", "2026-01-01T00:00"] {
         assert_eq!(calendar::parse_day(text), None, "{text:?}");
     }
 }

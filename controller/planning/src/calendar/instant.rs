@@ -11,9 +11,10 @@ pub fn day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::fixed(BEIJING)).date()
 }
 
-/// A day as the API writes it, `YYYY-MM-DD`; `None` if the text is not one.
+/// A day as the API writes it, `YYYY-MM-DD` and nothing else; `None` if the text is not one.
 pub fn parse_day(text: &str) -> Option<Date> {
-    text.parse().ok()
+    // The library also reads `20260228` and `2026-02-28T10:00`, which no column sorts and no schema allows.
+    text.parse().ok().filter(|day: &Date| day.to_string() == text)
 }
 
 /// An instant as people in Beijing read it, to the minute.
