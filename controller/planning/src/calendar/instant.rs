@@ -17,6 +17,11 @@ pub fn parse_day(text: &str) -> Option<Date> {
     text.parse().ok().filter(|day: &Date| day.to_string() == text)
 }
 
+/// A day and all that come after it.
+pub(super) fn days_from(first: Date) -> impl Iterator<Item = Date> {
+    std::iter::successors(Some(first), |day| day.tomorrow().ok())
+}
+
 /// An instant as people in Beijing read it, to the minute.
 pub fn minute(at: Timestamp) -> String {
     at.to_zoned(TimeZone::fixed(BEIJING)).strftime("%Y-%m-%d %H:%M").to_string()
