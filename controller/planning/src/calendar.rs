@@ -6,16 +6,22 @@
 //! |---|---|
 //! | [`instant`] | how the API stores an instant, and how people in Beijing read it |
 //! | [`zone`] | which day it is where the offices are |
+//! | [`answer`] | whether an answer rests on notices, or is estimated |
 //! | [`notice`] | what the State Council announced for a year, and what is wrong with a copy of it |
 //! | [`statutory`] | what the law alone says of a year before its notice |
+//! | [`working_day`] | whether a day works; so many working days on or back; how many lie between |
 
+pub mod answer;
 pub mod instant;
 pub mod notice;
 pub mod statutory;
+pub mod working_day;
 pub mod zone;
 
+pub use answer::Answer;
 pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
+pub use working_day::{Calendar, CalendarError, DayKind};
 pub use zone::{Zone, ZoneError};
 
 /// The earliest end of a trial run (Art. 20: three months or more): `months` calendar months after the day it began.
