@@ -10,9 +10,11 @@
 //! | [`notice`] | what the State Council announced for a year, and what is wrong with a copy of it |
 //! | [`statutory`] | what the law alone says of a year before its notice |
 //! | [`working_day`] | whether a day works; so many working days on or back; how many lie between |
+//! | [`month`] | how long a trial run lasts at least |
 
 pub mod answer;
 pub mod instant;
+pub mod month;
 pub mod notice;
 pub mod statutory;
 pub mod working_day;
@@ -20,12 +22,7 @@ pub mod zone;
 
 pub use answer::Answer;
 pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
+pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
 pub use working_day::{Calendar, CalendarError, DayKind};
 pub use zone::{Zone, ZoneError};
-
-/// The earliest end of a trial run (Art. 20: three months or more): `months` calendar months after the day it began.
-/// Where the month has no such day, its last one.
-pub fn trial_end(started: jiff::Timestamp, months: i32) -> Option<jiff::civil::Date> {
-    day(started).checked_add(jiff::ToSpan::months(months)).ok()
-}

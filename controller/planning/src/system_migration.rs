@@ -68,7 +68,8 @@ fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<W
     if phase == Phase::Trial {
         let months = facts.policy.get().map_or(0, |p| p.spec.numbers.trial_months);
         let began = facts.migration.status.as_ref().and_then(|s| s.trial_started_at.as_ref()).map_or(now, |t| t.0);
-        return calendar::trial_end(began, months).map(|end| WaitingOn::TrialEnd { date: end.to_string() });
+        let trial = calendar::TrialPeriod::new(calendar::day(began), months).ok();
+        return trial.map(|trial| WaitingOn::TrialEnd { date: trial.earliest_end().to_string() });
     }
     // One that an edit dropped from the scheme waits for nothing that the system would wait for, once it is idle.
     let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);

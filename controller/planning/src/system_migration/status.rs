@@ -2,7 +2,7 @@
 
 use super::{next_obstacle, next_step};
 use crate::approval::{Judged, judge as judge_approvals, scheme_subject, tally};
-use crate::calendar::{day, to_second, trial_end};
+use crate::calendar::{TrialPeriod, day, to_second};
 use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::{GATES, definition, judge};
 use crate::phase::{has_served, hosts_in_sync, phase};
@@ -22,7 +22,8 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
     let trial_started_at =
         (phase == Phase::Trial).then(|| before.trial_started_at.clone().unwrap_or(Time(to_second(now))));
     let months = facts.policy.get().map_or(0, |p| p.spec.numbers.trial_months);
-    let trial_end = trial_started_at.as_ref().and_then(|t| trial_end(t.0, months)).map(|d| d.to_string());
+    let trial = trial_started_at.as_ref().and_then(|t| TrialPeriod::new(day(t.0), months).ok());
+    let trial_end = trial.map(|t| t.earliest_end().to_string());
     let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
     let mut status = SystemMigrationStatus {
         observed_generation: facts.migration.metadata.generation,
