@@ -11,8 +11,10 @@
 //! | [`statutory`] | what the law alone says of a year before its notice |
 //! | [`working_day`] | whether a day works; so many working days on or back; how many lie between |
 //! | [`month`] | how long a trial run lasts at least |
+//! | [`clock`] | how a time limit in working days stands, with its pauses |
 
 pub mod answer;
+pub mod clock;
 pub mod instant;
 pub mod month;
 pub mod notice;
@@ -21,6 +23,7 @@ pub mod working_day;
 pub mod zone;
 
 pub use answer::Answer;
+pub use clock::{Binding, ClockError, Lamp, Pause, Standing, WorkClock};
 pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
 pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
