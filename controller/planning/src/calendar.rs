@@ -12,20 +12,26 @@
 //! | [`working_day`] | whether a day works; so many working days on or back; how many lie between |
 //! | [`month`] | how long a trial run lasts at least |
 //! | [`clock`] | how a time limit in working days stands, with its pauses |
+//! | [`freeze`] | when no cutover may happen |
+//! | [`window`] | whether an attempt may begin now, and where the next one fits |
 
 pub mod answer;
 pub mod clock;
+pub mod freeze;
 pub mod instant;
 pub mod month;
 pub mod notice;
 pub mod statutory;
+pub mod window;
 pub mod working_day;
 pub mod zone;
 
 pub use answer::Answer;
 pub use clock::{Binding, ClockError, Lamp, Pause, Standing, WorkClock};
+pub use freeze::{Freeze, FreezeError, FreezeMode};
 pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
 pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
+pub use window::{Window, WindowError, WindowReason, next_fit};
 pub use working_day::{Calendar, CalendarError, DayKind};
 pub use zone::{Zone, ZoneError};
