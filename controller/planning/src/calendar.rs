@@ -14,6 +14,7 @@
 //! | [`clock`] | how a time limit in working days stands, with its pauses |
 //! | [`freeze`] | when no cutover may happen |
 //! | [`window`] | whether an attempt may begin now, and where the next one fits |
+//! | [`wave`] | whether the waves of a plan fit their windows and the platform |
 
 pub mod answer;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod instant;
 pub mod month;
 pub mod notice;
 pub mod statutory;
+pub mod wave;
 pub mod window;
 pub mod working_day;
 pub mod zone;
@@ -32,6 +34,7 @@ pub use freeze::{Freeze, FreezeError, FreezeMode};
 pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
 pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
+pub use wave::{Wave, WaveReason};
 pub use window::{Window, WindowError, WindowReason, next_fit};
 pub use working_day::{Calendar, CalendarError, DayKind};
 pub use zone::{Zone, ZoneError};
