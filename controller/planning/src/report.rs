@@ -4,6 +4,7 @@
 
 mod abort;
 mod reason;
+mod schedule;
 mod waiting;
 
 use crate::calendar;

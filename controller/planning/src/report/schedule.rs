@@ -1,0 +1,136 @@
+//! Words for windows, waves, time limits, and for what is only estimated.
+
+use super::{Words, length, words};
+use crate::calendar::{Answer, Binding, Standing, WaveReason, WindowReason, minute};
+
+impl WindowReason {
+    /// The sentence for people.
+    pub fn words(&self) -> Words {
+        match self {
+            WindowReason::NotYet { start } => words(
+                format!("the window begins at {} (UTC+8)", minute(*start)),
+                format!("割接窗口于 {} 开始", minute(*start)),
+            ),
+            WindowReason::Over { end } => words(
+                format!("the window was over at {} (UTC+8); another one is needed", minute(*end)),
+                format!("割接窗口已于 {} 结束,需另定窗口", minute(*end)),
+            ),
+            WindowReason::Frozen { freeze, until } => words(
+                format!("the freeze period {freeze:?} lasts until {} (UTC+8)", minute(*until)),
+                format!("重保期“{freeze}”至 {} 止,期间不割接", minute(*until)),
+            ),
+            WindowReason::LockedOut { since, end } => words(
+                format!(
+                    "nothing begins after {} (UTC+8), because the window ends at {}; another one is needed",
+                    minute(*since),
+                    minute(*end)
+                ),
+                format!("窗口于 {} 结束,{} 后不再启动割接,需另定窗口", minute(*end), minute(*since)),
+            ),
+            WindowReason::Full { busy, machines_at_once } => words(
+                format!("{busy} machines are being cut over, the window allows {machines_at_once} at once"),
+                format!("正在割接 {busy} 台,窗口同时最多 {machines_at_once} 台"),
+            ),
+            WindowReason::TooShort { left_seconds, needed_seconds } => words(
+                format!(
+                    "{} of the window are left, {} are needed; lengthen it, or plan less for it",
+                    length(*left_seconds),
+                    length(*needed_seconds)
+                ),
+                format!("窗口可用 {},需要 {};请延长窗口或减少安排", length(*left_seconds), length(*needed_seconds)),
+            ),
+            WindowReason::InsideFreeze { freeze, from, until } => words(
+                format!(
+                    "the window lies in the freeze period {freeze:?}, {} to {} (UTC+8); choose another one",
+                    minute(*from),
+                    minute(*until)
+                ),
+                format!("窗口位于重保期“{freeze}”({} 至 {})内,请另选窗口", minute(*from), minute(*until)),
+            ),
+        }
+    }
+}
+
+impl WaveReason {
+    /// The sentence for people.
+    pub fn words(&self) -> Words {
+        match self {
+            WaveReason::NamedTwice { wave } => {
+                words(format!("two waves are named {wave:?}; rename one"), format!("有两个批次名为“{wave}”,请改名"))
+            }
+            WaveReason::WindowUnfit { wave, reason } => {
+                let reason = reason.words();
+                words(format!("wave {wave:?}: {}", reason.en), format!("批次“{wave}”:{}", reason.zh))
+            }
+            WaveReason::TooManyMachines { wave, machines, fit } => words(
+                format!("wave {wave:?} has {machines} machines, {fit} fit into its window; move some to another wave"),
+                format!("批次“{wave}”有 {machines} 台,其窗口可容纳 {fit} 台,请移至其他批次"),
+            ),
+            WaveReason::OverCapacity { at, waves, machines, at_once } => words(
+                format!(
+                    "from {} (UTC+8) on, the waves {} have {machines} machines under way, the platform takes {at_once} \
+                     at once; move a window",
+                    minute(*at),
+                    waves.join(", ")
+                ),
+                format!(
+                    "自 {} 起,批次 {} 共 {machines} 台同时割接,平台同时最多 {at_once} 台,请调整窗口",
+                    minute(*at),
+                    waves.join("、")
+                ),
+            ),
+        }
+    }
+}
+
+impl Binding {
+    /// What people call it.
+    pub fn words(self) -> Words {
+        match self {
+            Binding::Statutory => words("statutory", "法定"),
+            Binding::Target => words("target", "目标"),
+        }
+    }
+}
+
+impl Standing {
+    /// The sentence for people.
+    pub fn words(&self) -> Words {
+        match self {
+            Standing::Running { due, left_working_days } => words(
+                format!("due on {due}, {left_working_days} working days left"),
+                format!("{due} 到期,剩余 {left_working_days} 个工作日"),
+            ),
+            Standing::Paused { since, reason, left_working_days } => words(
+                format!("paused since {since}: {reason}; {left_working_days} working days will be left"),
+                format!("自 {since} 起暂停计时({reason}),尚余 {left_working_days} 个工作日"),
+            ),
+            Standing::Overdue { due, late_working_days } => words(
+                format!("was due on {due}, {late_working_days} working days ago"),
+                format!("已于 {due} 到期,超期 {late_working_days} 个工作日"),
+            ),
+            Standing::Met { due, on } => words(format!("done on {on}, due on {due}"), format!("{on} 办结,时限 {due}")),
+            Standing::Missed { due, on, late_working_days } => words(
+                format!("done on {on}, {late_working_days} working days after it was due on {due}"),
+                format!("{on} 办结,时限 {due},超期 {late_working_days} 个工作日"),
+            ),
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    /// What has to be said beside it, if it is estimated.
+    pub fn caveat(&self) -> Option<Words> {
+        if !self.is_estimated() {
+            return None;
+        }
+        let years: Vec<String> = self.years().iter().map(ToString::to_string).collect();
+        Some(words(
+            format!(
+                "estimated: the days off of {} are not announced, or their notice is not entered",
+                years.join(", ")
+            ),
+            format!("预计:{}年放假安排尚未公布或未录入", years.join("、")),
+        ))
+    }
+}
