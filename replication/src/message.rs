@@ -141,11 +141,14 @@ pub enum Message<'a> {
     BarrierReached {
         seq: u64,
     },
+    /// Numbered as the barrier before it, so that the answer to an older one is known for what it is.
     RootRequest {
         device: DeviceId,
+        seq: u64,
     },
     RootResponse {
         device: DeviceId,
+        seq: u64,
         root: DeviceRoot,
     },
     RecordProposal {
@@ -275,9 +278,9 @@ impl Message<'_> {
                 (header.device, header.offset, header.seq) = (*device, chunk.offset_bytes(), *seq);
                 out.extend_from_slice(&hash.0);
             }
-            Message::RootRequest { device } => header.device = *device,
-            Message::RootResponse { device, root } => {
-                header.device = *device;
+            Message::RootRequest { device, seq } => (header.device, header.seq) = (*device, *seq),
+            Message::RootResponse { device, seq, root } => {
+                (header.device, header.seq) = (*device, *seq);
                 out.extend_from_slice(&root.0);
             }
             Message::RecordProposal { record, signature, certificate_pem } => {
@@ -328,8 +331,8 @@ impl Message<'_> {
             }
             FrameType::Barrier => Message::Barrier { seq },
             FrameType::BarrierReached => Message::BarrierReached { seq },
-            FrameType::RootRequest => Message::RootRequest { device },
-            FrameType::RootResponse => Message::RootResponse { device, root: DeviceRoot(from.array()?) },
+            FrameType::RootRequest => Message::RootRequest { device, seq },
+            FrameType::RootResponse => Message::RootResponse { device, seq, root: DeviceRoot(from.array()?) },
             FrameType::RecordProposal => {
                 let record = from.text(body.len())?;
                 Message::RecordProposal {
@@ -513,8 +516,8 @@ mod tests {
             Message::HashResponse { device, chunk, seq, hash },
             Message::Barrier { seq },
             Message::BarrierReached { seq },
-            Message::RootRequest { device },
-            Message::RootResponse { device, root: DeviceRoot([2; 32]) },
+            Message::RootRequest { device, seq },
+            Message::RootResponse { device, seq, root: DeviceRoot([2; 32]) },
             Message::RecordProposal { record: "{}".to_owned(), signature: vec![1, 2], certificate_pem: "c".to_owned() },
             Message::RecordAnswer { signature: vec![3], certificate_pem: "d".to_owned() },
             Message::Ack { seq, unproved_chunks: 4 },

@@ -218,7 +218,7 @@ pub struct Receiver {
     /// Writes on their way to the medium, by the epoch of the connection they came on.
     writing: BTreeMap<u32, u64>,
     undurable_bytes: u64,
-    root_waiters: Vec<(ConnectionId, DeviceId, usize)>,
+    root_waiters: Vec<(ConnectionId, DeviceId, u64, usize)>,
     next_ticket: u64,
 }
 
@@ -294,6 +294,13 @@ impl Receiver {
     /// Whether the connection belongs to the present link.
     pub fn is_current(&self, connection: ConnectionId) -> bool {
         self.connections.contains_key(&connection)
+    }
+
+    /// What was acknowledged last, again, with what is left to read back now: a sender that has nothing to send would not
+    /// hear that it has become less.
+    pub fn standing(&self, connection: ConnectionId) -> Option<Message<'static>> {
+        let seq = self.connections.get(&connection)?.acked;
+        Some(Message::Ack { seq, unproved_chunks: self.unproved_chunks() })
     }
 
     /// The connection is gone. Its lane cannot come back: the sender asks for a new link.
@@ -424,12 +431,12 @@ impl Receiver {
     pub fn root_request(
         &mut self,
         connection: ConnectionId,
-        device: DeviceId,
+        (device, seq): (DeviceId, u64),
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
         self.connection(connection)?;
         let index = self.volume_of(device)?;
-        self.root_waiters.push((connection, device, index));
+        self.root_waiters.push((connection, device, seq, index));
         self.answer_roots(out);
         Ok(())
     }
@@ -437,7 +444,7 @@ impl Receiver {
     /// The next chunk to read back: one that is waited for, else one that has been quiet for long enough.
     pub fn next_read_back(&mut self, now_ms: u64) -> Option<ReadBack> {
         let ticket = self.next_ticket;
-        let wanted: BTreeSet<usize> = self.root_waiters.iter().map(|(_, _, index)| *index).collect();
+        let wanted: BTreeSet<usize> = self.root_waiters.iter().map(|(.., index)| *index).collect();
         let quiet = now_ms.checked_sub(self.config.quiet_ms);
         let mut volumes = self.volumes.iter_mut().enumerate();
         let (volume, (chunk, subtrees)) = volumes.find_map(|(index, volume)| {
@@ -478,9 +485,9 @@ impl Receiver {
 
     fn answer_roots(&mut self, out: &mut Outbox) {
         let volumes = &self.volumes;
-        self.root_waiters.retain(|(connection, device, index)| match volumes[*index].root() {
+        self.root_waiters.retain(|(connection, device, seq, index)| match volumes[*index].root() {
             Some(root) => {
-                out.push((*connection, Message::RootResponse { device: *device, root }));
+                out.push((*connection, Message::RootResponse { device: *device, seq: *seq, root }));
                 false
             }
             None => true,

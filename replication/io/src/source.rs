@@ -161,7 +161,8 @@ struct Shared {
     doubt: Mutex<Option<String>>,
     /// For each lane of the link: frames that go before the next job.
     controls: Mutex<Vec<mpsc::Sender<Vec<u8>>>>,
-    roots: Mutex<HashMap<DeviceId, DeviceRoot>>,
+    /// The target's roots, by device and barrier.
+    roots: Mutex<HashMap<(DeviceId, u64), DeviceRoot>>,
     record_reply: Mutex<Option<RecordReply>>,
     began: Instant,
 }

@@ -201,14 +201,14 @@ fn the_root_is_told_when_every_chunk_is_proved() {
     receiver.wrote(written);
     assert_eq!(sync(&mut receiver), vec![]);
     let mut out = Outbox::new();
-    receiver.root_request(FIRST, DISK, &mut out).unwrap();
+    receiver.root_request(FIRST, (DISK, 9), &mut out).unwrap();
     assert_eq!(out, vec![]);
     let job = receiver.next_read_back(0).unwrap();
     let hash = hash_of(b"x");
     receiver.read_back(holding(job.clone(), b"x"), &mut out);
     let size = DeviceSize::from_bytes(2 * CHUNK_BYTES).unwrap();
     let root = device_root(size, |c| Some(if c.0 == 1 { hash } else { zero_hash(CHUNK_BYTES) })).unwrap();
-    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, root })]);
+    assert_eq!(out, vec![(FIRST, Message::RootResponse { device: DISK, seq: 9, root })]);
     assert_eq!((receiver.root(0), receiver.own_volumes()[0].root), (Some(root), Some(root)));
 }
 
@@ -249,14 +249,14 @@ fn a_new_link_forgets_what_the_old_one_waited_for() {
     assert_eq!(sync(&mut receiver), vec![]);
     let mut out = Outbox::new();
     receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
-    receiver.root_request(FIRST, DISK, &mut out).unwrap();
+    receiver.root_request(FIRST, (DISK, 1), &mut out).unwrap();
     receiver.barrier(FIRST, 1);
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let job = receiver.next_read_back(1_000).unwrap();
     receiver.read_back(holding(job.clone(), b"x"), &mut out);
     assert_eq!(sync(&mut receiver), vec![]);
     assert_eq!(out, vec![]);
-    assert!(matches!(receiver.root_request(FIRST, DISK, &mut out), Err(Refusal::NotGreeted)));
+    assert!(matches!(receiver.root_request(FIRST, (DISK, 1), &mut out), Err(Refusal::NotGreeted)));
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_connection_that_has_not_said_hello_gets_nothing_done() {
     let opened = receiver.open(stranger, DISK, "disk-0", &identity()).unwrap_err();
     let admitted = receiver.admit(stranger, extent(0, false), 0).unwrap_err();
     let hash = receiver.hash_request(stranger, (DISK, ChunkIndex(0), 1), &mut out).unwrap_err();
-    let root = receiver.root_request(stranger, DISK, &mut out).unwrap_err();
+    let root = receiver.root_request(stranger, (DISK, 1), &mut out).unwrap_err();
     for refusal in [opened, admitted, hash, root] {
         assert_eq!((refusal.code(), &refusal), (ErrorCode::Fenced, &Refusal::NotGreeted));
     }
@@ -468,4 +468,18 @@ fn only_the_grains_that_were_written_to_are_read_back_again() {
     receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
     let hash = hash_of(b"x");
     assert_eq!(out, vec![(FIRST, Message::HashResponse { device: DISK, chunk: ChunkIndex(0), seq: 2, hash })]);
+}
+
+#[test]
+fn a_sender_hears_what_is_left_to_read_back_without_sending_anything() {
+    let mut receiver = linked();
+    let written = permit(&mut receiver, 0);
+    receiver.wrote(written);
+    receiver.applied(FIRST, 3);
+    let ack = |unproved_chunks| Message::Ack { seq: 3, unproved_chunks };
+    assert_eq!(sync(&mut receiver), vec![(FIRST, ack(1))]);
+    let job = receiver.next_read_back(100).unwrap();
+    receiver.read_back(holding(job, b"x"), &mut Outbox::new());
+    assert_eq!(receiver.standing(FIRST), Some(ack(0)));
+    assert_eq!(receiver.standing(ConnectionId(9)), None);
 }

@@ -6,6 +6,7 @@ use crate::world::{
 };
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::checkpoint::{Checkpoint, ReadUpTo};
+use qianyun_replication::digest::DeviceRoot;
 use qianyun_replication::geometry::{BLOCK_BYTES, BLOCKS_PER_CHUNK};
 use qianyun_replication::message::Message;
 use qianyun_replication::progress::Counters;
@@ -43,8 +44,8 @@ struct Starting {
 enum Finish {
     No,
     Draining,
-    Barrier,
-    Root,
+    Barrier(u64),
+    Root(u64),
     Done(bool),
 }
 
@@ -363,7 +364,7 @@ impl Source {
             Down::Message(Message::Stale { seq }) => self.sender.stale(lane, seq),
             Down::Message(Message::HashResponse { seq, hash, .. }) => self.sender.target_hash(lane, seq, hash, now_ms),
             Down::Message(Message::BarrierReached { seq }) => self.sender.barrier_reached(lane, seq),
-            Down::Message(Message::RootResponse { root, .. }) => self.target_root(root)?,
+            Down::Message(Message::RootResponse { seq, root, .. }) => self.target_root(seq, root)?,
             Down::Message(other) => return violated("world", format!("{other:?} was not expected")),
         }
         Ok(())
@@ -398,7 +399,7 @@ impl Source {
             }
         }
         self.sender.link_down();
-        if matches!(self.finish, Finish::Barrier | Finish::Root) {
+        if matches!(self.finish, Finish::Barrier(_) | Finish::Root(_)) {
             self.finish = Finish::Draining;
         }
     }
@@ -463,25 +464,25 @@ impl Source {
     fn go_on_finishing(&mut self, network: &mut Network, now_ms: u64) {
         let quiet = self.writes.is_empty() && self.tracked.is_empty() && !self.unnoticed_loss;
         match self.finish {
-            Finish::No | Finish::Root | Finish::Done(_) => {}
+            Finish::No | Finish::Root(_) | Finish::Done(_) => {}
             Finish::Draining if !quiet => self.drain(now_ms),
             Finish::Draining if self.sender.is_drained() => {
                 if let Some(seq) = self.sender.begin_barrier() {
                     self.lanes.values().for_each(|c| network.send(*c, Up::Barrier { seq }));
-                    self.finish = Finish::Barrier;
+                    self.finish = Finish::Barrier(seq);
                 }
             }
             Finish::Draining => {}
-            Finish::Barrier if self.sender.barrier_passed() => {
-                network.send(self.lanes[&0], Up::RootRequest);
-                self.finish = Finish::Root;
+            Finish::Barrier(seq) if self.sender.barrier_passed() => {
+                network.send(self.lanes[&0], Up::RootRequest { seq });
+                self.finish = Finish::Root(seq);
             }
-            Finish::Barrier => {}
+            Finish::Barrier(_) => {}
         }
     }
 
-    fn target_root(&mut self, root: qianyun_replication::digest::DeviceRoot) -> Result<(), Violation> {
-        if self.finish != Finish::Root {
+    fn target_root(&mut self, seq: u64, root: DeviceRoot) -> Result<(), Violation> {
+        if self.finish != Finish::Root(seq) {
             return Ok(());
         }
         let audit = Audit { traced_sectors: 8, counted_sectors: 8 };
@@ -497,7 +498,7 @@ impl Source {
     pub(crate) fn finished(&mut self) -> Result<Option<bool>, Violation> {
         match self.finish {
             Finish::Done(equal) => Ok(Some(equal)),
-            Finish::No | Finish::Draining | Finish::Barrier | Finish::Root => Ok(None),
+            Finish::No | Finish::Draining | Finish::Barrier(_) | Finish::Root(_) => Ok(None),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Target {
                 self.receiver.barrier(id, seq);
                 false
             }
-            Up::RootRequest => self.receiver.root_request(id, DEVICE, &mut out).is_err(),
+            Up::RootRequest { seq } => self.receiver.root_request(id, (DEVICE, seq), &mut out).is_err(),
         };
         flush(out, network);
         if refused && let Some(c) = network.connections.get_mut(&connection) {

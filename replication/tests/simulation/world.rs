@@ -151,7 +151,7 @@ pub(crate) enum Up {
     Blocks { epoch: u32, seq: u64, first: u64, tokens: Vec<Token>, last: bool },
     HashRequest { chunk: ChunkIndex, seq: u64 },
     Barrier { seq: u64 },
-    RootRequest,
+    RootRequest { seq: u64 },
 }
 
 /// From receiver to sender.

@@ -213,11 +213,12 @@ async fn barrier_and_roots(
         return Ok(None);
     }
     for disk in &shared.disks {
-        shared.control(0, lane::frame(&Message::RootRequest { device: disk.id }, shared.session, epoch));
+        shared.control(0, lane::frame(&Message::RootRequest { device: disk.id, seq }, shared.session, epoch));
     }
     let answered = || {
         let roots = lock(&shared.roots);
-        let all: Option<Vec<_>> = shared.disks.iter().map(|d| roots.get(&d.id).map(|root| (d.id, *root))).collect();
+        let all: Option<Vec<_>> =
+            shared.disks.iter().map(|d| roots.get(&(d.id, seq)).map(|root| (d.id, *root))).collect();
         match all {
             Some(all) => Some(Some(all)),
             None if same_link() => None,

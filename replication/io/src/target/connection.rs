@@ -209,15 +209,18 @@ impl Frames<'_> {
                 shared.engine().barrier(id, seq);
                 shared.touch();
             }
-            Message::RootRequest { device } => {
-                shared.engine().root_request(id, device, &mut out)?;
+            Message::RootRequest { device, seq } => {
+                shared.engine().root_request(id, (device, seq), &mut out)?;
                 shared.touch();
             }
             Message::RecordProposal { record, signature, certificate_pem } => {
                 let proposal = Signature { certificate_pem, signature: hex::encode(signature) };
                 out.push((id, block_in_place(|| sign(shared, record, proposal))?));
             }
-            Message::Ping { seq } => out.push((id, Message::Pong { seq })),
+            Message::Ping { seq } => {
+                out.push((id, Message::Pong { seq }));
+                out.extend(shared.engine().standing(id).map(|standing| (id, standing)));
+            }
             Message::Hello { .. } => return Err(ConnectionError::NotAllowed { what: "a second hello" }),
             Message::Welcome { .. }
             | Message::Opened { .. }
