@@ -277,14 +277,26 @@ fn a_sender_that_is_killed_goes_on_without_reading_the_disk_again() {
     assert!(texts.len() < 3, "it was read again each time: {texts:?}");
 }
 
-/// A program for `--before-freeze` that says that it runs, and waits to be let go.
-fn gate(dir: &Path) -> PathBuf {
+/// A program of the admin's in `dir`, which it runs in.
+fn program(dir: &Path, name: &str, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
-    let program = dir.join("gate");
-    let script = "#!/bin/sh\ncd \"${0%/*}\" && touch reached && until [ -e go ]; do sleep 0.05; done\n";
-    fs::write(&program, script).unwrap();
+    let program = dir.join(name);
+    fs::write(&program, format!("#!/bin/sh\ncd \"${{0%/*}}\" && {script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    program
+    program.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_program_stopped_before_it_failed_is_started_again_and_the_next_attempt_is_made() {
+    let disk = LoopDisk::new(16 * MIB);
+    let _mounted = Mounted::ext4(&disk.node);
+    let receiver = Receiver::new(&[]);
+    let dir = receiver.dir.path();
+    let before = program(dir, "before", "echo before >> ran && mkdir failed-once 2>/dev/null && exit 7; exit 0");
+    let after = program(dir, "after", "echo after >> ran");
+    let output = receiver.send(&disk.node, &["--before-freeze", &before, "--after-thaw", &after]).output().unwrap();
+    assert!(output.status.success(), "{}{}", said(&output), receiver.log());
+    assert_eq!(fs::read_to_string(dir.join("ran")).unwrap(), "before\nafter\nbefore\nafter\n");
 }
 
 /// Writes until a write hangs, and returns that one. Asking by a freeze of our own would collide with the sender's.
@@ -311,9 +323,9 @@ fn a_sender_that_dies_while_frozen_leaves_a_filesystem_that_works() {
     let mounted = Mounted::ext4(&disk.node);
     fs::write(mounted.path().join("kept"), noise(4 << 20, 1)).unwrap();
     let receiver = Receiver::new(&[]);
-    let gate = gate(receiver.dir.path());
+    let gate = program(receiver.dir.path(), "gate", "touch reached && until [ -e go ]; do sleep 0.05; done");
     let mut sender = receiver
-        .send(&disk.node, &["--freeze-seconds", "60", "--before-freeze", gate.to_str().unwrap()])
+        .send(&disk.node, &["--freeze-seconds", "60", "--before-freeze", &gate])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

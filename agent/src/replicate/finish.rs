@@ -67,16 +67,24 @@ pub(super) struct Finished {
 impl Attempt<'_> {
     /// Makes attempt `number`.
     pub(super) async fn make(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
-        self.hook("before-freeze", self.before_freeze)?;
-        self.log.hold();
-        let result = self.under_freeze(replication, number).await;
-        self.log.release();
-        replication.resume();
-        // Whatever the outcome: what the first program stopped must run again.
+        let result = match self.hook("before-freeze", self.before_freeze) {
+            Ok(()) => self.held(replication, number).await,
+            Err(error) => Err(error),
+        };
+        // Whatever the outcome: what the first program stopped, also one that failed halfway, must run again.
         let after = self.hook("after-thaw", self.after_thaw);
         let finished = result?;
         after?;
         Ok(finished)
+    }
+
+    /// The part in which nothing may be logged.
+    async fn held(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
+        self.log.hold();
+        let result = self.under_freeze(replication, number).await;
+        self.log.release();
+        replication.resume();
+        result
     }
 
     fn hook(&self, hook: &'static str, program: Option<&str>) -> Result<(), AttemptError> {
