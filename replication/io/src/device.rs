@@ -3,6 +3,7 @@
 //! A [`LeafDisk`] is a disk of `/sys/block` that lies on no other: partitions, LVM, LUKS and md are above it and need no
 //! handling of their own. Finds, names and sizes disks; [`reader`] and [`volume`] move their bytes. Never writes to a disk.
 
+pub(crate) mod arrays;
 pub mod buffer;
 mod leaves;
 pub mod reader;

@@ -19,6 +19,7 @@ mod tracking;
 mod worker;
 
 use crate::device::LeafDisk;
+use crate::device::arrays::Arrays;
 use crate::freemap::FreeMap;
 use crate::trackd::Keep;
 pub use finish::FinishError;
@@ -149,6 +150,8 @@ struct Shared {
     armed: watch::Sender<bool>,
     /// Prepared before a freeze, read under it.
     free_maps: Mutex<Vec<FreeMap>>,
+    /// The arrays that the disks belong to, for a final attempt.
+    arrays: Mutex<Arrays>,
     mode: watch::Sender<Mode>,
     /// Counts what happened; whoever waits looks again.
     changed: watch::Sender<u64>,
@@ -291,6 +294,7 @@ impl Shared {
             keep,
             armed: watch::Sender::new(false),
             free_maps: Mutex::default(),
+            arrays: Mutex::default(),
             mode: watch::Sender::new(Mode::Following),
             changed: watch::Sender::new(0),
             tracker_trouble: Mutex::default(),

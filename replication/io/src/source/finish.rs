@@ -8,6 +8,7 @@
 use super::tracking::{Tracking, TrackingError};
 use super::{Mode, RecordReply, Replication, Shared, follow, lock};
 use crate::device::DeviceError;
+use crate::device::arrays::Arrays;
 use crate::lane;
 use crate::signer::Signer;
 use qianyun_replication::digest::DeviceRoot;
@@ -21,6 +22,9 @@ use tokio::time::timeout;
 
 /// How often a wait looks even if nothing was told.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// An array is clean 0.2 s after its last write, and looks as often as that.
+const ARRAYS_REST: Duration = Duration::from_millis(600);
 
 /// Why a copy was not finished.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +87,8 @@ impl Replication {
     pub fn prepare_final(&self) -> Result<(), FinishError> {
         let maps = block_in_place(|| follow::prepare(&self.shared.disks))?;
         *lock(&self.shared.free_maps) = maps;
+        let disks: Vec<_> = self.shared.disks.iter().map(|disk| disk.leaf.number()).collect();
+        *lock(&self.shared.arrays) = block_in_place(|| Arrays::on(&disks));
         // From now on the follower begins nothing; this waits until it is out of what it had begun.
         block_in_place(|| drop(lock(&self.shared.tracker)));
         Ok(())
@@ -98,6 +104,7 @@ impl Replication {
         shared.mode.send_replace(Mode::Final);
         shared.engine().begin_final();
         join_used(shared)?;
+        arrays_at_rest(shared, deadline).await?;
         loop {
             drain_to_fixpoint(shared, deadline).await?;
             if let Some(roots) = barrier_and_roots(shared, deadline).await? {
@@ -155,6 +162,14 @@ impl Shared {
         let ready = !lock(&self.controls).is_empty();
         self.engine().epoch().filter(|_| ready)
     }
+}
+
+/// Waits a moment for the arrays' own last write, so that it does not come after the proof. One that goes on being written
+/// to, by what is not frozen, is not waited for.
+async fn arrays_at_rest(shared: &Shared, deadline: Instant) -> Result<(), FinishError> {
+    let enough = deadline.min(Instant::now() + ARRAYS_REST);
+    let rest = || (lock(&shared.arrays).are_at_rest() || Instant::now() >= enough).then_some(());
+    wait(shared, deadline, "the arrays to be clean", rest).await
 }
 
 /// What is used now and was never sent is to be sent.
