@@ -122,6 +122,7 @@ fn send_both_disks(site: &Site, server: &mut OfficeServer, receiver: &Receiver) 
     console
         .must(&format!("cd /root && curl -sSf -O {agent} -O {code} && chmod 700 qianyun-agent code"), ONE_COMMAND)?;
     assert_stacked(&mut console)?;
+    let_it_chatter(&mut console)?;
     console.type_line(&format!(
         "./qianyun-agent --lang en replicate send --to 10.77.0.1:{PORT} --disk /dev/sda --disk /dev/sdb --code-file code \
          --record /run/record.json --freeze-seconds 60 --then power-off >/run/send.log 2>&1; cat /run/send.log; echo not'-'sent"
@@ -130,6 +131,21 @@ fn send_both_disks(site: &Site, server: &mut OfficeServer, receiver: &Receiver) 
         let said = fs::read_to_string(server.console_log())?;
         ensure!(!said.contains("not-sent"), "the copy failed; the console is:\n{said}");
         Ok(if server.is_on()? { Look::NotYet(receiver.log()) } else { Look::Holds(()) })
+    })
+}
+
+/// A service that never stops talking, into a journal on the root filesystem: what logs under the freeze hangs, and whoever
+/// waited for it would hang with it.
+const CHATTER: &str = "while :; do for n in 1 2 3 4 5 6 7 8 9; do echo chatter on all that happens here $n; done; sleep 0.1; done \
+                       | logger -t chatter";
+
+fn let_it_chatter(console: &mut Console) -> Result<()> {
+    console
+        .must("mkdir -p /var/log/journal && systemctl restart systemd-journald && journalctl --flush", ONE_COMMAND)?;
+    console.must(&format!("systemd-run --quiet --unit=chatter sh -c '{CHATTER}'"), ONE_COMMAND)?;
+    wait::until("the journal has the chatter on the disk", ONE_COMMAND, || {
+        let told = console.run("journalctl --quiet --directory=/var/log/journal -t chatter -n 1", ONE_COMMAND)?;
+        Ok(if told.text.contains("happens here") { Look::Holds(()) } else { Look::NotYet(told.text) })
     })
 }
 
@@ -146,7 +162,9 @@ fn assert_proved(receiver: &Receiver) -> Result<()> {
     let text: Value = serde_json::from_str(signed["record"].as_str().context("the record has no text")?)?;
     let disks = text["disks"].as_array().context("the record has no disks")?;
     ensure!(disks.len() == 2, "both disks are one set: {text}");
-    println!("proved at attempt {}", text["attempt"]);
+    let at = |name: &str| text[name].as_i64().with_context(|| format!("the record has no {name}"));
+    let frozen_ms = at("verifiedUnixMs")? - at("frozenUnixMs")?;
+    println!("proved at attempt {}, frozen for {frozen_ms} ms until then", text["attempt"]);
     for disk in disks {
         ensure!(disk["sourceRoot"] == disk["targetRoot"], "the ends differ: {disk}");
         ensure!(disk["tracedSectors"] == disk["countedSectors"], "the tracker missed something: {disk}");
