@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod digest;
 pub mod frame;
 pub mod geometry;
+pub mod governor;
 pub mod identity;
 pub mod ledger;
 pub mod message;
