@@ -157,6 +157,7 @@ impl Engine for Disks {
             disks: disks.iter().map(open).collect::<Result<Vec<_>, EngineError>>()?,
             lanes: LANES,
             max_bytes_per_second,
+            yields: true,
             keep: Some(self.paths.replication().into()),
         };
         let replication = Replication::start(config).map_err(|error| sentence(&error))?;

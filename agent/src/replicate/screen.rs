@@ -187,7 +187,7 @@ mod tests {
             table_id: String::new(),
             wwn: String::new(),
         };
-        DiskProgress { volume: "sda".into(), identity, progress, message: "no link".into() }
+        DiskProgress { volume: "sda".into(), identity, progress, message: "no link".into(), held: None }
     }
 
     #[test]

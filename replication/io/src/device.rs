@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use leaves::leaves;
+pub use reader::OwnReads;
+use reader::ReadCounter;
 pub use sysfs::{DeviceNumber, Place};
 pub(crate) use sysfs::{block_dir, malformed, partitions, place, read_text, size_bytes as current_size};
 
@@ -106,6 +108,7 @@ pub struct LeafDisk {
     node: PathBuf,
     identity: DeviceIdentity,
     file: Arc<File>,
+    reads: Arc<ReadCounter>,
 }
 
 /// The disks of a machine. One that is broken does not hide the others.
@@ -205,6 +208,7 @@ impl LeafDisk {
             node,
             identity: DeviceIdentity { logical_block_bytes, serial, size_bytes, table_id: String::new(), wwn },
             file: Arc::new(file),
+            reads: Arc::default(),
         };
         disk.identity.table_id = layout::table_id(&disk)?;
         Ok(disk)

@@ -14,6 +14,7 @@ mod finish;
 mod follow;
 mod keep;
 mod link;
+mod load;
 mod pack;
 mod tracking;
 mod worker;
@@ -23,9 +24,12 @@ use crate::device::arrays::Arrays;
 use crate::freemap::FreeMap;
 use crate::trackd::Keep;
 pub use finish::FinishError;
+use load::Load;
+pub use load::OwnLoad;
 use qianyun_replication::budget::Budget;
 use qianyun_replication::digest::DeviceRoot;
 use qianyun_replication::geometry::{DeviceId, DeviceSize, GeometryError};
+use qianyun_replication::governor::Held;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::ErrorCode;
 use qianyun_replication::progress::Progress;
@@ -60,6 +64,9 @@ pub struct SourceConfig {
     pub lanes: u16,
     /// Bound for reading and sending while the server works; 0 is none. Does not hold in a freeze.
     pub max_bytes_per_second: u64,
+    /// Whether it holds itself back where a disk gets slow for its users; see [`qianyun_replication::governor`]. Does not hold in a
+    /// freeze either.
+    pub yields: bool,
     /// A folder in memory, for nothing else, in which the map of changes outlives this process: see [`crate::trackd`], whose
     /// role the program must know. `None`: a process that starts again compares everything.
     pub keep: Option<PathBuf>,
@@ -109,6 +116,8 @@ pub struct DiskProgress {
     pub progress: Progress,
     /// Why it waits or doubts, or what of the disk could not be read; empty if nothing is wrong.
     pub message: String,
+    /// Why and how far it is held back for the users of the disk; `None` if it is not.
+    pub held: Option<Held>,
 }
 
 /// What the follower may do now.
@@ -144,6 +153,7 @@ struct Shared {
     disks: Vec<Disk>,
     engine: Mutex<Sender>,
     budget: Mutex<Budget>,
+    load: Load,
     tracker: Mutex<Option<Tracking>>,
     keep: Option<Keep>,
     /// The engine has its disks: a tracker was armed at least once.
@@ -175,6 +185,7 @@ pub struct Replication {
     shared: Arc<Shared>,
     follower: JoinHandle<()>,
     linker: JoinHandle<()>,
+    measurer: JoinHandle<()>,
 }
 
 impl Replication {
@@ -184,7 +195,8 @@ impl Replication {
         let following = Arc::clone(&shared);
         let follower = tokio::task::spawn_blocking(move || follow::run(&following));
         let linker = tokio::spawn(link::run(Arc::clone(&shared)));
-        Ok(Self { shared, follower, linker })
+        let measurer = tokio::spawn(load::run(Arc::clone(&shared)));
+        Ok(Self { shared, follower, linker, measurer })
     }
 
     /// How far each disk has come.
@@ -201,6 +213,7 @@ impl Replication {
                 identity: disk.leaf.identity().clone(),
                 progress,
                 message,
+                held: self.shared.load.held(disk.id),
             });
         }
         out
@@ -214,6 +227,16 @@ impl Replication {
     /// Another bound; see [`SourceConfig::max_bytes_per_second`].
     pub fn set_max_bytes_per_second(&self, bytes_per_second: u64) {
         lock(&self.shared.budget).set_rate(bytes_per_second, self.shared.now_ms());
+    }
+
+    /// Whether it holds itself back from now on; see [`SourceConfig::yields`].
+    pub fn set_yields(&self, yields: bool) {
+        self.shared.load.set_yields(yields, self.shared.disks.len(), self.shared.now_ms());
+    }
+
+    /// What this process takes of the server.
+    pub fn own_load(&self) -> OwnLoad {
+        self.shared.load.own(self.shared.now_ms())
     }
 
     /// Back to following, after an attempt that was given up or aborted. Filesystems must be thawed.
@@ -246,6 +269,7 @@ impl Replication {
         self.shared.touch();
         let _ended = (&mut self.follower).await;
         let _ended = (&mut self.linker).await;
+        let _ended = (&mut self.measurer).await;
     }
 }
 
@@ -254,13 +278,23 @@ impl Drop for Replication {
         self.shared.mode.send_replace(Mode::Stopped);
         self.shared.touch();
         self.linker.abort();
+        self.measurer.abort();
     }
 }
 
 impl Shared {
     fn new(config: SourceConfig) -> Result<Self, SourceError> {
-        let SourceConfig { session, receiver_address, receiver_name, tls, disks, lanes, max_bytes_per_second, keep } =
-            config;
+        let SourceConfig {
+            session,
+            receiver_address,
+            receiver_name,
+            tls,
+            disks,
+            lanes,
+            max_bytes_per_second,
+            yields,
+            keep,
+        } = config;
         if lanes == 0 || lanes > MAX_LANES {
             return Err(SourceError::Lanes { found: lanes });
         }
@@ -287,6 +321,7 @@ impl Shared {
             name: receiver_name,
             tls,
             lanes,
+            load: Load::new(yields, disks.len()),
             disks,
             engine: Mutex::new(Sender::new(SenderConfig::default())),
             budget: Mutex::new(Budget::new(max_bytes_per_second, 0)),

@@ -63,6 +63,7 @@ pub(super) fn config(node: &Path, certificates: &Certificates, port: u16) -> Res
         disks: vec![SourceDisk { volume: VOLUME.to_owned(), disk }],
         lanes: LANES,
         max_bytes_per_second: 0,
+        yields: true,
         keep: None,
     };
     Ok((config, deadline))

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Errors of the medium: the disk answered, and the answer is that this place is lost. Others mean that the disk is gone.
 const MEDIUM_ERRORS: [Errno; 4] = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
@@ -45,7 +46,40 @@ fn read_around_errors(
     read_around_errors(read, offset + half as u64, right, block, bad)
 }
 
+/// Direct reads of one disk by this process.
+#[derive(Debug, Default)]
+pub(super) struct ReadCounter {
+    begun: AtomicU64,
+    calls: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What this process has read of a disk, through all clones of its [`LeafDisk`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnReads {
+    /// Calls of the kernel that have ended, each of up to a chunk.
+    pub calls: u64,
+    /// Bytes that they asked for.
+    pub bytes: u64,
+    /// Calls that have not ended.
+    pub under_way: u64,
+}
+
+impl ReadCounter {
+    fn ended(&self, bytes: usize) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl LeafDisk {
+    /// What was read of it so far.
+    pub fn own_reads(&self) -> OwnReads {
+        let [begun, calls, bytes] =
+            [&self.reads.begun, &self.reads.calls, &self.reads.bytes].map(|count| count.load(Ordering::Relaxed));
+        OwnReads { calls, bytes, under_way: begun.saturating_sub(calls) }
+    }
+
     /// Reads `buffer.len()` bytes at `offset` from the medium, past every cache. Returns the places that could not be
     /// read, to the sector; they are zero in `buffer`.
     ///
@@ -58,7 +92,12 @@ impl LeafDisk {
             return Err(DeviceError::Bounds { path: self.node.clone(), offset, len, size });
         }
         let mut bad = Vec::new();
-        let mut read = |offset, buffer: &mut [u8]| self.file.read_exact_at(buffer, offset);
+        let mut read = |offset, buffer: &mut [u8]| {
+            self.reads.begun.fetch_add(1, Ordering::Relaxed);
+            let result = self.file.read_exact_at(buffer, offset);
+            self.reads.ended(buffer.len());
+            result
+        };
         let block = usize::try_from(block).expect("a sector fits");
         read_around_errors(&mut read, offset, buffer, block, &mut bad).map_err(io_error("read", &self.node))?;
         Ok(crate::ranges::merged(bad))

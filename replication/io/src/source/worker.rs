@@ -3,6 +3,7 @@
 //! Frames go out in the order in which the engine numbered the jobs: an acknowledgement covers all before it. Never here:
 //! which job is next.
 
+use super::load;
 use super::pack::Packer;
 use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::DeviceError;
@@ -29,6 +30,13 @@ const READ_OVER_BLOCKS: u64 = 16;
 /// After a disk did not answer: it will not at once.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a timer can do.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// A freeze waits no longer than this.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+/// How often a lane that rests looks whether it is over: a tenth of the shortest part of a rest that it may disturb.
+const REST_LOOK: Duration = Duration::from_millis(20);
+
 pub(super) struct Worker {
     shared: Arc<Shared>,
     lane: u16,
@@ -38,6 +46,8 @@ pub(super) struct Worker {
     /// What is sent after the frames, and is the end of the last: a payload in the buffer.
     payload: Range<usize>,
     packer: Packer,
+    /// What the governor still wants to be waited: pauses are shorter than what can be slept.
+    owed: Duration,
 }
 
 /// What a job came to, before its frames are sent.
@@ -57,6 +67,7 @@ impl Worker {
             frames: Vec::new(),
             payload: 0..0,
             packer: Packer::new(),
+            owed: Duration::ZERO,
         }
     }
 
@@ -81,10 +92,11 @@ impl Worker {
             let job = self.shared.engine().next_job(self.lane, self.shared.now_ms());
             match job {
                 Some(job) => {
+                    let began = Instant::now();
                     if self.work(&job, &mut writer).await? {
                         last_sent = Instant::now();
                     }
-                    self.throttle(bytes_of(&job)).await;
+                    self.throttle(&job, began.elapsed()).await;
                 }
                 None => {
                     let _late = timeout(LOOK_EVERY, changed.changed()).await;
@@ -125,18 +137,28 @@ impl Worker {
         Ok(job.work != Work::Prove)
     }
 
-    async fn throttle(&self, bytes: u64) {
+    /// Waits for the budget and as the governor says, whichever is longer, and while the copy rests.
+    async fn throttle(&mut self, job: &Job, busy: Duration) {
         if self.shared.mode() == Mode::Final {
+            self.owed = Duration::ZERO;
             return;
         }
-        let wait_ms = lock(&self.shared.budget).spend(bytes, self.shared.now_ms());
-        let mut waited = 0;
+        let pace = self.shared.load.pace(job.device);
+        self.owed += load::pause(pace, busy);
+        let bound_ms = lock(&self.shared.budget).spend(pace.charge(bytes_of(job)), self.shared.now_ms());
+        let wait = Duration::from_millis(bound_ms).max(self.owed);
+        let mut waited = Duration::ZERO;
         // In steps, so that a freeze does not wait for a bound that no longer holds.
-        while waited < wait_ms && self.shared.mode() == Mode::Following {
-            let step = (wait_ms - waited).min(100);
-            sleep(Duration::from_millis(step)).await;
+        while self.shared.mode() == Mode::Following {
+            let step = match wait.saturating_sub(waited) {
+                left if left >= SHORTEST_SLEEP => left.min(LONGEST_SLEEP),
+                _ if self.shared.load.rests(waited) => REST_LOOK,
+                _ => break,
+            };
+            sleep(step).await;
             waited += step;
         }
+        self.owed = self.owed.saturating_sub(waited);
     }
 
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {

@@ -82,6 +82,7 @@ pub fn source_to(address: SocketAddr, authority: &Authority, disk: &LeafDisk, ke
         disks: vec![SourceDisk { volume: "disk-0".to_owned(), disk: disk.clone() }],
         lanes: 2,
         max_bytes_per_second: 0,
+        yields: true,
         keep,
     })
     .unwrap()

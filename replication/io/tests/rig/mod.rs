@@ -96,11 +96,16 @@ impl LoopDisk {
 
     /// Writes `len` bytes of `value` directly, past the cache.
     pub fn write(&self, offset: u64, len: usize, value: u8) {
-        let file = File::options().write(true).custom_flags(libc::O_DIRECT).open(&self.node).unwrap();
-        let mut buffer = AlignedBuffer::new(len);
-        buffer.fill(value);
-        file.write_all_at(&buffer, offset).unwrap();
+        write_direct(&self.node, offset, len, value);
     }
+}
+
+/// Writes `len` bytes of `value` to a device directly, past the cache.
+pub fn write_direct(node: &Path, offset: u64, len: usize, value: u8) {
+    let file = File::options().write(true).custom_flags(libc::O_DIRECT).open(node).unwrap();
+    let mut buffer = AlignedBuffer::new(len);
+    buffer.fill(value);
+    file.write_all_at(&buffer, offset).unwrap();
 }
 
 impl Drop for LoopDisk {
