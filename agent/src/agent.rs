@@ -12,7 +12,7 @@ mod work;
 
 use crate::config::{self, Config};
 use crate::decision::{self, Action, Waiting};
-use crate::engine::Engine;
+use crate::engine::{Bounds, Engine};
 use crate::gateway::{Gateway, GatewayError};
 use crate::host::Host;
 use crate::identity::{self, Identity, IdentityError};
@@ -362,7 +362,7 @@ impl Agent {
             Ok(config) => {
                 self.config = config;
                 // The file may have changed, or the hour.
-                self.engine.limit(self.rate(now));
+                self.engine.limit(self.bounds(now));
                 self.desired.as_ref().map_or(Ok(()), |desired| self.config.permits(&desired.intent, now.time()))
             }
             Err(error) => match self.desired.as_ref().map(|desired| &desired.intent) {
@@ -483,20 +483,21 @@ impl Agent {
             intent: self.desired.as_ref().map(|desired| desired.intent.clone()),
             armed: self.ledger.ledger.armed.clone(),
             machine: self.machine.clone(),
-            max_bytes_per_second: self.rate(jiff::Zoned::now().datetime()),
+            bounds: self.bounds(jiff::Zoned::now().datetime()),
             host_name: self.host_name.clone(),
             frozen_unix_ms: self.run.frozen_unix_ms,
         }
     }
 
-    fn rate(&self, now: DateTime) -> u64 {
+    fn bounds(&self, now: DateTime) -> Bounds {
         let asked = match self.desired.as_ref().map(|desired| &desired.intent) {
             Some(Intent::Replicate(replicate)) => replicate.max_bytes_per_second,
             Some(Intent::Cutover(cutover)) => cutover.replicate.max_bytes_per_second,
             Some(Intent::Resume(resume)) => resume.replicate.max_bytes_per_second,
             Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => 0,
         };
-        self.config.max_bytes_per_second(asked, now)
+        let max_bytes_per_second = self.config.max_bytes_per_second(asked, now);
+        Bounds { max_bytes_per_second, yields: self.config.yields_to_users() }
     }
 
     /// Keeps what an action left behind.

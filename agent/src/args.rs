@@ -100,6 +100,10 @@ pub(crate) struct ReplicateSendArgs {
     /// Bound for reading and sending while the machine works, MiB per second; 0 is none. Does not hold in the freeze.
     #[arg(long, default_value_t = 0)]
     pub(crate) max_mib_per_second: u64,
+    /// Do not hold back where a disk gets slow for its users. Else the copy rests for a moment now and then, compares how the disk
+    /// answers with and without it, and reads less where users wait more than three times as long.
+    #[arg(long)]
+    pub(crate) full_speed: bool,
     /// Connections to the other end, 1 to 8.
     #[arg(long, default_value_t = 4)]
     pub(crate) connections: u16,

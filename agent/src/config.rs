@@ -25,11 +25,19 @@ pub(crate) struct Config {
     calendar: Vec<Slot>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Limits {
     /// Reading and sending, bytes per second; 0 is unbounded.
     max_bytes_per_second: u64,
+    /// Whether a copy holds itself back where a disk gets slow for its users.
+    yield_to_users: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_bytes_per_second: 0, yield_to_users: true }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -182,6 +190,11 @@ impl Config {
     pub(crate) fn max_bytes_per_second(&self, asked: u64, now: DateTime) -> u64 {
         let bounds = [asked, self.limits.max_bytes_per_second, calendar::bound(&self.calendar, now)];
         bounds.into_iter().filter(|bound| *bound > 0).min().unwrap_or(0)
+    }
+
+    /// Whether a copy holds itself back where a disk gets slow for its users.
+    pub(crate) fn yields_to_users(&self) -> bool {
+        self.limits.yield_to_users
     }
 }
 

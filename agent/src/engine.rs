@@ -38,6 +38,15 @@ pub(crate) struct RecordContext {
 }
 
 /// Where a session stands.
+/// What a session may take of the server while that works for its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Bounds {
+    /// Reading and sending, bytes per second; 0 is unbounded.
+    pub(crate) max_bytes_per_second: u64,
+    /// Whether it holds itself back where a disk gets slow for its users.
+    pub(crate) yields: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Following {
     /// Which session.
@@ -65,14 +74,9 @@ pub(crate) struct EngineError(pub(crate) String);
 /// The engine. Its calls may block; they are made from a thread of their own, except for those that only look or set a bound.
 pub(crate) trait Engine: Send + Sync {
     /// Begins to copy and follow.
-    fn start(
-        &self,
-        intent: &ReplicateIntent,
-        disks: &[SourceDisk],
-        max_bytes_per_second: u64,
-    ) -> Result<(), EngineError>;
-    /// Another bound for the session that runs, bytes per second; 0 is none.
-    fn limit(&self, max_bytes_per_second: u64);
+    fn start(&self, intent: &ReplicateIntent, disks: &[SourceDisk], bounds: Bounds) -> Result<(), EngineError>;
+    /// Other bounds for the session that runs.
+    fn limit(&self, bounds: Bounds);
     /// Ends a session. What the receiver has stays.
     fn stop(&self) -> Result<(), EngineError>;
     /// Where it stands; `None` when no session runs.

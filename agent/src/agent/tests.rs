@@ -318,7 +318,10 @@ async fn a_bound_in_the_admins_file_holds_at_once() {
     bench.ask(1, intent);
     bench.rest(Waiting::Nothing).await;
     bench.host.put("/etc/qianyun/agent.toml", "[limits]\nmax_bytes_per_second = 5000000\n");
-    bench.until("the bound is set", |_, engine| engine.limit() == 5_000_000).await;
+    bench.until("the bound is set", |_, engine| engine.bounds().max_bytes_per_second == 5_000_000).await;
+    assert!(bench.engine.bounds().yields, "unless the admin says otherwise");
+    bench.host.put("/etc/qianyun/agent.toml", "[limits]\nyield_to_users = false\n");
+    bench.until("it reads on", |_, engine| !engine.bounds().yields).await;
     assert_eq!(bench.engine.calls(), ["start"], "without starting anew");
 }
 

@@ -1,7 +1,7 @@
 //! Carries out one action, on a thread of its own. It decides nothing and writes neither ledger nor vote.
 
 use crate::decision::Action;
-use crate::engine::{self, Engine, EngineError, RecordContext};
+use crate::engine::{self, Bounds, Engine, EngineError, RecordContext};
 use crate::host::{Host, HostError};
 use crate::inventory::Machine;
 use crate::ledger::Armed;
@@ -23,7 +23,7 @@ pub(crate) struct Work {
     pub(crate) intent: Option<Intent>,
     pub(crate) armed: Option<Armed>,
     pub(crate) machine: Option<Machine>,
-    pub(crate) max_bytes_per_second: u64,
+    pub(crate) bounds: Bounds,
     pub(crate) host_name: String,
     pub(crate) frozen_unix_ms: i64,
 }
@@ -108,7 +108,7 @@ impl Work {
         let machine = self.machine.as_ref().ok_or(WorkError::Missing("replication", "an inventory"))?;
         let intent = self.replicate()?;
         let disks = engine::find_disks(intent, machine)?;
-        Ok(self.engine.start(intent, &disks, self.max_bytes_per_second)?)
+        Ok(self.engine.start(intent, &disks, self.bounds)?)
     }
 
     fn arm(&self) -> Result<Armed, WorkError> {

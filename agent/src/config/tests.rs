@@ -56,6 +56,12 @@ fn the_smaller_bandwidth_wins_and_zero_is_unbounded() {
 }
 
 #[test]
+fn a_copy_yields_to_the_users_unless_the_file_says_otherwise() {
+    assert!(parse("[limits]\nmax_bytes_per_second = 10").unwrap().yields_to_users());
+    assert!(!parse("[limits]\nyield_to_users = false").unwrap().yields_to_users());
+}
+
+#[test]
 fn a_receiver_outside_the_allowed_networks_is_refused_by_name() {
     let config = parse("[allow]\nreceivers = [\"10.1.0.0/16\", \"fd00::/8\", \"192.0.2.7\"]").unwrap();
     let ask = |receiver: &str| config.permits(&Intent::Replicate(replicate(receiver)), NOON);

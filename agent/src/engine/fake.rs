@@ -1,6 +1,6 @@
 //! An engine without disks, for tests: it does what it is told, remembers it, and fails where it is told to.
 
-use super::{Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
+use super::{Bounds, Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
 use qianyun_agent_api::canonical::to_canonical_json;
 use qianyun_agent_api::desired::ReplicateIntent;
 use qianyun_agent_api::record::{CutoverRecord, Signature, SignedRecord};
@@ -18,7 +18,7 @@ struct State {
     calls: Vec<&'static str>,
     session: Option<u64>,
     frozen: bool,
-    limit: u64,
+    bounds: Bounds,
     fails: Option<&'static str>,
 }
 
@@ -28,9 +28,9 @@ impl FakeEngine {
         self.state.lock().unwrap().fails = Some(call);
     }
 
-    /// The bound last set.
-    pub(crate) fn limit(&self) -> u64 {
-        self.state.lock().unwrap().limit
+    /// The bounds last set.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.state.lock().unwrap().bounds
     }
 
     /// What was called, in order.
@@ -60,12 +60,12 @@ impl FakeEngine {
 }
 
 impl Engine for FakeEngine {
-    fn start(&self, intent: &ReplicateIntent, _: &[SourceDisk], _: u64) -> Result<(), EngineError> {
+    fn start(&self, intent: &ReplicateIntent, _: &[SourceDisk], _: Bounds) -> Result<(), EngineError> {
         self.call("start", |state| state.session = Some(intent.session))
     }
 
-    fn limit(&self, max_bytes_per_second: u64) {
-        self.state.lock().unwrap().limit = max_bytes_per_second;
+    fn limit(&self, bounds: Bounds) {
+        self.state.lock().unwrap().bounds = bounds;
     }
 
     fn stop(&self) -> Result<(), EngineError> {

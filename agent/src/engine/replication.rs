@@ -2,7 +2,7 @@
 //!
 //! It owns what dies with the process: the session and the freeze. It decides nothing; the agent's loop does.
 
-use super::{Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
+use super::{Bounds, Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::paths::Paths;
@@ -136,12 +136,7 @@ impl Disks {
 }
 
 impl Engine for Disks {
-    fn start(
-        &self,
-        intent: &ReplicateIntent,
-        disks: &[SourceDisk],
-        max_bytes_per_second: u64,
-    ) -> Result<(), EngineError> {
+    fn start(&self, intent: &ReplicateIntent, disks: &[SourceDisk], bounds: Bounds) -> Result<(), EngineError> {
         // The same session goes on with the map that is kept; for another one it is worth nothing, and is ended by it.
         self.end_session(Replication::stop);
         let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
@@ -156,8 +151,8 @@ impl Engine for Disks {
             tls: tls::mutual(&identity).map_err(|error| sentence(&error))?,
             disks: disks.iter().map(open).collect::<Result<Vec<_>, EngineError>>()?,
             lanes: LANES,
-            max_bytes_per_second,
-            yields: true,
+            max_bytes_per_second: bounds.max_bytes_per_second,
+            yields: bounds.yields,
             keep: Some(self.paths.replication().into()),
         };
         let replication = Replication::start(config).map_err(|error| sentence(&error))?;
@@ -165,9 +160,10 @@ impl Engine for Disks {
         Ok(())
     }
 
-    fn limit(&self, max_bytes_per_second: u64) {
+    fn limit(&self, bounds: Bounds) {
         if let Some(session) = held(&self.session).as_ref() {
-            session.replication.set_max_bytes_per_second(max_bytes_per_second);
+            session.replication.set_max_bytes_per_second(bounds.max_bytes_per_second);
+            session.replication.set_yields(bounds.yields);
         }
     }
 

@@ -157,7 +157,7 @@ fn config(
         disks: disks.iter().map(source).collect(),
         lanes: args.connections,
         max_bytes_per_second: args.max_mib_per_second.saturating_mul(1 << 20),
-        yields: true,
+        yields: !args.full_speed,
         keep: Some(kept_in(paths, &code.receiver_name(), disks).into()),
     })
 }
