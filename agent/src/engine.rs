@@ -12,6 +12,7 @@ use qianyun_agent_api::desired::ReplicateIntent;
 use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_agent_api::record::SignedRecord;
 use qianyun_agent_api::report::DiskProgress;
+use qianyun_replication_io::source::OwnLoad;
 use std::time::Duration;
 
 /// A disk that was found as it was approved.
@@ -37,7 +38,6 @@ pub(crate) struct RecordContext {
     pub(crate) frozen_unix_ms: i64,
 }
 
-/// Where a session stands.
 /// What a session may take of the server while that works for its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Bounds {
@@ -47,6 +47,7 @@ pub(crate) struct Bounds {
     pub(crate) yields: bool,
 }
 
+/// Where a session stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Following {
     /// Which session.
@@ -55,6 +56,8 @@ pub(crate) struct Following {
     pub(crate) in_sync: bool,
     /// One entry for each disk.
     pub(crate) disks: Vec<DiskProgress>,
+    /// What this process takes of the server.
+    pub(crate) load: OwnLoad,
 }
 
 /// A freeze that holds.

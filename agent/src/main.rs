@@ -13,6 +13,7 @@ mod identity;
 mod inventory;
 mod ledger;
 mod logging;
+mod own_load;
 mod paths;
 mod readiness;
 mod receive;

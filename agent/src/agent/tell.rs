@@ -2,6 +2,8 @@
 
 use super::{Agent, links, name, status};
 use crate::decision::Waiting;
+use crate::own_load;
+use crate::screen::Language;
 use qianyun_agent_api::desired::Intent;
 use qianyun_agent_api::report::{ArrivalReport, CutoverReport, CutoverState, ReplicationState, Report, Role};
 use std::time::{Duration, Instant};
@@ -163,12 +165,13 @@ impl Agent {
     }
 
     /// One line for each thing that goes on, for people.
-    fn activity(&self) -> Vec<String> {
+    pub(super) fn activity(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(desired) = &self.desired {
             lines.push(format!("{}: {}", name(&desired.intent), self.doing(&desired.intent)));
         }
-        for disk in self.engine.following().map(|following| following.disks).unwrap_or_default() {
+        let Some(following) = self.engine.following() else { return lines };
+        for disk in &following.disks {
             let done = disk.size_bytes.saturating_sub(disk.remaining_bytes);
             let percent =
                 if disk.state == ReplicationState::InSync { 100 } else { done * 100 / disk.size_bytes.max(1) };
@@ -177,6 +180,7 @@ impl Agent {
                 disk.volume, disk.state, disk.lag_ms, disk.message
             ));
         }
+        lines.push(own_load::taken(Language::En, &following.load));
         lines
     }
 

@@ -326,6 +326,19 @@ async fn a_bound_in_the_admins_file_holds_at_once() {
 }
 
 #[tokio::test]
+async fn the_picture_for_status_says_what_a_copy_takes_of_the_machine() {
+    let mut bench = Bench::new();
+    bench.ask(1, Intent::Idle {});
+    bench.rest(Waiting::Nothing).await;
+    assert!(!bench.agent.activity().iter().any(|line| line.contains("own load")), "nothing is copied");
+    let intent = Intent::Replicate(replicate(&bench.host));
+    bench.ask(2, intent);
+    bench.rest(Waiting::Nothing).await;
+    let lines = bench.agent.activity();
+    assert!(lines.iter().any(|line| line.starts_with("own load: 0 % of one processor")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn other_hardware_is_the_arrival_and_serves() {
     let bench = voted().await;
     bench.host.put("/sys/class/dmi/id/product_uuid", "other");

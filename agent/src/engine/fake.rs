@@ -4,6 +4,7 @@ use super::{Bounds, Engine, EngineError, Following, Frozen, RecordContext, Sourc
 use qianyun_agent_api::canonical::to_canonical_json;
 use qianyun_agent_api::desired::ReplicateIntent;
 use qianyun_agent_api::record::{CutoverRecord, Signature, SignedRecord};
+use qianyun_replication_io::source::OwnLoad;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl Engine for FakeEngine {
 
     fn following(&self) -> Option<Following> {
         let session = self.state.lock().unwrap().session?;
-        Some(Following { session, in_sync: true, disks: Vec::new() })
+        Some(Following { session, in_sync: true, disks: Vec::new(), load: OwnLoad::default() })
     }
 
     fn freeze(&self, _: Duration) -> Result<(), EngineError> {

@@ -5,8 +5,10 @@
 use super::{Bounds, Engine, EngineError, Following, Frozen, RecordContext, SourceDisk};
 use crate::host::Host;
 use crate::identity::Identity;
+use crate::own_load;
 use crate::paths::Paths;
 use crate::receive::engine_identity;
+use crate::screen::Language;
 use crate::tls;
 use qianyun_agent_api::desired::ReplicateIntent;
 use qianyun_agent_api::record::{Signature, SignedRecord};
@@ -89,8 +91,15 @@ fn progress(disk: &source::DiskProgress) -> DiskProgress {
         lag_ms: found.lag_ms,
         eta_low_seconds: found.eta_seconds.map(|(low, _)| low),
         eta_high_seconds: found.eta_seconds.map(|(_, high)| high),
-        message: disk.message.clone(),
+        message: message(disk),
     }
+}
+
+/// Why it waits or doubts, and why it is held back: one English sentence, as everything that is reported.
+fn message(disk: &source::DiskProgress) -> String {
+    let held = disk.held.map(|held| own_load::held_back(Language::En, &held));
+    let all = [Some(disk.message.clone()).filter(|message| !message.is_empty()), held];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn signed(record: engine_record::SignedRecord) -> SignedRecord {
@@ -178,7 +187,7 @@ impl Engine for Disks {
         let session = lock.as_ref()?;
         let disks: Vec<DiskProgress> = session.replication.progress().iter().map(progress).collect();
         let in_sync = disks.iter().all(|disk| disk.state == ReplicationState::InSync);
-        Some(Following { session: session.number, in_sync, disks })
+        Some(Following { session: session.number, in_sync, disks, load: session.replication.own_load() })
     }
 
     fn freeze(&self, limit: Duration) -> Result<(), EngineError> {
@@ -253,4 +262,31 @@ fn freezable() -> Result<Vec<mounts::Mount>, EngineError> {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qianyun_replication::governor::Held;
+    use qianyun_replication::identity::DeviceIdentity;
+    use qianyun_replication::progress::Progress;
+
+    #[test]
+    fn a_report_says_why_a_disk_waits_and_why_it_is_held_back() {
+        let identity = DeviceIdentity {
+            logical_block_bytes: 512,
+            serial: String::new(),
+            size_bytes: 1 << 30,
+            table_id: String::new(),
+            wwn: String::new(),
+        };
+        let (volume, found) = ("sda".to_owned(), Progress::idle(1 << 30));
+        let free = source::DiskProgress { volume, identity, progress: found, message: String::new(), held: None };
+        assert_eq!(progress(&free).message, "");
+        let held = Held { answers_ms: 42, usually_ms: 6, percent: 25, recovers: false };
+        let slow = source::DiskProgress { held: Some(held), ..free.clone() };
+        assert!(progress(&slow).message.starts_with("held back: the disk answers its users in 42 ms"));
+        let both = source::DiskProgress { message: "no link".to_owned(), ..slow };
+        assert!(progress(&both).message.starts_with("no link; held back"));
+    }
 }

@@ -4,10 +4,11 @@
 
 use super::finish::{AttemptError, Finished};
 use crate::engine::replication::sentence;
+use crate::own_load;
 use crate::screen::{Language, pad, width};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use qianyun_replication::progress::{Progress, ReplicationState};
-use qianyun_replication_io::source::DiskProgress;
+use qianyun_replication_io::source::{DiskProgress, OwnLoad};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub(super) struct Screen {
     follow: bool,
     bars: MultiProgress,
     disks: Vec<ProgressBar>,
+    /// Below the disks: what all of it takes of this machine.
+    load: Option<ProgressBar>,
     terminal: bool,
     line_due: Instant,
 }
@@ -29,23 +32,29 @@ impl Screen {
     /// `follow`: the copy goes on until Enter is pressed, which is said once all is in sync.
     pub(super) fn new(language: Language, follow: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { language, follow, bars: MultiProgress::new(), disks: Vec::new(), terminal, line_due: Instant::now() }
+        let (bars, disks, load) = (MultiProgress::new(), Vec::new(), None);
+        Self { language, follow, bars, disks, load, terminal, line_due: Instant::now() }
     }
 
-    /// How far it has come.
-    pub(super) fn show(&mut self, disks: &[DiskProgress]) {
+    /// How far it has come, and what that takes of this machine.
+    pub(super) fn show(&mut self, disks: &[DiskProgress], load: &OwnLoad) {
+        let taken = own_load::taken(self.language, load);
         if !self.terminal {
             if Instant::now() >= self.line_due {
                 self.line_due = Instant::now() + LINE_EVERY;
                 disks.iter().for_each(|disk| self.say(&format!("{} {}", disk.volume, line(self.language, disk))));
+                self.say(&taken);
             }
             return;
         }
+        let new_bar = |template: &str| {
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bars.add(ProgressBar::new(0).with_style(style))
+        };
         while self.disks.len() < disks.len() {
-            let style = ProgressStyle::with_template("{prefix} [{bar:24}] {percent:>3}% {msg}");
-            let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.disks.push(self.bars.add(bar));
+            self.disks.push(new_bar("{prefix} [{bar:24}] {percent:>3}% {msg}"));
         }
+        self.load.get_or_insert_with(|| new_bar("{msg}")).set_message(taken);
         for (disk, bar) in disks.iter().zip(&self.disks) {
             let (done, all) = done(&disk.progress);
             bar.set_prefix(disk.volume.clone());
@@ -128,6 +137,9 @@ fn line(language: Language, disk: &DiskProgress) -> String {
     if !disk.message.is_empty() {
         let _ = write!(text, "; {}", disk.message);
     }
+    if let Some(held) = &disk.held {
+        let _ = write!(text, "; {}", own_load::held_back(language, held));
+    }
     text
 }
 
@@ -167,6 +179,7 @@ pub(super) fn summary(language: Language, progress: &[DiskProgress], finished: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qianyun_replication::governor::Held;
     use qianyun_replication::identity::DeviceIdentity;
     use qianyun_replication::progress::Counters;
 
@@ -198,5 +211,17 @@ mod tests {
             "first copy 3.00 GiB/6.00 GiB, sending 100.00 MiB/s, changing 0 B/s, 30 to 60 s left; no link"
         );
         assert!(line(Language::Zh, &disk()).starts_with("首次复制 3.00 GiB/6.00 GiB"));
+    }
+
+    #[test]
+    fn a_line_says_why_the_copy_is_held_back() {
+        let held = Held { answers_ms: 42, usually_ms: 6, percent: 25, recovers: false };
+        let disk = DiskProgress { held: Some(held), message: String::new(), ..disk() };
+        let english = line(Language::En, &disk);
+        assert!(
+            english.ends_with("left; held back: the disk answers its users in 42 ms, usually in 6 ms; reading at 25 %"),
+            "{english}"
+        );
+        assert!(line(Language::Zh, &disk).contains("42 毫秒"), "in both languages");
     }
 }

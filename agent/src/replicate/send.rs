@@ -187,7 +187,7 @@ async fn follow_and_finish(
     let mut attempts = 0;
     loop {
         let progress = replication.progress();
-        screen.show(&progress);
+        screen.show(&progress, &replication.own_load());
         let states: Vec<_> = progress.iter().map(|disk| disk.progress.state).collect();
         if next(&states, follow, *asked.borrow()) == Next::Follow {
             sleep(LOOK).await;
