@@ -107,8 +107,13 @@ async fn a_copy_holds_itself_back_beside_a_user_says_so_and_is_fast_again_when_t
     })
     .await;
     let held = held.unwrap();
-    println!("{held:?}, {:?}", replication.own_load());
     assert!(held.answers_ms > 3 * held.usually_ms, "{held:?}");
+    wait_for(&replication, "less is read", |disk| {
+        assert!(!in_sync(disk), "the copy was over, at {:?}", replication.own_load());
+        replication.own_load().read_bytes_per_second < QUEUED_BYTES_PER_SECOND / 2
+    })
+    .await;
+    println!("{held:?}, then {:?}", replication.own_load());
 
     stop.store(true, Ordering::Relaxed);
     user.join().unwrap();

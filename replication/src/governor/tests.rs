@@ -13,6 +13,7 @@ struct Bench {
     now_ms: u64,
     counts: Counts,
     own_reads: u64,
+    own_a_second: u64,
     under_way: u64,
     /// What a probe and a write take while we rest, and while we read.
     idle_us: u64,
@@ -31,6 +32,7 @@ impl Bench {
             now_ms: 0,
             counts: Counts::default(),
             own_reads: 0,
+            own_a_second: OWN_READS,
             under_way: 0,
             idle_us,
             busy_us,
@@ -57,7 +59,7 @@ impl Bench {
         let window = self.governor.window();
         let span_ms = window.part_ms * u64::from(window.parts);
         let share = |a_second: u64| a_second * span_ms / 1000;
-        let own = if window.rests { 0 } else { share(OWN_READS) };
+        let own = if window.rests { 0 } else { share(self.own_a_second) };
         let us = if window.rests { self.idle_us } else { self.busy_us };
         let probes = if self.governor.wants_probe(0) { u64::from(window.parts) } else { 0 };
         self.own_reads += own + probes;
@@ -170,6 +172,19 @@ fn where_nobody_else_uses_the_disk_nobody_is_waited_for() {
     bench.reads = 100;
     bench.run(150);
     assert!(bench.governor.pace(0) < Pace::FULL, "readers are seen while we rest");
+}
+
+#[test]
+fn once_the_users_are_gone_or_we_hardly_read_nothing_is_held_against_us() {
+    for (writes, own_a_second) in [(0, OWN_READS), (50, 3)] {
+        let mut bench = Bench::new(6_000, 42_000).settled();
+        bench.run(3);
+        let held = bench.governor.pace(0);
+        bench.rest();
+        (bench.writes, bench.own_a_second) = (writes, own_a_second);
+        assert!(bench.window() > held, "{writes} writes, {own_a_second} reads of ours");
+        assert!(bench.window() > held);
+    }
 }
 
 #[test]
@@ -298,8 +313,16 @@ fn counters_and_clocks_that_go_back_and_long_gaps_are_not_judged() {
     let mut bench = Bench::new(6_000, 42_000).settled();
     bench.run(3);
     let held = bench.governor.pace(0);
-    bench.counts = Counts::default();
-    assert_eq!(bench.window(), held, "the counters began anew");
+    let began_anew: [fn(&mut Bench); 4] = [
+        |bench| bench.counts.reads = 0,
+        |bench| bench.counts.writes = 0,
+        |bench| bench.own_reads = 0,
+        |bench| bench.counts.write_ms = 0,
+    ];
+    for begin_anew in began_anew {
+        begin_anew(&mut bench);
+        assert_eq!(bench.window(), held, "a counter began anew");
+    }
     assert_eq!(bench.window(), held, "and one slow second may be an accident");
     bench.now_ms += 10 * LONGEST_WINDOW_MS;
     assert_eq!(bench.window(), held, "the machine slept");
