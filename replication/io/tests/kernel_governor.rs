@@ -8,6 +8,7 @@ mod tls;
 
 use ends::{PATIENCE, Site, assert_same_bytes, in_sync, wait_for};
 use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::device::buffer::AlignedBuffer;
 use rig::{LoopDisk, run, write_direct};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -124,4 +125,27 @@ async fn a_copy_holds_itself_back_beside_a_user_says_so_and_is_fast_again_when_t
     replication.finalise(Instant::now() + PATIENCE).await.unwrap();
     assert_same_bytes(&below, &site.volume());
     replication.stop().await;
+}
+
+#[test]
+fn a_read_is_under_way_until_the_disk_has_answered_and_counted_for_all_who_share_it() {
+    let disk = LoopDisk::new(32 * MIB);
+    let Some(_queued) = Queued::new(&disk.node) else {
+        println!("skipped: this kernel cannot put the reads of a device into a queue");
+        return;
+    };
+    let leaf = disk.leaf();
+    let before = leaf.own_reads();
+    let reader = {
+        let leaf = leaf.clone();
+        std::thread::spawn(move || leaf.read(0, &mut AlignedBuffer::new(8 << 20)).unwrap())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while leaf.own_reads().under_way == 0 {
+        assert!(Instant::now() < deadline && !reader.is_finished(), "{:?}", leaf.own_reads());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    reader.join().unwrap();
+    let after = leaf.own_reads();
+    assert_eq!((after.calls - before.calls, after.bytes - before.bytes, after.under_way), (1, 8 * MIB, 0));
 }
