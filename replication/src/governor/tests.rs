@@ -290,6 +290,20 @@ fn a_rest_measures_when_what_was_begun_has_ended_and_waits_a_second_for_it() {
 }
 
 #[test]
+fn an_attempt_under_a_freeze_ends_a_rest_and_is_not_judged() {
+    let mut bench = Bench::new(6_000, 42_000).settled();
+    bench.run(2);
+    bench.step();
+    assert_eq!(bench.governor.stage, Stage::Quiet);
+    let held = bench.governor.pace(0);
+    bench.governor.interrupted(bench.now_ms);
+    assert!(!bench.governor.window().rests);
+    assert_eq!(bench.window(), held, "what was read meanwhile is nobody's second");
+    assert_eq!(bench.window(), held, "and one slow second may be an accident");
+    assert!(bench.window() < held);
+}
+
+#[test]
 fn without_statistics_nothing_is_held_back_and_nothing_rests() {
     let mut bench = Bench::new(6_000, 42_000).settled();
     bench.run(4);
