@@ -75,7 +75,7 @@ fn user(disk: &Path, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     let (disk, stop) = (disk.to_owned(), Arc::clone(stop));
     std::thread::spawn(move || {
         while !stop.load(Ordering::Relaxed) {
-            write_direct(&disk, 0, 4096, 7);
+            write_direct(&disk, 0, &[7; 4096]);
             std::thread::sleep(Duration::from_millis(20));
         }
     })

@@ -142,7 +142,7 @@ fn a_disk_of_another_size_is_a_doubt() {
     tracefs();
     let disk = LoopDisk::new(8 * MIB);
     let mut tracker = Tracker::arm(&[disk.leaf()]).unwrap();
-    disk.grow(16 * MIB);
+    disk.resize(16 * MIB);
     let doubts = tracker.drain().unwrap().doubts;
     assert!(matches!(doubts[..], [Doubt::DeviceResized { armed: 8388608, found: 16777216, .. }]), "{doubts:?}");
 }

@@ -26,10 +26,15 @@ pub struct Site {
 
 impl Site {
     pub fn new(authority: &Arc<Authority>) -> Self {
+        Self::in_dir(authority, tempfile::tempdir().unwrap())
+    }
+
+    /// Whose volume and ledger are kept in `dir`.
+    pub fn in_dir(authority: &Arc<Authority>, dir: tempfile::TempDir) -> Self {
         tracefs();
         // A port that is ours for the while: the target dies and must come back at the same address.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), authority: Arc::clone(authority), address }
+        Self { dir, authority: Arc::clone(authority), address }
     }
 
     pub fn volume(&self) -> PathBuf {
@@ -102,6 +107,14 @@ pub async fn wait_for(replication: &Replication, what: &str, mut reached: impl F
 
 pub fn in_sync(disk: &DiskProgress) -> bool {
     disk.progress.state == ReplicationState::InSync && disk.progress.remaining_bytes == 0
+}
+
+/// Finishes the copy as under a freeze, and looks at both ends.
+pub async fn assert_proved(replication: &Replication, disk: &LoopDisk, volume: &Path) {
+    replication.prepare_final().unwrap();
+    let records = replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    assert!(records.iter().all(|record| record.source_root == record.target_root), "{records:?}");
+    assert_same_bytes(disk, volume);
 }
 
 pub fn assert_same_bytes(disk: &LoopDisk, volume: &Path) {

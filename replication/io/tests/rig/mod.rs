@@ -34,6 +34,13 @@ impl LoopDisk {
         Self::with_table(bytes, None)
     }
 
+    /// Full of noise.
+    pub fn noisy(bytes: u64, seed: u64) -> Self {
+        let disk = Self::new(bytes);
+        disk.write_bytes(0, &noise(usize::try_from(bytes).unwrap(), seed));
+        disk
+    }
+
     /// With a partition table written by `sfdisk` from `script`, and the kernel told about the partitions at
     /// `(first, count)` sectors of 512 bytes: these kernels may have no parser of their own.
     pub fn partitioned(bytes: u64, script: &str, partitions: &[(u64, u64)]) -> Self {
@@ -88,23 +95,33 @@ impl LoopDisk {
         LeafDisk::from_node(&self.node).unwrap()
     }
 
-    /// Makes the file and the device larger.
-    pub fn grow(&self, bytes: u64) {
-        File::options().write(true).open(self.dir.path().join("image")).unwrap().set_len(bytes).unwrap();
+    /// Gives the file and the device another size.
+    pub fn resize(&self, bytes: u64) {
+        self.resize_file(bytes);
         run("losetup", &["--set-capacity", self.node_text()]);
+    }
+
+    /// Gives the file another size, and the device keeps its own: what lies behind the file's end cannot be read.
+    pub fn resize_file(&self, bytes: u64) {
+        File::options().write(true).open(self.image()).unwrap().set_len(bytes).unwrap();
     }
 
     /// Writes `len` bytes of `value` directly, past the cache.
     pub fn write(&self, offset: u64, len: usize, value: u8) {
-        write_direct(&self.node, offset, len, value);
+        self.write_bytes(offset, &vec![value; len]);
+    }
+
+    /// Writes `bytes` directly, past the cache.
+    pub fn write_bytes(&self, offset: u64, bytes: &[u8]) {
+        write_direct(&self.node, offset, bytes);
     }
 }
 
-/// Writes `len` bytes of `value` to a device directly, past the cache.
-pub fn write_direct(node: &Path, offset: u64, len: usize, value: u8) {
+/// Writes `bytes` to a device directly, past the cache.
+pub fn write_direct(node: &Path, offset: u64, bytes: &[u8]) {
     let file = File::options().write(true).custom_flags(libc::O_DIRECT).open(node).unwrap();
-    let mut buffer = AlignedBuffer::new(len);
-    buffer.fill(value);
+    let mut buffer = AlignedBuffer::new(bytes.len());
+    buffer.copy_from_slice(bytes);
     file.write_all_at(&buffer, offset).unwrap();
 }
 
@@ -178,6 +195,18 @@ impl Drop for Frozen<'_> {
     fn drop(&mut self) {
         let _ = Command::new("fsfreeze").args(["--unfreeze", self.0]).output();
     }
+}
+
+/// Bytes that no codec makes fewer; the same ones for the same seed.
+pub fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..len.div_ceil(8)).flat_map(|_| next()).take(len).collect()
 }
 
 /// Trace events are visible, as systemd leaves them on every server.
