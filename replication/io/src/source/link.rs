@@ -18,6 +18,8 @@ use tokio_rustls::client::TlsStream;
 /// The first and the longest pause between two links. Under a freeze every second counts, so it stays at the first.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long the receiver's last words may take: they came before the lane broke, and only a reader has to get to them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Control frames that may wait for a worker: barriers, roots and a record, for at most 256 disks.
 const CONTROLS: usize = 1024;
 
@@ -134,17 +136,51 @@ async fn work(shared: &Arc<Shared>, lanes: Vec<Lane>, epoch: u32) -> Result<(), 
     for (number, Lane { reader, writer }) in (0u16..).zip(lanes) {
         let (sender, receiver) = mpsc::channel(CONTROLS);
         controls.push(sender);
-        tasks.spawn(Worker::new(Arc::clone(shared), number, epoch).run(writer, receiver));
-        tasks.spawn(read_all(Arc::clone(shared), number, reader));
+        let worker = Worker::new(Arc::clone(shared), number, epoch);
+        tasks.spawn(async move { Ended { lane: number, reads: false, result: worker.run(writer, receiver).await } });
+        let reading = read_all(Arc::clone(shared), number, reader);
+        tasks.spawn(async move { Ended { lane: number, reads: true, result: reading.await } });
     }
     *lock(&shared.controls) = controls;
     shared.touch();
-    let first = tasks.join_next().await;
+    let reason = reason(&mut tasks).await;
     tasks.shutdown().await;
-    match first {
-        Some(Ok(result)) => result,
+    reason
+}
+
+/// One task of a lane, and how it ended.
+struct Ended {
+    lane: u16,
+    reads: bool,
+    result: Result<(), LaneError>,
+}
+
+/// Why the first task ended. A worker may find its lane broken before the lane's reader has come to the words with which the
+/// receiver broke it: then these are the reason.
+async fn reason(tasks: &mut JoinSet<Ended>) -> Result<(), LaneError> {
+    let Some(first) = next_end(tasks).await else { return Err(LaneError::Left) };
+    if first.reads || !matches!(first.result, Err(LaneError::Io(_))) {
+        return first.result;
+    }
+    let last_words = async {
+        loop {
+            let ended = next_end(tasks).await?;
+            if ended.reads && ended.lane == first.lane {
+                return Some(ended.result);
+            }
+        }
+    };
+    match timeout(LAST_WORDS, last_words).await {
+        Ok(Some(refused @ Err(LaneError::Refused { .. }))) => refused,
+        Ok(Some(_) | None) | Err(_) => first.result,
+    }
+}
+
+async fn next_end(tasks: &mut JoinSet<Ended>) -> Option<Ended> {
+    match tasks.join_next().await {
+        Some(Ok(ended)) => Some(ended),
         Some(Err(panicked)) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
-        Some(Err(_)) | None => Err(LaneError::Left),
+        Some(Err(_)) | None => None,
     }
 }
 
@@ -180,10 +216,34 @@ fn unexpected(found: &Message<'_>, expected: &'static str) -> LaneError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qianyun_replication::message::ErrorCode;
 
     #[test]
     fn an_unexpected_message_is_named_without_its_content() {
         let error = unexpected(&Message::Ping { seq: 5 }, "a welcome");
         assert_eq!(error.to_string(), "the other end sent Ping where a welcome was expected");
+    }
+
+    fn ends(tasks: &mut JoinSet<Ended>, lane: u16, reads: bool, error: LaneError) {
+        tasks.spawn(async move {
+            if reads {
+                // Later than any worker, by the paused clock.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ended { lane, reads, result: Err(error) }
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_receivers_words_are_the_reason_also_where_the_worker_finds_the_lane_broken_first() {
+        let broken = || LaneError::Io(std::io::ErrorKind::BrokenPipe.into());
+        let refused = || LaneError::Refused { code: ErrorCode::Storage, text: "full".to_owned() };
+        for (lane, last, told) in [(1, refused(), true), (1, LaneError::Left, false), (0, refused(), false)] {
+            let mut tasks = JoinSet::new();
+            ends(&mut tasks, 1, false, broken());
+            ends(&mut tasks, lane, true, last);
+            let reason = reason(&mut tasks).await.unwrap_err();
+            assert_eq!(matches!(reason, LaneError::Refused { .. }), told, "{lane}: {reason:?}");
+        }
     }
 }
