@@ -51,6 +51,8 @@ impl ConnectionError {
     /// What the other end is told; `None` where it does not listen any more.
     fn code(&self) -> Option<ErrorCode> {
         match self {
+            // Whoever speaks another version listens, and learns from the words which release to install.
+            Self::Lane(LaneError::Frame(_) | LaneError::Message(_)) => Some(ErrorCode::Protocol),
             Self::Lane(_) | Self::NotReading => None,
             Self::Refused(refusal) => Some(refusal.code()),
             Self::NotAuthorized { .. } | Self::NotAllowed { .. } => Some(ErrorCode::Protocol),
