@@ -17,6 +17,7 @@ mod link;
 mod load;
 mod pack;
 mod tracking;
+mod unread;
 mod worker;
 
 use crate::device::LeafDisk;
@@ -42,6 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, block_in_place};
 use tracking::Tracking;
 pub use tracking::TrackingError;
+use unread::Unread;
 
 /// How often tasks look even if nothing was told: chunks become quiet by time alone.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -168,8 +170,8 @@ struct Shared {
     /// Why there is no tracker, and why there is no link; empty if there is.
     tracker_trouble: Mutex<String>,
     link_trouble: Mutex<String>,
-    /// Places that could not be read, by disk; zeros were sent for them.
-    bad_places: Mutex<HashMap<DeviceId, u64>>,
+    /// What of the disks cannot be read.
+    unread: Mutex<Unread>,
     /// A doubt from outside; the follower takes it.
     doubt: Mutex<Option<String>>,
     /// For each lane of the link: frames that go before the next job.
@@ -334,7 +336,7 @@ impl Shared {
             changed: watch::Sender::new(0),
             tracker_trouble: Mutex::default(),
             link_trouble: Mutex::default(),
-            bad_places: Mutex::default(),
+            unread: Mutex::default(),
             doubt: Mutex::default(),
             controls: Mutex::default(),
             roots: Mutex::default(),
@@ -372,9 +374,8 @@ impl Shared {
     }
 
     fn message(&self, id: DeviceId, waits: &str, doubt: &str) -> String {
-        let bad = lock(&self.bad_places).get(&id).copied().unwrap_or(0);
-        let bad = if bad == 0 { String::new() } else { format!("{bad} bytes cannot be read, zeros are sent for them") };
-        [waits, doubt, &bad].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+        let unread = lock(&self.unread).words(id);
+        [waits, doubt, &unread].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
     /// Puts a frame before the next job of a lane. A lane that is gone, or whose worker hangs, is the link's to notice.

@@ -100,7 +100,20 @@ impl LeafDisk {
         };
         let block = usize::try_from(block).expect("a sector fits");
         read_around_errors(&mut read, offset, buffer, block, &mut bad).map_err(io_error("read", &self.node))?;
+        if !bad.is_empty() {
+            self.answers()?;
+        }
         Ok(crate::ranges::merged(bad))
+    }
+
+    /// That any place of the disk can be read now, its first sector or its last. A disk that is gone fails as a bad place does
+    /// on kernels before 5.18, and nothing on it may be taken for lost.
+    fn answers(&self) -> Result<(), DeviceError> {
+        let block = self.identity.logical_block_bytes;
+        let mut sector = AlignedBuffer::new(usize::try_from(block).expect("a sector fits"));
+        let last = self.size_bytes().saturating_sub(u64::from(block));
+        let mut read = |offset| self.file.read_exact_at(&mut sector, offset);
+        read(0).or_else(|_| read(last)).map_err(io_error("get any answer from", &self.node))
     }
 
     /// Any run of bytes, whole sectors or not, with the bad places of the sectors that it touches.

@@ -61,6 +61,17 @@ pub enum FinishError {
         /// Why there was no link, if there was none.
         link: String,
     },
+    /// Zeros were sent for what cannot be read: equal roots would say more than anybody knows.
+    #[error(
+        "{bytes} bytes of the disk for volume {volume:?} cannot be read; restore what lies there, or write zeros over it, \
+         and it is read again"
+    )]
+    Unreadable {
+        /// The volume.
+        volume: String,
+        /// Bytes for which zeros were sent.
+        bytes: u64,
+    },
     /// The engine does not call it proved.
     #[error("the two ends are not proved to be the same")]
     NotProved(#[from] FinalError),
@@ -85,6 +96,7 @@ impl Replication {
     /// Opens what reading the filesystems' free space under a freeze needs, and keeps the follower from touching any
     /// filesystem until [`Replication::resume`]. To be called right before the freeze: changes wait in the tracker's rings.
     pub fn prepare_final(&self) -> Result<(), FinishError> {
+        check_all_read(&self.shared)?;
         let maps = block_in_place(|| follow::prepare(&self.shared.disks))?;
         *lock(&self.shared.free_maps) = maps;
         let disks: Vec<_> = self.shared.disks.iter().map(|disk| disk.leaf.number()).collect();
@@ -263,7 +275,17 @@ fn with_tracking<T>(
     Ok(block_in_place(|| ask(tracking))?)
 }
 
+fn check_all_read(shared: &Shared) -> Result<(), FinishError> {
+    let unread = lock(&shared.unread);
+    let found = shared.disks.iter().map(|disk| (disk, unread.bad_bytes(disk.id))).find(|(_, bytes)| *bytes > 0);
+    match found {
+        Some((disk, bytes)) => Err(FinishError::Unreadable { volume: disk.volume.clone(), bytes }),
+        None => Ok(()),
+    }
+}
+
 fn prove(shared: &Shared, roots: &[(DeviceId, DeviceRoot)], audits: &[Audit]) -> Result<Vec<DiskRecord>, FinishError> {
+    check_all_read(shared)?;
     let mut records = Vec::new();
     for ((disk, (device, root)), audit) in shared.disks.iter().zip(roots).zip(audits) {
         let proved = shared.engine().prove(*device, *root, *audit);

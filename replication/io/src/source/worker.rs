@@ -129,6 +129,7 @@ impl Worker {
                 if shared.may_log() {
                     tracing::warn!(error = words_of(&error), chunk = job.chunk.0, "a disk cannot be read");
                 }
+                lock(&shared.unread).failed(job.device, words_of(&error));
                 shared.engine().failed(job);
                 sleep(FAILED_PAUSE).await;
             }
@@ -238,24 +239,25 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let disk =
             shared.disks.iter().find(|disk| disk.id == job.device).expect("the engine has the disks of `shared`");
-        let mut read = 0;
+        let (mut read, mut bad) = (0, Vec::new());
         for span in spans(&blocks.runs(), job.len) {
             let bytes = &mut self.buffer[place(span.start)..place(span.end)];
-            let bad = disk.leaf.read(job.chunk.offset_bytes() + span.start, bytes)?;
+            bad.extend(disk.leaf.read(job.chunk.offset_bytes() + span.start, bytes)?);
             read += span.end - span.start;
-            note_bad(&shared, disk, &bad);
         }
+        note_read(&shared, disk, job.chunk.offset_bytes(), &blocks.runs(), &bad);
         Ok(read)
     }
 }
 
-fn note_bad(shared: &Shared, disk: &Disk, bad: &[Range<u64>]) {
-    let bytes: u64 = bad.iter().map(|range| range.end - range.start).sum();
-    if bytes > 0 {
-        if shared.may_log() {
-            tracing::warn!(disk = disk.leaf.name(), ?bad, "bytes cannot be read, zeros are sent for them");
-        }
-        *lock(&shared.bad_places).entry(disk.id).or_default() += bytes;
+/// Notes that runs of blocks were read of the chunk that begins at `chunk`. A bad place in a gap between them is nobody's.
+fn note_read(shared: &Shared, disk: &Disk, chunk: u64, runs: &[Range<u64>], bad: &[Range<u64>]) {
+    if !bad.is_empty() && shared.may_log() {
+        tracing::warn!(disk = disk.leaf.name(), ?bad, "places cannot be read, zeros are sent for what is used of them");
+    }
+    let mut unread = lock(&shared.unread);
+    for run in runs {
+        unread.read(disk.id, &(chunk + run.start * BLOCK_BYTES..chunk + run.end * BLOCK_BYTES), bad);
     }
 }
 

@@ -1,0 +1,129 @@
+//! Disks that stop answering and lose places while they are copied: waited for in words, or refused, and never
+//! called a copy. The faults are a loop device's file that is cut short under it. Needs root and tracefs.
+#![allow(clippy::unwrap_used)]
+
+mod ends;
+mod relay;
+mod rig;
+mod tls;
+
+use ends::{PATIENCE, Site, assert_proved, in_sync, source_to, wait_for};
+use qianyun_replication::geometry::GRAIN_BYTES;
+use qianyun_replication::progress::ReplicationState;
+use qianyun_replication_io::source::{DiskProgress, FinishError};
+use relay::{Relay, Way};
+use rig::{LoopDisk, noise};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tls::Authority;
+
+const MIB: u64 = 1 << 20;
+/// An attempt that must not succeed gets this: enough to copy all that is left several times over.
+const SHORT: Duration = Duration::from_secs(5);
+
+fn waits_for(words: &str) -> impl Fn(&DiskProgress) -> bool {
+    move |disk| disk.message.contains(words)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_stops_answering_is_waited_for_and_nothing_of_it_is_taken_for_zeros() {
+    /// More than a window, so that much is not read yet when the disk goes.
+    const DISK_BYTES: u64 = 24 * MIB;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(DISK_BYTES, 1);
+    let site = Site::new(&authority);
+    let relay = Relay::to(site.address()).await;
+    let _target = site.start(&disk.leaf()).await;
+    relay.hold_after(5 * MIB + MIB / 2);
+    let replication = source_to(relay.address(), &authority, &disk.leaf(), None);
+    wait_for(&replication, "five chunks", |disk| disk.progress.remaining_bytes == DISK_BYTES - 5 * MIB).await;
+
+    let content = std::fs::read(disk.image()).unwrap();
+    disk.resize_file(0);
+    relay.release(Way::ToTarget);
+    wait_for(&replication, "the words", waits_for("cannot get any answer from /dev/loop")).await;
+    let refused = replication.prepare_final().unwrap_err();
+    assert!(matches!(refused, FinishError::FreeMap(_)), "{refused:?}");
+    let progress = replication.progress().remove(0).progress;
+    assert!(progress.remaining_bytes > 0 && progress.counters.zero_bytes == 0, "{progress:?}");
+    assert_ne!(progress.state, ReplicationState::InSync);
+    let arrived = std::fs::read(site.volume()).unwrap();
+    let chunk = usize::try_from(MIB).unwrap();
+    for (number, (here, there)) in content.chunks(chunk).zip(arrived.chunks(chunk)).enumerate() {
+        assert!(here == there || there.iter().all(|byte| *byte == 0), "chunk {number} is neither there nor missing");
+    }
+
+    // The cable is plugged in again.
+    File::options().write(true).open(disk.image()).unwrap().write_all_at(&content, 0).unwrap();
+    wait_for(&replication, "in sync", |disk| in_sync(disk) && disk.message.is_empty()).await;
+    assert_proved(&replication, &disk, &site.volume()).await;
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_stops_answering_under_the_freeze_is_not_proved() {
+    const DISK_BYTES: u64 = 24 * MIB;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(DISK_BYTES, 1);
+    let site = Site::new(&authority);
+    let relay = Relay::to(site.address()).await;
+    let _target = site.start(&disk.leaf()).await;
+    relay.hold_after(5 * MIB + MIB / 2);
+    let replication = source_to(relay.address(), &authority, &disk.leaf(), None);
+    wait_for(&replication, "five chunks", |disk| disk.progress.remaining_bytes == DISK_BYTES - 5 * MIB).await;
+    replication.prepare_final().unwrap();
+    disk.resize_file(0);
+    relay.release(Way::ToTarget);
+    let refused = replication.finalise(Instant::now() + SHORT).await.unwrap_err();
+    assert!(matches!(refused, FinishError::Deadline { left_bytes: 1.., .. }), "{refused:?}");
+    replication.resume();
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn places_that_cannot_be_read_are_counted_and_keep_a_copy_from_being_proved_until_they_are_written_anew() {
+    const DISK_BYTES: u64 = 8 * MIB;
+    const GOOD_BYTES: u64 = 6 * MIB + 512;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(DISK_BYTES, 1);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let leaf = disk.leaf();
+    disk.resize_file(GOOD_BYTES);
+    let replication = site.source(&leaf);
+    let words = format!("{} bytes cannot be read, zeros are sent for them", DISK_BYTES - GOOD_BYTES);
+    wait_for(&replication, "all the rest", |disk| in_sync(disk) && disk.message == words).await;
+    let refused = replication.prepare_final().unwrap_err();
+    assert!(matches!(refused, FinishError::Unreadable { bytes: 2_096_640, .. }), "{refused:?}");
+    let (here, there) = (std::fs::read(disk.image()).unwrap(), std::fs::read(site.volume()).unwrap());
+    let (good, bad) = there.split_at(here.len());
+    assert!(good == here && bad.iter().all(|byte| *byte == 0));
+
+    disk.resize_file(DISK_BYTES);
+    let from = GOOD_BYTES / 4096 * 4096;
+    disk.write_bytes(from, &noise(usize::try_from(DISK_BYTES - from).unwrap(), 2));
+    wait_for(&replication, "the places are read", |disk| in_sync(disk) && disk.message.is_empty()).await;
+    assert_proved(&replication, &disk, &site.volume()).await;
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_place_that_is_lost_under_the_freeze_keeps_the_copy_from_being_proved() {
+    const DISK_BYTES: u64 = 8 * MIB;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(DISK_BYTES, 1);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    replication.prepare_final().unwrap();
+    // Changed in part, so that its grain has to be read again for the hash; and the end of that is lost.
+    disk.write(DISK_BYTES - GRAIN_BYTES, 4096, 1);
+    disk.resize_file(DISK_BYTES - 8192);
+    let refused = replication.finalise(Instant::now() + PATIENCE).await.unwrap_err();
+    assert!(matches!(refused, FinishError::Unreadable { bytes: 8192, .. }), "{refused:?}");
+    replication.resume();
+    replication.stop().await;
+}
