@@ -33,7 +33,7 @@ use qianyun_replication::geometry::{DeviceId, DeviceSize, GeometryError};
 use qianyun_replication::governor::Held;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::ErrorCode;
-use qianyun_replication::progress::Progress;
+use qianyun_replication::progress::{Progress, ReplicationState};
 use qianyun_replication::sender::{Sender, SenderConfig};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -205,10 +205,15 @@ impl Replication {
     pub fn progress(&self) -> Vec<DiskProgress> {
         let now_ms = self.shared.now_ms();
         let waits = self.shared.waits_for();
+        let followed = lock(&self.shared.tracker_trouble).is_empty();
         let mut out = Vec::new();
         for disk in &self.shared.disks {
             let progress = self.shared.engine().progress(disk.id, now_ms);
-            let progress = progress.unwrap_or_else(|| Progress::idle(disk.size.bytes()));
+            let mut progress = progress.unwrap_or_else(|| Progress::idle(disk.size.bytes()));
+            // Whoever does not see the changes does not know that there are none.
+            if !followed && progress.state == ReplicationState::InSync {
+                progress.state = ReplicationState::Suspect;
+            }
             let message = self.shared.message(disk.id, &waits, &progress.doubt);
             out.push(DiskProgress {
                 volume: disk.volume.clone(),

@@ -75,6 +75,16 @@ pub enum TrackerError {
     /// A disk or `/sys` did not answer.
     #[error("cannot watch a disk")]
     Device(#[from] DeviceError),
+    /// The disk is not the one that was opened: it has another size.
+    #[error("disk {disk} has {found} bytes, {expected} when it was opened; start the copy of the disk as it is anew")]
+    Resized {
+        /// The kernel's name of the disk.
+        disk: String,
+        /// Bytes when it was opened.
+        expected: u64,
+        /// Bytes now.
+        found: u64,
+    },
     /// A ring did not answer.
     #[error("cannot read a perf ring")]
     Ring {
@@ -226,6 +236,10 @@ impl Tracker {
             let path = device::block_dir(disk.name()).join("queue/iostats");
             if device::read_text(&path)? != "1" {
                 return Err(Unavailable::NoCounts { disk: disk.name().to_owned() }.into());
+            }
+            let (found, expected) = (device::current_size(disk.name())?, disk.size_bytes());
+            if found != expected {
+                return Err(TrackerError::Resized { disk: disk.name().to_owned(), expected, found });
             }
         }
         let rings = Rings::open(disks, ring_bytes)?;

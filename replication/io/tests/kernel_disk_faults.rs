@@ -1,4 +1,4 @@
-//! Disks that stop answering and lose places while they are copied: waited for in words, or refused, and never
+//! Disks that stop answering, lose places, grow and shrink while they are copied: waited for in words, or refused, and never
 //! called a copy. The faults are a loop device's file that is cut short under it. Needs root and tracefs.
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ mod tls;
 use ends::{PATIENCE, Site, assert_proved, in_sync, source_to, wait_for};
 use qianyun_replication::geometry::GRAIN_BYTES;
 use qianyun_replication::progress::ReplicationState;
-use qianyun_replication_io::source::{DiskProgress, FinishError};
+use qianyun_replication_io::source::{DiskProgress, FinishError, Replication};
 use relay::{Relay, Way};
 use rig::{LoopDisk, noise};
 use std::fs::File;
@@ -126,4 +126,38 @@ async fn a_place_that_is_lost_under_the_freeze_keeps_the_copy_from_being_proved(
     assert!(matches!(refused, FinishError::Unreadable { bytes: 8192, .. }), "{refused:?}");
     replication.resume();
     replication.stop().await;
+}
+
+async fn is_never_in_sync_with_another_size(found: u64) {
+    const DISK_BYTES: u64 = 8 * MIB;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(DISK_BYTES, 1);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    disk.resize(found);
+    let words = format!("has {found} bytes, {DISK_BYTES} when it was opened");
+    wait_for(&replication, "the words", waits_for(&words)).await;
+    assert_eq!(replication.progress()[0].progress.state, ReplicationState::Suspect);
+    let refused = finish_in_vain(&replication).await;
+    assert!(matches!(&refused, FinishError::NoTracker { why } if why.contains(&words)), "{refused:?}");
+    replication.stop().await;
+}
+
+async fn finish_in_vain(replication: &Replication) -> FinishError {
+    match replication.prepare_final() {
+        Ok(()) => replication.finalise(Instant::now() + SHORT).await.unwrap_err(),
+        Err(refused) => refused,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_has_grown_is_waited_for_in_words_and_never_proved() {
+    is_never_in_sync_with_another_size(16 * MIB).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_has_shrunk_is_waited_for_in_words_and_never_proved() {
+    is_never_in_sync_with_another_size(4 * MIB).await;
 }
