@@ -43,10 +43,11 @@ fn main() {
 
 fn run_all() {
     tracefs();
-    let tests: [(&str, Scenario); 7] = [
+    let tests: [(&str, Scenario); 8] = [
         ("a_source_that_is_killed_goes_on_and_sends_what_changed", a_source_that_is_killed_goes_on),
         ("a_source_that_is_killed_with_its_receiver_goes_on", both_ends_that_are_killed_go_on),
         ("a_source_that_was_stopped_sends_nothing_again", a_source_that_was_stopped_sends_nothing_again),
+        ("a_source_that_was_stopped_over_a_bad_place_does_not_hand_on_zeros", a_bad_place_is_not_handed_on),
         ("a_source_that_is_killed_at_the_end_goes_on", a_source_that_is_killed_at_the_end_goes_on),
         ("a_killed_tracker_is_a_doubt_and_a_rescan", a_killed_tracker_is_a_doubt_and_a_rescan),
         ("a_tracker_that_died_with_its_source_is_not_believed", a_tracker_that_died_with_its_source),
@@ -373,6 +374,24 @@ fn a_source_that_was_stopped_sends_nothing_again() -> Result<(), Withheld> {
     let look = source.synced()?;
     world.went_on(&look, &kept_by)?;
     assert!(look.sent < 64 * 4096, "{look:?}");
+    world.proved(source)
+}
+
+fn a_bad_place_is_not_handed_on() -> Result<(), Withheld> {
+    let world = World::new();
+    let (good, size) = (CONTENT + 6 * MIB, world.disk.leaf().size_bytes());
+    world.disk.resize_file(good);
+    for _ in ["the first", "the one after it"] {
+        let mut source = world.source();
+        source.synced()?;
+        let said = source.ask("finish");
+        assert!(said.contains(&format!("{} bytes", size - good)) && said.contains("cannot be read"), "{said}");
+        source.tell_and_wait("stop");
+    }
+    world.disk.resize_file(size);
+    let mut source = world.source();
+    world.disk.write(good, usize::try_from(size - good).unwrap(), 9);
+    source.synced()?;
     world.proved(source)
 }
 
