@@ -168,9 +168,12 @@ fn a_disk_in_use_is_copied_proved_and_its_copy_is_sound() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| keep_writing(mounted.path(), &stop));
-        let sent = receiver.send(&disk.node, &[]).output().unwrap();
+        // A kernel that withholds events leaves a doubt in every attempt: then the same command again is the answer.
+        let doubted = |sent: &Output| !sent.status.success() && said(sent).contains("in doubt");
+        let sent = (0..3).map(|_| receiver.send(&disk.node, &[]).output().unwrap()).find(|sent| !doubted(sent));
         stop.store(true, Ordering::Relaxed);
-        assert!(writer.join().unwrap() > 0 && sent.status.success(), "{}", said(&sent));
+        let (written, sent) = (writer.join().unwrap(), sent.expect("in doubt each time"));
+        assert!(written > 0 && sent.status.success(), "{written} written: {}", said(&sent));
     });
     assert_sound(&receiver.volume(&disk), "kept", &content);
     let ca = format!("{}.ca.pem", receiver.record().display());
