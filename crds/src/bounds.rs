@@ -79,6 +79,20 @@ shape! {
     Date = {"type": "string", "format": "date", "maxLength": 10}
 }
 shape! {
+    /// Number of an official document (发文字号, GB/T 9704): who issued it, the year, the number in the year.
+    DocumentNo = {
+        "type": "string", "minLength": 1, "maxLength": 64,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^\\\\S+〔[0-9]{4}〕[0-9]+号$')",
+            "message": "must be a document number, as 国办发明电〔2025〕7号, with the year in 〔〕"
+        }]
+    }
+}
+shape! {
+    /// Address of a page.
+    Url = {"type": "string", "maxLength": 512, "pattern": "^https?://[^\\s/]+(/\\S*)?$"}
+}
+shape! {
     /// A digest as this group writes it.
     Digest = {"type": "string", "maxLength": 71, "pattern": "^sha256:[0-9a-f]{64}$"}
 }

@@ -2,6 +2,7 @@
 //!
 //! | kind | who writes the spec | who writes the status |
 //! |---|---|---|
+//! | [`WorkCalendar`] | operator | nobody yet: it is read by no reconciler |
 //! | [`PolicyProfile`] [`CloudPlatform`] [`Department`] [`InformationSystem`] [`HostEnrollment`] [`SystemMigration`] | operator | controller |
 //! | [`MigrationPlan`] | operator; issued by both offices through [`Approval`]s | controller |
 //! | [`PhysicalHost`] | gateway, once, at enrolment | gateway |
@@ -29,6 +30,7 @@ pub mod physical_host;
 pub mod policy_profile;
 pub mod system_migration;
 pub mod waiting;
+pub mod work_calendar;
 
 pub use approval::*;
 pub use cloud_platform::*;
@@ -42,6 +44,7 @@ pub use physical_host::*;
 pub use policy_profile::*;
 pub use system_migration::*;
 pub use waiting::*;
+pub use work_calendar::*;
 
 /// The API group.
 pub const GROUP: &str = "migration.qianyun.dev";

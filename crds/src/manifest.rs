@@ -1,10 +1,10 @@
-//! The ten kinds as the API server is given them: schemas tidied, files of the chart.
+//! The kinds as the API server is given them: schemas tidied, files of the chart.
 //!
 //! Used by `crdgen`, which writes the files, and by the test that compares them. It decides nothing about the API.
 
 use crate::{
     Approval, CloudPlatform, Department, HostEnrollment, HostMigration, InformationSystem, MigrationPlan, PhysicalHost,
-    PolicyProfile, SystemMigration,
+    PolicyProfile, SystemMigration, WorkCalendar,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -47,6 +47,7 @@ pub struct ChartFile {
 pub fn definitions() -> Result<Vec<Value>, ManifestError> {
     [
         PolicyProfile::crd(),
+        WorkCalendar::crd(),
         CloudPlatform::crd(),
         Department::crd(),
         MigrationPlan::crd(),

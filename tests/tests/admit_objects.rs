@@ -143,6 +143,41 @@ fn a_plan_and_an_enrolment_are_bounded() -> Result<()> {
 }
 
 #[test]
+fn a_work_calendar_is_one_notice_without_contradictions() -> Result<()> {
+    let holiday = |name: &str, from: &str, until: &str| json!({"name": name, "from": from, "until": until});
+    judge(
+        &person(&CLUSTER, "li")?,
+        &objects::calendar(),
+        vec![
+            ("/metadata/name", json!("twenty-six"), "metadata.name is twenty-six, expected year-2026"),
+            ("/spec/year", json!(1999), "should be greater than or equal to 2018"),
+            ("/spec/documentNo", json!("国办发明电[2025]7号"), "must be a document number"),
+            ("/spec/documentNo", Value::Null, "spec.documentNo: Required value"),
+            ("/spec/source", json!("the newspaper"), "should match"),
+            ("/spec/holidays", json!([]), "should have at least 1 items"),
+            ("/spec/holidays/1", holiday("春节", "2026-02-23", "2026-02-15"), "a holiday's until is before its from"),
+            ("/spec/holidays/1", holiday("春节", "2026-02-15", "2026-03-02"), "a holiday has more than 15 days"),
+            ("/spec/holidays/1", holiday("春节", "2026-02-30", "2026-03-02"), "must be of type date"),
+            (
+                "/spec/holidays/1",
+                holiday("春节", "2027-02-15", "2027-02-20"),
+                "spec.holidays has a day of another year than spec.year",
+            ),
+            (
+                "/spec/holidays/1",
+                holiday("春节", "2026-01-03", "2026-01-05"),
+                "two of spec.holidays have a day in common",
+            ),
+            ("/spec/holidays/1", holiday("元旦", "2026-02-15", "2026-02-23"), "Duplicate value"),
+            ("/spec/makeUpDays/0", json!("2026-01-05"), "spec.makeUpDays has a day from Monday to Friday"),
+            ("/spec/makeUpDays/0", json!("2027-01-03"), "spec.makeUpDays has a day of another year than spec.year"),
+            ("/spec/makeUpDays/0", json!("2026-01-03"), "a day of spec.makeUpDays lies in one of spec.holidays"),
+            ("/spec/makeUpDays/0", json!("2026-02-14"), "Duplicate value"),
+        ],
+    )
+}
+
+#[test]
 fn a_scheme_says_all_that_is_approved() -> Result<()> {
     let right = objects::scheme("s", "li");
     let twice = |pointer: &str| {
@@ -352,7 +387,7 @@ fn kubectl_explain_has_a_text_for_every_field() -> Result<()> {
             silent(name, schema, &mut found);
         }
     }
-    assert_eq!(kinds, 10, "kinds that the API server publishes");
+    assert_eq!(kinds, 11, "kinds that the API server publishes");
     assert!(found.is_empty(), "fields without a text: {found:#?}");
     let said = CLUSTER.kubectl(admin, &["explain", "sysmig.spec.scheme.hosts.disks"], None)?;
     assert!(said.out.contains("named by what does not change"), "{said:?}");

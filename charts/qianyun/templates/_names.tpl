@@ -47,6 +47,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [migration.qianyun.dev]
   resources:
     - policyprofiles
+    - workcalendars
     - cloudplatforms
     - departments
     - migrationplans

@@ -45,6 +45,24 @@ pub(crate) fn policy(name: &str) -> Value {
     )
 }
 
+/// The beginning of the notice of 2026.
+pub(crate) fn calendar() -> Value {
+    object(
+        "WorkCalendar",
+        "year-2026",
+        None,
+        json!({
+            "year": 2026, "documentNo": "国办发明电〔2025〕7号",
+            "source": "https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm",
+            "holidays": [
+                {"name": "元旦", "from": "2026-01-01", "until": "2026-01-03"},
+                {"name": "春节", "from": "2026-02-15", "until": "2026-02-23"},
+            ],
+            "makeUpDays": ["2026-01-04", "2026-02-14"],
+        }),
+    )
+}
+
 pub(crate) fn platform(name: &str) -> Value {
     object(
         "CloudPlatform",
@@ -207,6 +225,7 @@ pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
         ("qianyun-approvals", Asker::Administrator, approval("marker", "department", "someone-else", NO_UID)),
         ("qianyun-schemes", Asker::Administrator, scheme("marker", "someone-else")),
         ("qianyun-plans", Asker::Administrator, plan("marker", "someone-else")),
+        ("qianyun-calendars", Asker::Administrator, with(calendar(), "/metadata/name", json!("marker"))),
         ("qianyun-controller-owned", Asker::Administrator, journey("marker")),
         ("qianyun-declarations", Asker::Department, system("marker", "someone-else")),
         ("qianyun-controller-secrets", Asker::Controller, secret),
