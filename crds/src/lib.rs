@@ -2,7 +2,7 @@
 //!
 //! | kind | who writes the spec | who writes the status |
 //! |---|---|---|
-//! | [`WorkCalendar`] | operator | nobody yet: it is read by no reconciler |
+//! | [`WorkCalendar`] [`FreezePeriod`] | operator | nobody yet: no reconciler reads them |
 //! | [`PolicyProfile`] [`CloudPlatform`] [`Department`] [`InformationSystem`] [`HostEnrollment`] [`SystemMigration`] | operator | controller |
 //! | [`MigrationPlan`] | operator; issued by both offices through [`Approval`]s | controller |
 //! | [`PhysicalHost`] | gateway, once, at enrolment | gateway |
@@ -21,6 +21,7 @@ mod bounds;
 pub mod cloud_platform;
 pub mod department;
 pub mod digest;
+pub mod freeze_period;
 pub mod host_enrollment;
 pub mod host_migration;
 pub mod information_system;
@@ -36,6 +37,7 @@ pub use approval::*;
 pub use cloud_platform::*;
 pub use department::*;
 pub use digest::*;
+pub use freeze_period::*;
 pub use host_enrollment::*;
 pub use host_migration::*;
 pub use information_system::*;

@@ -178,6 +178,45 @@ fn a_work_calendar_is_one_notice_without_contradictions() -> Result<()> {
 }
 
 #[test]
+fn a_freeze_period_says_when_and_whom() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    let right = objects::freeze("f", "li");
+    let (department, nobody) = (json!(["civil-affairs"]), json!({"kind": "Departments", "departments": []}));
+    let systems = json!([{"namespace": CIVIL, "name": "a"}]);
+    judge(
+        &li,
+        &right,
+        vec![
+            ("/spec/until", json!("2026-03-03T00:00:00+08:00"), "spec.until is not after spec.from"),
+            ("/spec/until", json!("2027-03-13T00:00:00+08:00"), "the period is longer than 366 days"),
+            ("/spec/until", json!("2026-03-13"), "must be of type date-time"),
+            ("/spec/from", Value::Null, "spec.from: Required value"),
+            ("/spec/mode", json!("Ignore"), "Unsupported value: \"Ignore\""),
+            ("/spec/occasion", json!("Birthday"), "Unsupported value: \"Birthday\""),
+            ("/spec/scope", json!({}), "spec.scope.kind: Required value"),
+            ("/spec/scope", nobody, "scope.departments does not fit scope.kind"),
+            (
+                "/spec/scope",
+                json!({"kind": "Everything", "departments": department}),
+                "scope.departments does not fit scope.kind",
+            ),
+            ("/spec/scope", json!({"kind": "Systems"}), "scope.systems does not fit scope.kind"),
+            ("/spec/scope", json!({"kind": "Everything", "systems": systems}), "scope.systems does not fit scope.kind"),
+            ("/spec/scope", json!({"kind": "Systems", "systems": [systems[0], systems[0]]}), "Duplicate value"),
+            ("/spec/title", long(129), "may not be more than 128"),
+            ("/spec/enteredBy", json!("he"), "spec.enteredBy is he, expected li: whoever enters or changes"),
+            ("/metadata/name", long(64), "metadata.name is longer than 63 characters"),
+        ],
+    )?;
+    for scope in
+        [json!({"kind": "Departments", "departments": department}), json!({"kind": "Systems", "systems": systems})]
+    {
+        ask(&li, &with(right.clone(), "/spec/scope", scope))?.done()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_scheme_says_all_that_is_approved() -> Result<()> {
     let right = objects::scheme("s", "li");
     let twice = |pointer: &str| {
@@ -387,7 +426,7 @@ fn kubectl_explain_has_a_text_for_every_field() -> Result<()> {
             silent(name, schema, &mut found);
         }
     }
-    assert_eq!(kinds, 11, "kinds that the API server publishes");
+    assert_eq!(kinds, 12, "kinds that the API server publishes");
     assert!(found.is_empty(), "fields without a text: {found:#?}");
     let said = CLUSTER.kubectl(admin, &["explain", "sysmig.spec.scheme.hosts.disks"], None)?;
     assert!(said.out.contains("named by what does not change"), "{said:?}");

@@ -48,6 +48,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources:
     - policyprofiles
     - workcalendars
+    - freezeperiods
     - cloudplatforms
     - departments
     - migrationplans

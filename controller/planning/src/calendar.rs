@@ -8,7 +8,7 @@
 //! | [`zone`] | which day it is where the offices are |
 //! | [`answer`] | whether an answer rests on notices, or is estimated |
 //! | [`notice`] | what the State Council announced for a year, and what is wrong with a copy of it |
-//! | [`entered`] | the notices that operators entered as objects, copied for the calendar |
+//! | [`entered`] | the notices and freeze periods that operators entered as objects |
 //! | [`statutory`] | what the law alone says of a year before its notice |
 //! | [`working_day`] | whether a day works; so many working days on or back; how many lie between |
 //! | [`month`] | how long a trial run lasts at least |

@@ -63,6 +63,19 @@ pub(crate) fn calendar() -> Value {
     )
 }
 
+/// The national two sessions, for everybody.
+pub(crate) fn freeze(name: &str, entered_by: &str) -> Value {
+    object(
+        "FreezePeriod",
+        name,
+        None,
+        json!({
+            "title": "2026年全国两会", "occasion": "NationalTwoSessions", "mode": "Block", "enteredBy": entered_by,
+            "from": "2026-03-03T00:00:00+08:00", "until": "2026-03-13T00:00:00+08:00", "scope": {"kind": "Everything"},
+        }),
+    )
+}
+
 pub(crate) fn platform(name: &str) -> Value {
     object(
         "CloudPlatform",
@@ -226,6 +239,7 @@ pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
         ("qianyun-schemes", Asker::Administrator, scheme("marker", "someone-else")),
         ("qianyun-plans", Asker::Administrator, plan("marker", "someone-else")),
         ("qianyun-calendars", Asker::Administrator, with(calendar(), "/metadata/name", json!("marker"))),
+        ("qianyun-freezes", Asker::Administrator, freeze("marker", "someone-else")),
         ("qianyun-controller-owned", Asker::Administrator, journey("marker")),
         ("qianyun-declarations", Asker::Department, system("marker", "someone-else")),
         ("qianyun-controller-secrets", Asker::Controller, secret),

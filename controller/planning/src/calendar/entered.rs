@@ -1,8 +1,10 @@
 //! What operators entered as objects, as the calendar takes it. Copies and never judges: what is wrong with a copy is
-//! found by [`Notice::check`], so that the object's condition and a built-in notice are held against the same rules.
+//! found by [`Notice::check`] and [`Freeze::new`], so that an object's condition and what the program brings along are held
+//! against the same rules.
 
+use super::freeze::{Freeze, FreezeError, FreezeMode};
 use super::notice::{Holiday, Notice};
-use qianyun_crds::{CalendarHoliday, WorkCalendarSpec};
+use qianyun_crds::{CalendarHoliday, FreezeEffect, FreezePeriodSpec, FreezeScope, FreezeScopeKind, WorkCalendarSpec};
 
 impl From<&WorkCalendarSpec> for Notice {
     fn from(spec: &WorkCalendarSpec) -> Self {
@@ -20,5 +22,32 @@ impl From<&WorkCalendarSpec> for Notice {
 impl From<&CalendarHoliday> for Holiday {
     fn from(entered: &CalendarHoliday) -> Self {
         Self { name: entered.name.clone(), from: entered.from.clone(), until: entered.until.clone() }
+    }
+}
+
+/// Whom it concerns does not go along: see [`concerns`].
+impl TryFrom<&FreezePeriodSpec> for Freeze {
+    type Error = FreezeError;
+
+    fn try_from(spec: &FreezePeriodSpec) -> Result<Self, FreezeError> {
+        Self::new(&spec.title, spec.from.0, spec.until.0, spec.mode.into())
+    }
+}
+
+impl From<FreezeEffect> for FreezeMode {
+    fn from(effect: FreezeEffect) -> Self {
+        match effect {
+            FreezeEffect::Block => Self::Block,
+            FreezeEffect::Warn => Self::Warn,
+        }
+    }
+}
+
+/// Whether a freeze period of this scope concerns a system: `department` owns it, and it is called `name` in `namespace`.
+pub fn concerns(scope: &FreezeScope, department: &str, namespace: &str, name: &str) -> bool {
+    match scope.kind {
+        FreezeScopeKind::Everything => true,
+        FreezeScopeKind::Departments => scope.departments.iter().any(|d| d == department),
+        FreezeScopeKind::Systems => scope.systems.iter().any(|s| s.namespace == namespace && s.name == name),
     }
 }
