@@ -97,6 +97,10 @@ shape! {
     Digest = {"type": "string", "maxLength": 71, "pattern": "^sha256:[0-9a-f]{64}$"}
 }
 shape! {
+    /// Id of a readiness check in the catalogue: its group and its number.
+    CheckId = {"type": "string", "maxLength": 5, "pattern": "^[A-Z]{2}-[0-9]{2}$"}
+}
+shape! {
     /// UID of an object.
     Uid = {"type": "string", "maxLength": 36, "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 }

@@ -2,7 +2,7 @@
 //!
 //! | kind | who writes the spec | who writes the status |
 //! |---|---|---|
-//! | [`WorkCalendar`] [`FreezePeriod`] | operator | nobody yet: no reconciler reads them |
+//! | [`WorkCalendar`] [`FreezePeriod`] [`CheckWaiver`] | operator | nobody yet: no reconciler reads them |
 //! | [`PolicyProfile`] [`CloudPlatform`] [`Department`] [`InformationSystem`] [`HostEnrollment`] [`SystemMigration`] | operator | controller |
 //! | [`MigrationPlan`] | operator; issued by both offices through [`Approval`]s | controller |
 //! | [`PhysicalHost`] | gateway, once, at enrolment | gateway |
@@ -18,6 +18,7 @@
 
 pub mod approval;
 mod bounds;
+pub mod check_waiver;
 pub mod cloud_platform;
 pub mod department;
 pub mod digest;
@@ -34,6 +35,7 @@ pub mod waiting;
 pub mod work_calendar;
 
 pub use approval::*;
+pub use check_waiver::*;
 pub use cloud_platform::*;
 pub use department::*;
 pub use digest::*;

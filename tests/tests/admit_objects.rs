@@ -281,6 +281,52 @@ fn a_decision_says_what_on_what_and_why() -> Result<()> {
 }
 
 #[test]
+fn a_waiver_is_one_persons_word_on_one_check_for_a_time() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": NO_UID}]);
+    judge(
+        &li,
+        &objects::waiver("w", "li"),
+        vec![
+            ("/spec/acceptedBy", json!("he"), "spec.acceptedBy is he, expected li: everyone accepts a risk"),
+            ("/spec/until", json!(objects::day_from_today(-2)), "which has passed: enter the last day"),
+            ("/spec/until", json!(objects::day_from_today(368)), "more than 366 days ahead"),
+            ("/spec/until", json!("2027-02-29"), "must be of type date"),
+            ("/spec/until", Value::Null, "spec.until: Required value"),
+            ("/spec/checkId", json!("everything"), "spec.checkId"),
+            ("/spec/checkId", json!("st-2"), "should match"),
+            ("/spec/reason", json!("   old disk   "), "spec.reason is shorter than 10 characters"),
+            ("/spec/reason", long(2001), "may not be more than 2000"),
+            ("/spec/hostUid", json!("registry-db"), "should match"),
+            ("/spec/hostRef", json!(""), "should be at least 1 chars long"),
+            ("/metadata/ownerReferences", owner, "a CheckWaiver has no owner and no finalizer"),
+            ("/metadata/finalizers", json!(["a.example.com/b"]), "a CheckWaiver has no owner and no finalizer"),
+            ("/metadata/name", long(64), "metadata.name is longer than 63 characters"),
+        ],
+    )?;
+    for days in [0, 365] {
+        ask(&li, &with(objects::waiver("w", "li"), "/spec/until", json!(objects::day_from_today(days))))?.done()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_waiver_is_withdrawn_but_never_changed() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    CLUSTER.create(&li, &objects::waiver("kept", "li"))?.done()?;
+    let change = json!({"spec": {"reason": "for no reason at all"}});
+    let said = CLUSTER.patch(&li, CIVIL, "checkwaiver/kept", &change, false)?;
+    assert!(!said.ok && said.err.contains("cannot patch resource \"checkwaivers\""), "{said:?}");
+    // Nor does it help to hold every right.
+    let said = CLUSTER.patch(&CLUSTER.admin, CIVIL, "checkwaiver/kept", &change, false)?;
+    assert!(!said.ok && said.err.contains("a waiver is never changed"), "{said:?}");
+    let finalizer = json!({"metadata": {"finalizers": ["a.example.com/b"]}});
+    let said = CLUSTER.patch(&CLUSTER.admin, CIVIL, "checkwaiver/kept", &finalizer, false)?;
+    assert!(!said.ok && said.err.contains("a CheckWaiver is never changed"), "{said:?}");
+    CLUSTER.kubectl(&li, &["delete", "checkwaiver/kept", "--namespace", CIVIL], None)?.done()
+}
+
+#[test]
 fn an_enrolled_server_made_the_declaration_word_for_word() -> Result<()> {
     judge(
         &CLUSTER.controller()?,
@@ -426,7 +472,7 @@ fn kubectl_explain_has_a_text_for_every_field() -> Result<()> {
             silent(name, schema, &mut found);
         }
     }
-    assert_eq!(kinds, 12, "kinds that the API server publishes");
+    assert_eq!(kinds, 13, "kinds that the API server publishes");
     assert!(found.is_empty(), "fields without a text: {found:#?}");
     let said = CLUSTER.kubectl(admin, &["explain", "sysmig.spec.scheme.hosts.disks"], None)?;
     assert!(said.out.contains("named by what does not change"), "{said:?}");

@@ -55,6 +55,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - informationsystems
     - hostenrollments
     - physicalhosts
+    - checkwaivers
     - systemmigrations
     - hostmigrations
     - approvals

@@ -1,6 +1,8 @@
 //! Objects that are right in every respect, to be made wrong in one.
 
 use super::people::CIVIL;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 /// A digest of nothing in particular.
@@ -158,6 +160,25 @@ pub(crate) fn host(name: &str) -> Value {
     )
 }
 
+/// Acceptance of a full `/boot` for a month.
+pub(crate) fn waiver(name: &str, accepted_by: &str) -> Value {
+    object(
+        "CheckWaiver",
+        name,
+        Some(CIVIL),
+        json!({
+            "hostRef": "registry-db", "hostUid": NO_UID, "checkId": "ST-02", "acceptedBy": accepted_by,
+            "reason": "The old kernels are removed in the week before the cutover.", "until": day_from_today(30),
+        }),
+    )
+}
+
+/// A day so many after today in Beijing, as the API writes it: the API server judges by its own clock.
+pub(crate) fn day_from_today(days: i64) -> String {
+    let today = Timestamp::now().to_zoned(TimeZone::fixed(Offset::constant(8))).date();
+    (today + days.days()).to_string()
+}
+
 pub(crate) fn scheme(name: &str, author: &str) -> Value {
     object(
         "SystemMigration",
@@ -240,6 +261,7 @@ pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
         ("qianyun-plans", Asker::Administrator, plan("marker", "someone-else")),
         ("qianyun-calendars", Asker::Administrator, with(calendar(), "/metadata/name", json!("marker"))),
         ("qianyun-freezes", Asker::Administrator, freeze("marker", "someone-else")),
+        ("qianyun-waivers", Asker::Administrator, waiver("marker", "someone-else")),
         ("qianyun-controller-owned", Asker::Administrator, journey("marker")),
         ("qianyun-declarations", Asker::Department, system("marker", "someone-else")),
         ("qianyun-controller-secrets", Asker::Controller, secret),
