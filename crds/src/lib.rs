@@ -2,7 +2,7 @@
 //!
 //! | kind | who writes the spec | who writes the status |
 //! |---|---|---|
-//! | [`WorkCalendar`] [`FreezePeriod`] [`CheckWaiver`] | operator | nobody yet: no reconciler reads them |
+//! | [`WorkCalendar`] [`FreezePeriod`] [`CheckWaiver`] [`CustodyRecord`] | operator | nobody yet: no reconciler reads them |
 //! | [`PolicyProfile`] [`CloudPlatform`] [`Department`] [`InformationSystem`] [`HostEnrollment`] [`SystemMigration`] | operator | controller |
 //! | [`MigrationPlan`] | operator; issued by both offices through [`Approval`]s | controller |
 //! | [`PhysicalHost`] | gateway, once, at enrolment | gateway |
@@ -20,6 +20,7 @@ pub mod approval;
 mod bounds;
 pub mod check_waiver;
 pub mod cloud_platform;
+pub mod custody_record;
 pub mod department;
 pub mod digest;
 pub mod freeze_period;
@@ -37,6 +38,7 @@ pub mod work_calendar;
 pub use approval::*;
 pub use check_waiver::*;
 pub use cloud_platform::*;
+pub use custody_record::*;
 pub use department::*;
 pub use digest::*;
 pub use freeze_period::*;

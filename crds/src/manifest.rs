@@ -3,8 +3,8 @@
 //! Used by `crdgen`, which writes the files, and by the test that compares them. It decides nothing about the API.
 
 use crate::{
-    Approval, CheckWaiver, CloudPlatform, Department, FreezePeriod, HostEnrollment, HostMigration, InformationSystem,
-    MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
+    Approval, CheckWaiver, CloudPlatform, CustodyRecord, Department, FreezePeriod, HostEnrollment, HostMigration,
+    InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -59,6 +59,7 @@ pub fn definitions() -> Result<Vec<Value>, ManifestError> {
         SystemMigration::crd(),
         HostMigration::crd(),
         Approval::crd(),
+        CustodyRecord::crd(),
     ]
     .into_iter()
     .map(definition)

@@ -17,7 +17,7 @@ fn walk(path: &str, schema: &Value, look: &mut dyn FnMut(&str, &Value)) {
 
 fn every_property(mut look: impl FnMut(&str, &Value)) {
     let definitions = manifest::definitions().expect("the types have definitions");
-    assert_eq!(definitions.len(), 13, "kinds");
+    assert_eq!(definitions.len(), 14, "kinds of the design");
     for definition in definitions {
         let kind = definition["spec"]["names"]["kind"].as_str().expect("a kind has a name");
         walk(kind, &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut look);

@@ -327,6 +327,91 @@ fn a_waiver_is_withdrawn_but_never_changed() -> Result<()> {
 }
 
 #[test]
+fn a_custody_record_accounts_for_the_device_and_each_disk() -> Result<()> {
+    let right = objects::custody("c", "li");
+    let erasure = right["spec"]["media"][0]["erasure"].clone();
+    let (handed, received) = (&right["spec"]["handover"]["handedBy"], &right["spec"]["handover"]["receivedBy"]);
+    let basis = json!({"documentNo": "遂国资〔2026〕12号", "digest": DIGEST});
+    let twice = json!([right["spec"]["media"][0], right["spec"]["media"][0]]);
+    let disk = |handling: &str| json!({"serial": "S3YJNX0K", "handling": handling});
+    judge(
+        &person(&CLUSTER, "li")?,
+        &right,
+        vec![
+            ("/spec/disposition", json!("Sold"), "Unsupported value: \"Sold\""),
+            ("/spec/disposition", json!("RetainedInPlace"), "spec.handover does not fit spec.disposition"),
+            ("/spec/disposition", json!("Scrapped"), "spec.basis does not fit spec.disposition"),
+            ("/spec/basis", basis, "spec.basis does not fit spec.disposition"),
+            ("/spec/handover", Value::Null, "spec.handover does not fit spec.disposition"),
+            ("/spec/placement", Value::Null, "spec.placement does not fit spec.disposition"),
+            ("/spec/placement/rackUnit", json!(0), "should be greater than or equal to 1"),
+            ("/spec/handover/receivedBy", handed.clone(), "handedBy and handover.receivedBy are the same person"),
+            ("/spec/handover/witness", received.clone(), "handover.witness is one of the two parties"),
+            ("/spec/handover/sheetDigest", json!("sheet.pdf"), "should match"),
+            ("/spec/handover/date", json!(objects::day_from_today(2)), "lies in the future: record what has happened"),
+            ("/spec/media", json!([]), "should have at least 1 items"),
+            ("/spec/media", twice, "Duplicate value"),
+            ("/spec/media/0", disk("Kept"), "a device that is Reused or Scrapped keeps no data"),
+            ("/spec/media/0", disk("Wiped"), "erasure does not fit handling"),
+            ("/spec/media/0/handling", json!("Returned"), "erasure does not fit handling"),
+            ("/spec/media/0/handling", json!("Destroyed"), "a disk is Destroyed by method Degauss or Shred"),
+            ("/spec/media/0/erasure/method", json!("Shred"), "its handling is Destroyed, not Wiped"),
+            ("/spec/media/0/erasure/date", json!(objects::day_from_today(2)), "lies in the future"),
+            (
+                "/spec/media/0/erasure",
+                with(json!({"e": erasure}), "/e/proofDigest", Value::Null)["e"].clone(),
+                "proofDigest: Required value",
+            ),
+            ("/spec/hostUid", json!("registry-db"), "should match"),
+            ("/spec/recordedBy", json!("he"), "spec.recordedBy is he, expected li: everyone records"),
+            ("/metadata/finalizers", json!(["a.example.com/b"]), "a CustodyRecord has no owner and no finalizer"),
+            ("/metadata/name", long(64), "metadata.name is longer than 63 characters"),
+        ],
+    )
+}
+
+#[test]
+fn a_custody_record_fits_where_the_device_went() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    let reused = objects::custody("c", "li");
+    let basis = json!({"documentNo": "遂国资〔2026〕12号", "digest": DIGEST});
+    let kept = json!([{"serial": "S3YJNX0K", "handling": "Kept"}]);
+    let custody = with(with(reused.clone(), "/spec/disposition", json!("InCustody")), "/spec/media", kept.clone());
+    let allowed = with(with(reused, "/spec/placement", Value::Null), "/spec/basis", basis);
+    let scrapped = with(allowed.clone(), "/spec/disposition", json!("Scrapped"));
+    let stays = with(with(allowed, "/spec/disposition", json!("RetainedInPlace")), "/spec/media", kept);
+    let stays = with(stays, "/spec/handover", Value::Null);
+    for right in [&custody, &scrapped, &stays] {
+        ask(&li, right)?.done()?;
+    }
+    let late = with(scrapped, "/spec/media/0/erasure/date", json!("2026-11-03"));
+    let said = ask(&li, &late)?;
+    assert!(said.err.contains("a disk of a Scrapped device was erased after spec.handover.date"), "{said:?}");
+    Ok(())
+}
+
+#[test]
+fn a_custody_record_is_never_changed_and_never_deleted() -> Result<()> {
+    let li = person(&CLUSTER, "li")?;
+    CLUSTER.create(&li, &objects::custody("kept", "li"))?.done()?;
+    let delete = ["delete", "custodyrecord/kept", "--namespace", CIVIL];
+    let patch = |user: &User, change: Value| CLUSTER.patch(user, CIVIL, "custodyrecord/kept", &change, false);
+    let remark = json!({"spec": {"remark": "lost"}});
+    let rows = [
+        (patch(&li, remark.clone())?, "cannot patch resource \"custodyrecords\""),
+        (CLUSTER.kubectl(&li, &delete, None)?, "cannot delete resource \"custodyrecords\""),
+        // Nor does it help to hold every right.
+        (patch(&CLUSTER.admin, remark)?, "a record is never changed"),
+        (patch(&CLUSTER.admin, json!({"metadata": {"labels": {"a": "b"}}}))?, "a CustodyRecord is never changed"),
+        (CLUSTER.kubectl(&CLUSTER.admin, &delete, None)?, "a CustodyRecord is never deleted"),
+    ];
+    for (said, reason) in rows {
+        assert!(!said.ok && said.err.contains(reason), "expected {reason:?}, found {said:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_enrolled_server_made_the_declaration_word_for_word() -> Result<()> {
     judge(
         &CLUSTER.controller()?,
@@ -472,7 +557,7 @@ fn kubectl_explain_has_a_text_for_every_field() -> Result<()> {
             silent(name, schema, &mut found);
         }
     }
-    assert_eq!(kinds, 13, "kinds that the API server publishes");
+    assert_eq!(kinds, 14, "kinds that the API server publishes");
     assert!(found.is_empty(), "fields without a text: {found:#?}");
     let said = CLUSTER.kubectl(admin, &["explain", "sysmig.spec.scheme.hosts.disks"], None)?;
     assert!(said.out.contains("named by what does not change"), "{said:?}");

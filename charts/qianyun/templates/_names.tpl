@@ -59,6 +59,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
     - systemmigrations
     - hostmigrations
     - approvals
+    - custodyrecords
   verbs: [get, list, watch]
 - apiGroups: ["", events.k8s.io]
   resources: [events]

@@ -173,6 +173,37 @@ pub(crate) fn waiver(name: &str, accepted_by: &str) -> Value {
     )
 }
 
+/// A server that was wiped and serves the cloud now.
+pub(crate) fn custody(name: &str, recorded_by: &str) -> Value {
+    let who = |name: &str, unit: &str| json!({"name": name, "unit": unit});
+    object(
+        "CustodyRecord",
+        name,
+        Some(CIVIL),
+        json!({
+            "hostRef": "registry-db", "hostUid": NO_UID, "systemRef": "civil-registry", "disposition": "Reused",
+            "device": {
+                "serial": "7B0SN32", "model": "Dell PowerEdge R730", "assetNo": "TY20170311", "ownerRef": "civil-affairs",
+                "originalLocation": "民政局三楼机房 A2", "purchasedOn": "2017-03-11", "originalValueYuan": 48_000,
+            },
+            "handover": {
+                "date": "2026-11-02", "condition": "Working", "sheetNo": "JJ-2026-0001", "sheetDigest": DIGEST,
+                "handedBy": who("周明", "市民政局"), "receivedBy": who("刘志强", "云平台运维单位"),
+                "witness": who("吴敏", "监理单位"),
+            },
+            "placement": {"room": "云计算中心 1", "rack": "B07", "rackUnit": 12, "purpose": "ResourcePool"},
+            "media": [{
+                "serial": "S3YJNX0K", "handling": "Wiped",
+                "erasure": {
+                    "method": "BlockErase", "date": "2026-11-01", "by": who("刘志强", "云平台运维单位"),
+                    "recordNo": "QC-2026-0001", "proofDigest": DIGEST
+                },
+            }],
+            "recordedBy": recorded_by,
+        }),
+    )
+}
+
 /// A day so many after today in Beijing, as the API writes it: the API server judges by its own clock.
 pub(crate) fn day_from_today(days: i64) -> String {
     let today = Timestamp::now().to_zoned(TimeZone::fixed(Offset::constant(8))).date();
@@ -262,6 +293,7 @@ pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
         ("qianyun-calendars", Asker::Administrator, with(calendar(), "/metadata/name", json!("marker"))),
         ("qianyun-freezes", Asker::Administrator, freeze("marker", "someone-else")),
         ("qianyun-waivers", Asker::Administrator, waiver("marker", "someone-else")),
+        ("qianyun-custody", Asker::Administrator, custody("marker", "someone-else")),
         ("qianyun-controller-owned", Asker::Administrator, journey("marker")),
         ("qianyun-declarations", Asker::Department, system("marker", "someone-else")),
         ("qianyun-controller-secrets", Asker::Controller, secret),
