@@ -256,7 +256,7 @@ pub struct CustodyBasis {
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct CustodyMedium {
-    /// Serial number of the disk, as in the host's inventory.
+    /// Serial number of the disk, or its WWN where it has none, as in the host's inventory.
     #[schemars(with = "Text<128>")]
     pub serial: String,
     /// What became of it.

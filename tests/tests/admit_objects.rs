@@ -177,6 +177,20 @@ fn a_work_calendar_is_one_notice_without_contradictions() -> Result<()> {
     )
 }
 
+/// The notice of 2019 gave Monday 2018-12-31 off, and had Saturday 2018-12-29 worked for it.
+#[test]
+fn a_notice_may_rule_the_december_before_its_year() -> Result<()> {
+    let mut notice = with(objects::calendar(), "/metadata/name", json!("year-2019"));
+    notice["spec"]["year"] = json!(2019);
+    notice["spec"]["holidays"] = json!([{"name": "元旦", "from": "2018-12-30", "until": "2019-01-01"}]);
+    notice["spec"]["makeUpDays"] = json!(["2018-12-29"]);
+    let li = person(&CLUSTER, "li")?;
+    ask(&li, &notice)?.done()?;
+    let said = ask(&li, &with(notice, "/spec/makeUpDays/0", json!("2018-11-24")))?;
+    assert!(said.err.contains("only the December before may be named"), "{said:?}");
+    Ok(())
+}
+
 #[test]
 fn a_freeze_period_says_when_and_whom() -> Result<()> {
     let li = person(&CLUSTER, "li")?;
