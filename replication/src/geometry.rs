@@ -179,16 +179,14 @@ impl ChunkMask {
         self.0.iter().zip(other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
 
-    /// Adds every block of `other`.
-    pub fn union(&mut self, other: &ChunkMask) {
-        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine |= theirs);
-    }
-
     /// The blocks that lie in `grains`.
     pub fn within(&self, grains: GrainMask) -> ChunkMask {
         let mut within = ChunkMask::default();
-        let blocks = grains.iter().flat_map(|grain| grain * BLOCKS_PER_GRAIN..(grain + 1) * BLOCKS_PER_GRAIN);
-        blocks.filter(|place| self.contains(*place)).for_each(|place| within.insert(place));
+        grains
+            .iter()
+            .flat_map(blocks_of_grain)
+            .filter(|place| self.contains(*place))
+            .for_each(|place| within.insert(place));
         within
     }
 
@@ -268,6 +266,11 @@ impl GrainMask {
     pub fn runs(self) -> Vec<Range<u64>> {
         runs(self.iter())
     }
+}
+
+/// The blocks of a grain, both by their place in the chunk.
+pub(crate) fn blocks_of_grain(grain: u64) -> Range<u64> {
+    grain * BLOCKS_PER_GRAIN..(grain + 1) * BLOCKS_PER_GRAIN
 }
 
 /// Runs of consecutive numbers among `places`, which grow.

@@ -25,7 +25,7 @@ use crate::digest::ChunkHash;
 use crate::geometry::{BLOCK_BYTES, BlockIndex, CHUNK_BYTES, DeviceId, DeviceSize};
 use crate::pass::{PassInput, forecast};
 use crate::progress::{Progress, ReplicationState};
-use crate::subtree::Subtrees;
+use crate::subtree::{KEPT_CHUNKS, Subtrees};
 use disk::Disk;
 pub use finish::{Audit, DiskProof, FinalError};
 use job::JobPlace;
@@ -49,10 +49,9 @@ pub struct SenderConfig {
 }
 
 impl Default for SenderConfig {
-    /// A chunk that rested for 5 s is likely to rest; 10 s are a third of the default freeze limit of 30 s. 16,384 chunks
-    /// are 16 GiB of what changed lately, and take 36 MiB.
+    /// A chunk that rested for 5 s is likely to rest; 10 s are a third of the default freeze limit of 30 s.
     fn default() -> Self {
-        Self { stripe_chunks: 64, quiet_ms: 5_000, freeze_budget_ms: 10_000, subtree_chunks: 16_384 }
+        Self { stripe_chunks: 64, quiet_ms: 5_000, freeze_budget_ms: 10_000, subtree_chunks: KEPT_CHUNKS }
     }
 }
 

@@ -9,7 +9,11 @@ use crate::digest::ChunkHash;
 use crate::geometry::{CHUNK_BYTES, GRAIN_BYTES, GRAINS_PER_CHUNK, GrainMask};
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
+
+/// Chunks, of all disks together, of which an end keeps the subtrees: 16 GiB of what changed lately, in 36 MiB.
+pub const KEPT_CHUNKS: usize = 16_384;
 
 const GRAINS: usize = 64;
 const _: () = assert!(GRAINS as u64 == GRAINS_PER_CHUNK);
@@ -39,6 +43,12 @@ impl Subtrees {
     /// The grains whose values are not known.
     pub fn missing(&self) -> GrainMask {
         GrainMask::of_chunk(self.len).without(self.known)
+    }
+
+    /// Where the bytes of `grain` lie in the chunk.
+    pub fn bytes_of(&self, grain: u64) -> Range<usize> {
+        let start = grain * GRAIN_BYTES;
+        place(start)..place(start + self.grain_len(grain))
     }
 
     /// Takes in what `grain` holds: its bytes, short only at the end of the device.
@@ -168,6 +178,19 @@ impl SubtreeCache {
             self.kept.remove(&oldest);
         }
     }
+}
+
+/// The job of an end done in its tests: every grain of `grains` holds `content`.
+#[cfg(test)]
+pub(crate) fn filled(mut subtrees: Subtrees, grains: GrainMask, content: &[u8]) -> Subtrees {
+    grains.iter().for_each(|grain| subtrees.put_value(grain, *blake3::hash(content).as_bytes()));
+    subtrees
+}
+
+/// The hash of a full chunk whose every grain holds `content`, as [`filled`] has it.
+#[cfg(test)]
+pub(crate) fn hash_of(content: &[u8]) -> ChunkHash {
+    filled(Subtrees::new(CHUNK_BYTES), GrainMask::ALL, content).hash().expect("every grain is known")
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::ledger::Ledger;
 use qianyun_replication::message::Message;
 use qianyun_replication::receiver::{ConnectionId, Outbox, ReadBack, Receiver, ReceiverConfig, VolumeSpec};
+use qianyun_replication::subtree::KEPT_CHUNKS;
 use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -52,8 +53,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// pieces is read once, short enough that little is left to read back under a freeze. A chunk that is written to again costs
 /// only its grains.
 const QUIET: Duration = Duration::from_millis(250);
-/// Chunks of which the values of their grains are kept: 16 GiB of what was written lately, in 36 MiB.
-const SUBTREE_CHUNKS: usize = 16_384;
 /// Tasks that read back: one hashes while the other reads.
 const READERS: usize = 2;
 /// Messages that may wait for a connection: a window of the smallest jobs on one lane, twice over. More means that the
@@ -253,7 +252,7 @@ impl Shared {
         let known = opened.iter().map(|(v, _)| (v.name.clone(), v.identity.clone())).collect();
         file.store(&Ledger { generation: 0, session, epoch: last_epoch, volumes: known })?;
         let quiet_ms = u64::try_from(QUIET.as_millis()).expect("a quarter of a second");
-        let config = ReceiverConfig { session, window_bytes: WINDOW_BYTES, quiet_ms, subtree_chunks: SUBTREE_CHUNKS };
+        let config = ReceiverConfig { session, window_bytes: WINDOW_BYTES, quiet_ms, subtree_chunks: KEPT_CHUNKS };
         let engine = Receiver::new(config, last_epoch, specs);
         Ok(Self {
             engine: Mutex::new(engine),
@@ -391,14 +390,14 @@ async fn read_back_loop(shared: Arc<Shared>) -> Result<Infallible, TargetError> 
 
 /// Reads the grains that are missing, and takes them in.
 fn digest(volume: &Volume, job: &mut ReadBack, buffer: &mut AlignedBuffer) -> Result<(), DeviceError> {
-    let place = |byte: u64| usize::try_from(byte.min(job.len)).expect("at most a chunk");
     let missing = job.subtrees.missing();
     for run in missing.runs() {
-        let (start, end) = (run.start * GRAIN_BYTES, run.end * GRAIN_BYTES);
-        volume.read_back(job.chunk.offset_bytes() + start, &mut buffer[place(start)..place(end)])?;
+        let bytes = job.subtrees.bytes_of(run.start).start..job.subtrees.bytes_of(run.end - 1).end;
+        volume.read_back(job.chunk.offset_bytes() + run.start * GRAIN_BYTES, &mut buffer[bytes])?;
     }
     for grain in missing.iter() {
-        job.subtrees.put(grain, &buffer[place(grain * GRAIN_BYTES)..place((grain + 1) * GRAIN_BYTES)]);
+        let bytes = job.subtrees.bytes_of(grain);
+        job.subtrees.put(grain, &buffer[bytes]);
     }
     Ok(())
 }

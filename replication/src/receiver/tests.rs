@@ -1,8 +1,9 @@
 //! The receiver by example; the orderings that nobody thinks of are in `tests/simulation`.
 
 use super::*;
-use crate::digest::{ChunkHash, device_root, hash_bytes, zero_hash};
+use crate::digest::{device_root, zero_hash};
 use crate::geometry::{CHUNK_BYTES, GrainMask};
+use crate::subtree::{filled, hash_of};
 
 const DISK: DeviceId = DeviceId(3);
 const FIRST: ConnectionId = ConnectionId(1);
@@ -62,15 +63,8 @@ fn sync(receiver: &mut Receiver) -> Outbox {
 
 /// The job done, where every grain that was missing holds `content`.
 fn holding(mut job: ReadBack, content: &[u8]) -> ReadBack {
-    job.subtrees.missing().iter().for_each(|grain| job.subtrees.put_value(grain, hash_bytes(content).0));
+    job.subtrees = filled(job.subtrees.clone(), job.subtrees.missing(), content);
     job
-}
-
-/// The hash of a chunk whose every grain holds `content`.
-fn hash_of(content: &[u8]) -> ChunkHash {
-    let mut subtrees = Subtrees::new(CHUNK_BYTES);
-    subtrees.missing().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
-    subtrees.hash().unwrap()
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! What a worker is asked to do with one chunk: everything it needs, and nothing of the engine's state.
 
-use crate::geometry::{BLOCK_BYTES, ChunkIndex, ChunkMask, DeviceId, GRAIN_BYTES, GrainMask};
+use crate::geometry::{BLOCK_BYTES, ChunkIndex, ChunkMask, DeviceId, GrainMask, blocks_of_grain};
 use crate::progress::Counters;
 use crate::subtree::Subtrees;
-use std::ops::Range;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,30 +112,25 @@ impl Job {
                 subtrees.put_zeros(grain);
                 continue;
             }
-            for block in blocks_of(grain).filter(|block| !self.domain.contains(*block)) {
-                buffer[self.bytes(block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES)].fill(0);
+            for block in blocks_of_grain(grain).filter(|block| !self.domain.contains(*block)) {
+                buffer[self.place(block * BLOCK_BYTES)..self.place((block + 1) * BLOCK_BYTES)].fill(0);
             }
-            subtrees.put(grain, &buffer[self.bytes(grain * GRAIN_BYTES..(grain + 1) * GRAIN_BYTES)]);
+            subtrees.put(grain, &buffer[subtrees.bytes_of(grain)]);
         }
         subtrees
     }
 
-    /// The part of these bytes that the chunk has.
-    fn bytes(&self, bytes: Range<u64>) -> Range<usize> {
-        let place = |at: u64| usize::try_from(at.min(self.len)).expect("a place in a chunk is below a MiB");
-        place(bytes.start)..place(bytes.end)
+    /// A place in the chunk, or its end.
+    fn place(&self, byte: u64) -> usize {
+        usize::try_from(byte.min(self.len)).expect("a place in a chunk is below a MiB")
     }
-}
-
-fn blocks_of(grain: u64) -> Range<u64> {
-    let blocks = GRAIN_BYTES / BLOCK_BYTES;
-    grain * blocks..(grain + 1) * blocks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::hash_bytes;
+    use std::ops::Range;
 
     #[test]
     fn stripes_go_round_the_lanes() {

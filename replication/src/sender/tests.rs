@@ -3,6 +3,7 @@
 use super::*;
 use crate::digest::{device_root, hash_bytes, zero_hash};
 use crate::geometry::{BLOCKS_PER_CHUNK, ChunkIndex, GrainMask};
+use crate::subtree::{filled, hash_of};
 
 const DISK: DeviceId = DeviceId(0);
 const AUDIT: Audit = Audit { traced_sectors: 8, counted_sectors: 8 };
@@ -30,21 +31,12 @@ fn linked(ranges: &[Range<u64>], config: SenderConfig) -> Sender {
 
 /// What a job digests where every grain holds `content`.
 fn digested(job: &Job, content: &[u8]) -> Subtrees {
-    let mut subtrees = job.subtrees.clone();
-    job.grains().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
-    subtrees
+    filled(job.subtrees.clone(), job.grains(), content)
 }
 
 fn copied(job: &Job, content: &[u8]) -> Copied {
     let counters = crate::progress::Counters { sent_bytes: 4096, ..Default::default() };
     Copied { subtrees: digested(job, content), counters }
-}
-
-/// The hash of a chunk whose every grain holds `content`.
-fn hash_of(content: &[u8]) -> ChunkHash {
-    let mut subtrees = Subtrees::new(CHUNK_BYTES);
-    subtrees.missing().iter().for_each(|grain| subtrees.put_value(grain, hash_bytes(content).0));
-    subtrees.hash().unwrap()
 }
 
 /// A copy of a part of what the chunk has.
