@@ -27,18 +27,24 @@ fn waits_for(words: &str) -> impl Fn(&DiskProgress) -> bool {
     move |disk| disk.message.contains(words)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_disk_that_stops_answering_is_waited_for_and_nothing_of_it_is_taken_for_zeros() {
+/// A copy of which five chunks have arrived, and no more get through.
+async fn halfway() -> (LoopDisk, Site, Relay, Replication) {
     /// More than a window, so that much is not read yet when the disk goes.
     const DISK_BYTES: u64 = 24 * MIB;
     let authority = Arc::new(Authority::new());
     let disk = LoopDisk::noisy(DISK_BYTES, 1);
     let site = Site::new(&authority);
     let relay = Relay::to(site.address()).await;
-    let _target = site.start(&disk.leaf()).await;
+    site.start(&disk.leaf()).await;
     relay.hold_after(5 * MIB + MIB / 2);
     let replication = source_to(relay.address(), &authority, &disk.leaf(), None);
     wait_for(&replication, "five chunks", |disk| disk.progress.remaining_bytes == DISK_BYTES - 5 * MIB).await;
+    (disk, site, relay, replication)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_stops_answering_is_waited_for_and_nothing_of_it_is_taken_for_zeros() {
+    let (disk, site, relay, replication) = halfway().await;
 
     let content = std::fs::read(disk.image()).unwrap();
     disk.resize_file(0);
@@ -64,15 +70,7 @@ async fn a_disk_that_stops_answering_is_waited_for_and_nothing_of_it_is_taken_fo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_disk_that_stops_answering_under_the_freeze_is_not_proved() {
-    const DISK_BYTES: u64 = 24 * MIB;
-    let authority = Arc::new(Authority::new());
-    let disk = LoopDisk::noisy(DISK_BYTES, 1);
-    let site = Site::new(&authority);
-    let relay = Relay::to(site.address()).await;
-    let _target = site.start(&disk.leaf()).await;
-    relay.hold_after(5 * MIB + MIB / 2);
-    let replication = source_to(relay.address(), &authority, &disk.leaf(), None);
-    wait_for(&replication, "five chunks", |disk| disk.progress.remaining_bytes == DISK_BYTES - 5 * MIB).await;
+    let (disk, _site, relay, replication) = halfway().await;
     replication.prepare_final().unwrap();
     disk.resize_file(0);
     relay.release(Way::ToTarget);
