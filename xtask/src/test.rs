@@ -1,7 +1,11 @@
 //! `cargo xtask test`: the README's test command. Sets up what it needs, then runs the tests from cheap to dear, so that a
 //! mistake shows early.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::command::{Run, say};
 use crate::layout::Layout;
@@ -35,7 +39,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
             rust_tests(layout, EXAMPLES, &[])?;
             go_tests(layout, &[])?;
             dist::run(layout)?;
-            rust_tests(layout, INTEGRATION, &[])
+            integration_tests(layout)
         }
         Some(KILL) => {
             dist::run(layout)?;
@@ -51,7 +55,47 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     }
 }
 
-fn rust_tests(layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
+/// First those that need no machine, by themselves, since some of them count what the kernel does; then those with machines,
+/// at once: a machine under emulation is one thread, and one after another would leave a core idle for five minutes.
+fn integration_tests(layout: &Layout) -> Result<()> {
+    let (machines, others): (Vec<_>, Vec<_>) = test_programs(layout)?.into_iter().partition(|name| needs_machine(name));
+    let selection =
+        |names: &[String]| names.iter().flat_map(|name| ["--test".into(), name.clone()]).collect::<Vec<_>>();
+    rust_tests(layout, &selection(&others), &[])?;
+    let results: Vec<Result<()>> = thread::scope(|scope| {
+        let run = |name: &String| {
+            let selection = selection(std::slice::from_ref(name));
+            scope.spawn(move || rust_tests(layout, &selection, &[]))
+        };
+        let running: Vec<_> = machines.iter().map(run).collect();
+        let ended = |thread: thread::ScopedJoinHandle<'_, Result<()>>| {
+            thread.join().unwrap_or_else(|_| bail!("a thread that runs tests panicked"))
+        };
+        running.into_iter().map(ended).collect()
+    });
+    results.into_iter().collect()
+}
+
+fn needs_machine(test: &str) -> bool {
+    test.starts_with("e2e_") || test.starts_with("machine_")
+}
+
+/// Names of the test programs of the workspace, each once: a selection by name runs all that bear it.
+fn test_programs(layout: &Layout) -> Result<BTreeSet<String>> {
+    let said = Run::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .in_folder(&layout.root)
+        .output()
+        .context("asking cargo for the tests of the workspace")?;
+    let workspace: Value = serde_json::from_str(&said).context("reading what cargo metadata said")?;
+    let each = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let targets = each(&workspace, "packages").into_iter().flat_map(|package| each(&package, "targets"));
+    let tests = targets.filter(|target| each(target, "kind").contains(&Value::from("test")));
+    Ok(tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
+}
+
+fn rust_tests<S: AsRef<str>>(layout: &Layout, selection: &[S], filter: &[&str]) -> Result<()> {
+    let selection: Vec<&str> = selection.iter().map(AsRef::as_ref).collect();
     say(format!("cargo test --workspace {}", selection.join(" ")));
     Run::new("cargo")
         .args(["test", "--workspace"])
