@@ -2,6 +2,7 @@
 
 mod args;
 mod ca;
+mod calendar;
 #[cfg(test)]
 mod fake_api;
 mod gateway;

@@ -4,9 +4,12 @@
 //! `qianyun-planning`; nothing here decides about a journey. Nothing here runs on a replica that does not lead.
 
 mod approval;
+mod check_waiver;
 mod cloud_platform;
+mod custody_record;
 mod department;
 mod driver;
+mod freeze_period;
 mod host_enrollment;
 mod host_migration;
 mod information_system;
@@ -16,6 +19,8 @@ mod permission;
 mod physical_host;
 mod policy_profile;
 mod system_migration;
+mod wakes;
+mod work_calendar;
 mod write;
 
 use crate::ca::Authority;
@@ -23,18 +28,19 @@ use crate::gateway::agents::Agents;
 use crate::hosting::Hosting;
 use crate::world::Stores;
 use driver::drive;
-use futures::StreamExt;
-use futures::stream::poll_fn;
 use kube::runtime::Controller;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use memory::Memory;
 use qianyun_crds::{
-    Approval, CloudPlatform, Department, HostEnrollment, HostMigration, InformationSystem, MigrationPlan, PhysicalHost,
-    PolicyProfile, SubjectKind, SystemMigration,
+    Approval, CheckWaiver, CloudPlatform, CustodyRecord, Department, FreezePeriod, HostEnrollment, HostMigration,
+    InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
 };
 use std::sync::Arc;
+use wakes::{
+    decisions_on_edited, host_wakes, journey_wakes, journeys_of_migration, migration_of, migrations_of_device,
+    migrations_of_system, subject_migration, subject_plan,
+};
 
 /// What every reconciler works with.
 pub(crate) struct Context {
@@ -99,6 +105,8 @@ pub(crate) struct Parts {
 }
 
 /// Runs all reconcilers. Returns only when one of them ended, which none does by itself: end the process then.
+///
+/// Long because each of the fourteen kinds has its line in each of three lists.
 pub(crate) async fn run(parts: Parts) {
     let client = parts.client.clone();
     let policies = Controller::new(Api::<PolicyProfile>::all(client.clone()), watcher::Config::default());
@@ -111,6 +119,10 @@ pub(crate) async fn run(parts: Parts) {
     let approvals = Controller::new(Api::<Approval>::all(client.clone()), watcher::Config::default());
     let migrations = Controller::new(Api::<SystemMigration>::all(client.clone()), watcher::Config::default());
     let journeys = Controller::new(Api::<HostMigration>::all(client.clone()), watcher::Config::default());
+    let calendars = Controller::new(Api::<WorkCalendar>::all(client.clone()), watcher::Config::default());
+    let freezes = Controller::new(Api::<FreezePeriod>::all(client.clone()), watcher::Config::default());
+    let waivers = Controller::new(Api::<CheckWaiver>::all(client.clone()), watcher::Config::default());
+    let custody = Controller::new(Api::<CustodyRecord>::all(client.clone()), watcher::Config::default());
     let stores = Stores {
         policies: policies.store(),
         platforms: platforms.store(),
@@ -121,6 +133,10 @@ pub(crate) async fn run(parts: Parts) {
         approvals: approvals.store(),
         migrations: migrations.store(),
         journeys: journeys.store(),
+        calendars: calendars.store(),
+        freezes: freezes.store(),
+        waivers: waivers.store(),
+        custody: custody.store(),
         ready: Arc::default(),
     };
     let hosts = hosts.reconcile_on(host_wakes(&parts.agents));
@@ -131,7 +147,13 @@ pub(crate) async fn run(parts: Parts) {
     );
     let migrations = migrations
         .watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_migration(&a))
-        .watches(Api::<HostMigration>::all(client.clone()), watcher::Config::default(), |j| migration_of(&j));
+        .watches(Api::<HostMigration>::all(client.clone()), watcher::Config::default(), |j| migration_of(&j))
+        .watches(
+            Api::<InformationSystem>::all(client.clone()),
+            watcher::Config::default(),
+            migrations_of_system(&stores),
+        )
+        .watches(Api::<CustodyRecord>::all(client.clone()), watcher::Config::default(), migrations_of_device(&stores));
     let plans = plans.watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_plan(&a));
     let approvals = approvals
         .watches(Api::<SystemMigration>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores))
@@ -152,91 +174,9 @@ pub(crate) async fn run(parts: Parts) {
         () = drive(approvals, "approval", &ctx, approval::reconcile) => {}
         () = drive(migrations, "system-migration", &ctx, system_migration::reconcile) => {}
         () = drive(journeys, "host-migration", &ctx, host_migration::reconcile) => {}
+        () = drive(calendars, "work-calendar", &ctx, work_calendar::reconcile) => {}
+        () = drive(freezes, "freeze-period", &ctx, freeze_period::reconcile) => {}
+        () = drive(waivers, "check-waiver", &ctx, check_waiver::reconcile) => {}
+        () = drive(custody, "custody-record", &ctx, custody_record::reconcile) => {}
     }
-}
-
-/// A host each time that its agent said something new.
-fn host_wakes(agents: &Agents) -> impl futures::Stream<Item = ObjectRef<PhysicalHost>> + Send + use<> {
-    let mut wakes = agents.wakes();
-    poll_fn(move |cx| wakes.poll_recv(cx))
-}
-
-/// The journeys of such a host.
-fn journey_wakes(
-    agents: &Agents,
-    stores: &Stores,
-) -> impl futures::Stream<Item = ObjectRef<HostMigration>> + Send + use<> {
-    let journeys = stores.journeys.clone();
-    host_wakes(agents).flat_map(move |host| {
-        let of_host = journeys
-            .state()
-            .into_iter()
-            .filter(|j| j.spec.host_ref == host.name && j.namespace().as_deref() == host.namespace.as_deref());
-        futures::stream::iter(of_host.map(|j| ObjectRef::from_obj(&*j)).collect::<Vec<_>>())
-    })
-}
-
-fn journeys_of_migration(
-    stores: &Stores,
-) -> impl Fn(SystemMigration) -> Vec<ObjectRef<HostMigration>> + Send + Sync + 'static + use<> {
-    let journeys = stores.journeys.clone();
-    move |migration| {
-        let (name, namespace) = (migration.name_any(), migration.namespace());
-        let mine = journeys.state().into_iter().filter(|j| j.spec.migration_ref == name && j.namespace() == namespace);
-        mine.map(|j| ObjectRef::from_obj(&*j)).collect()
-    }
-}
-
-/// Something that people decide on, and whether its newest edit has been looked at.
-trait Subject: ResourceExt {
-    const KIND: SubjectKind;
-    fn observed_generation(&self) -> Option<i64>;
-}
-
-impl Subject for SystemMigration {
-    const KIND: SubjectKind = SubjectKind::SystemMigration;
-    fn observed_generation(&self) -> Option<i64> {
-        self.status.as_ref()?.observed_generation
-    }
-}
-
-impl Subject for MigrationPlan {
-    const KIND: SubjectKind = SubjectKind::MigrationPlan;
-    fn observed_generation(&self) -> Option<i64> {
-        self.status.as_ref()?.observed_generation
-    }
-}
-
-/// The decisions on a subject that was just edited: whoever signed it reads at once that it does not count any more. What
-/// changes in its status, every few seconds of a copy, wakes none of them.
-fn decisions_on_edited<S: Subject>(
-    stores: &Stores,
-) -> impl Fn(S) -> Vec<ObjectRef<Approval>> + Send + Sync + 'static + use<S> {
-    let approvals = stores.approvals.clone();
-    move |subject| {
-        if subject.observed_generation() == subject.meta().generation {
-            return Vec::new();
-        }
-        let (name, namespace) = (subject.name_any(), subject.namespace());
-        let on_it = |approval: &Arc<Approval>| {
-            let about = &approval.spec.subject;
-            about.kind == S::KIND && about.name == name && (namespace.is_none() || approval.namespace() == namespace)
-        };
-        approvals.state().into_iter().filter(on_it).map(|approval| ObjectRef::from_obj(&*approval)).collect()
-    }
-}
-
-fn subject_migration(approval: &Approval) -> Option<ObjectRef<SystemMigration>> {
-    let subject = &approval.spec.subject;
-    (subject.kind == SubjectKind::SystemMigration)
-        .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
-}
-
-fn subject_plan(approval: &Approval) -> Option<ObjectRef<MigrationPlan>> {
-    let subject = &approval.spec.subject;
-    (subject.kind == SubjectKind::MigrationPlan).then(|| ObjectRef::new(&subject.name))
-}
-
-fn migration_of(journey: &HostMigration) -> Option<ObjectRef<SystemMigration>> {
-    Some(ObjectRef::new(&journey.spec.migration_ref).within(&journey.namespace()?))
 }

@@ -93,7 +93,7 @@ async fn lead(elector: Arc<Elector>, agents: Arc<Agents>, parts: impl FnOnce(u64
     let mut tasks = JoinSet::new();
     let parts = parts(leadership.epoch);
     tasks.spawn(async move {
-        reconcile::run(parts).await;
+        Box::pin(reconcile::run(parts)).await;
         anyhow::anyhow!("a reconciler ended")
     });
     tasks.spawn(async move { elector.hold(&leadership).await.into() });

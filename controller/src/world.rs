@@ -12,8 +12,8 @@ use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use qianyun_crds::{
-    Approval, CloudPlatform, Department, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile,
-    SystemMigration,
+    Approval, CheckWaiver, CloudPlatform, CustodyRecord, Department, FreezePeriod, HostMigration, InformationSystem,
+    MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
 };
 use qianyun_planning::facts::Known;
 use serde::de::DeserializeOwned;
@@ -33,6 +33,10 @@ pub(crate) struct Stores {
     pub(crate) approvals: Store<Approval>,
     pub(crate) migrations: Store<SystemMigration>,
     pub(crate) journeys: Store<HostMigration>,
+    pub(crate) calendars: Store<WorkCalendar>,
+    pub(crate) freezes: Store<FreezePeriod>,
+    pub(crate) waivers: Store<CheckWaiver>,
+    pub(crate) custody: Store<CustodyRecord>,
     /// Whether every watch has seen everything once. Until then, the server is asked.
     pub(crate) ready: Arc<AtomicBool>,
 }
@@ -65,6 +69,10 @@ impl Stores {
             is_ready(&self.approvals),
             is_ready(&self.migrations),
             is_ready(&self.journeys),
+            is_ready(&self.calendars),
+            is_ready(&self.freezes),
+            is_ready(&self.waivers),
+            is_ready(&self.custody),
         ]
     }
 
@@ -116,6 +124,17 @@ where
     }
 }
 
+/// All objects of a kind of the whole cluster.
+pub(crate) async fn whole_city<K>(ctx: &Context, store: &Store<K>, source: Source) -> Known<Vec<K>>
+where
+    K: Kind + Resource<Scope = ClusterResourceScope>,
+{
+    match ctx.stores().source(source) {
+        Source::Watch => Known::Is(store.state().iter().map(|object| K::clone(object)).collect()),
+        Source::Server => listed(Api::<K>::all(ctx.client().clone())).await,
+    }
+}
+
 /// All objects of a kind, in one namespace or in all.
 pub(crate) async fn all<K>(ctx: &Context, store: &Store<K>, namespace: Option<&str>, source: Source) -> Known<Vec<K>>
 where
@@ -129,13 +148,17 @@ where
                 Some(namespace) => Api::<K>::namespaced(ctx.client().clone(), namespace),
                 None => Api::<K>::all(ctx.client().clone()),
             };
-            match api.list(&ListParams::default()).await {
-                Ok(list) => Known::Is(list.items),
-                Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "a list cannot be had");
-                    Known::Unknown
-                }
-            }
+            listed(api).await
+        }
+    }
+}
+
+async fn listed<K: Kind>(api: Api<K>) -> Known<Vec<K>> {
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Known::Is(list.items),
+        Err(error) => {
+            tracing::warn!(kind = %K::kind(&()), %error, "a list cannot be had");
+            Known::Unknown
         }
     }
 }

@@ -35,25 +35,27 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("self == oldSelf").message(
     "a decision is never changed: make another Approval, the latest of a role counts"
 ))]
-#[x_kube(validation = Rule::new("self.gate in ['PlanIssued', 'DepartmentConfirmed', 'DualApproved']").message(
-    "no person decides spec.gate: expected PlanIssued, DepartmentConfirmed or DualApproved"
+#[x_kube(validation = Rule::new("self.gate in ['PlanIssued', 'DepartmentConfirmed', 'DualApproved', 'PreAcceptanceApproved', 'Accepted']").message(
+    "no person decides spec.gate: expected PlanIssued, DepartmentConfirmed, DualApproved, PreAcceptanceApproved or Accepted"
 ))]
-#[x_kube(validation = Rule::new("(self.gate == 'PlanIssued') == (self.subject.kind == 'MigrationPlan')").message(
-    "spec.gate does not fit spec.subject.kind: PlanIssued is for a MigrationPlan, DepartmentConfirmed and DualApproved are for a SystemMigration"
+#[x_kube(validation = Rule::new("(self.gate == 'PlanIssued') == (self.subject.kind == 'MigrationPlan') && (self.gate == 'Accepted') == (self.subject.kind == 'Acceptance') && (self.gate == 'PreAcceptanceApproved') == (self.subject.kind == 'AcceptanceApplication')").message(
+    "spec.gate does not fit spec.subject.kind: PlanIssued is for a MigrationPlan, DepartmentConfirmed and DualApproved are for a SystemMigration, PreAcceptanceApproved is for an AcceptanceApplication, Accepted for an Acceptance"
 ))]
 #[x_kube(validation = Rule::new("self.decision != 'Return' || (has(self.opinion) && size(self.opinion.trim()) > 0)").message(
     "a Return needs spec.opinion: say what has to be changed"
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalSpec {
-    /// The gate that the decision is for: `PlanIssued`, `DepartmentConfirmed` or `DualApproved`.
+    /// The gate that the decision is for: `PlanIssued`, `DepartmentConfirmed`, `DualApproved`, `PreAcceptanceApproved` or
+    /// `Accepted`.
     pub gate: GateName,
     /// The role in which the person decides; the person must hold verb `approve` on `approvalgates` of this name.
     #[schemars(with = "RoleName")]
     pub role: String,
     /// What is decided on.
     pub subject: ApprovalSubject,
-    /// Digest of exactly what was read, from the subject's status: `sha256:<hex>`.
+    /// Digest of exactly what was read, from the subject's status: `sha256:<hex>`; for an acceptance
+    /// `applicationDigest` or `acceptanceDigest`.
     #[schemars(with = "Digest")]
     pub digest: String,
     /// The decision.
@@ -73,7 +75,8 @@ pub struct ApprovalSpec {
 pub struct ApprovalSubject {
     /// Kind.
     pub kind: SubjectKind,
-    /// Name; a `SystemMigration` lies in the approval's own namespace.
+    /// Name; a `SystemMigration` lies in the approval's own namespace, and an acceptance goes by the name of its
+    /// `SystemMigration`.
     #[schemars(with = "ObjectName")]
     pub name: String,
     /// UID, so that an approval never passes to a new object of the same name.
@@ -88,6 +91,20 @@ pub enum SubjectKind {
     MigrationPlan,
     /// 迁移方案.
     SystemMigration,
+    /// 验收申请: the papers for an acceptance in a `SystemMigration`, with a digest of their own.
+    AcceptanceApplication,
+    /// 验收: the acceptance itself, with a digest of its own.
+    Acceptance,
+}
+
+impl SubjectKind {
+    /// Whether it lies in a `SystemMigration`, and goes by its name and namespace.
+    pub fn is_of_migration(self) -> bool {
+        match self {
+            SubjectKind::SystemMigration | SubjectKind::AcceptanceApplication | SubjectKind::Acceptance => true,
+            SubjectKind::MigrationPlan => false,
+        }
+    }
 }
 
 /// A decision.

@@ -117,6 +117,10 @@ shape! {
     Phone = {"type": "string", "minLength": 3, "maxLength": 32, "pattern": "^\\+?[0-9][0-9 ()/-]*$"}
 }
 shape! {
+    /// A time zone of the IANA database.
+    ZoneName = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"}
+}
+shape! {
     /// A systemd unit.
     Unit = {"type": "string", "maxLength": 255, "pattern": "^[A-Za-z0-9:_.\\\\@-]+\\.(service|socket|target|timer|path|mount)$"}
 }

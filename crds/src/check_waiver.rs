@@ -72,7 +72,7 @@ pub struct CheckWaiverStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// `Effective`, with reason `Accepted`, `HostNotFound`, `CheckNotFound`, `NotWaivable`, `NotAuthorized` or `Expired`.
+    /// `Effective`, with reason `Accepted`, `HostNotFound`, `CheckNotFound`, `NotWaivable` or `Expired`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,

@@ -41,8 +41,19 @@ pub struct CloudPlatformSpec {
     /// Who operates the site (云平台运维单位, Art. 9).
     #[schemars(with = "Text<128>")]
     pub operator: String,
+    /// Who supervises it (Art. 9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<128>>")]
+    pub supervisor: Option<String>,
+    /// Whose platform it is; the city's if absent (Art. 5, 25).
+    #[serde(default)]
+    pub tier: PlatformTier,
     /// What makes volumes and machines.
     pub backend: Backend,
+    /// Network for rehearsals, apart from all others; absent until there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Label>")]
+    pub rehearsal_network: Option<String>,
     /// Networks that target machines can be put on.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -51,6 +62,16 @@ pub struct CloudPlatformSpec {
     pub mlps: PlatformProtection,
     /// What the site can hold.
     pub capacity: Capacity,
+}
+
+/// Whose platform a site is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum PlatformTier {
+    /// 市级平台.
+    #[default]
+    City,
+    /// 县级平台.
+    County,
 }
 
 /// What makes volumes and machines; exactly one.

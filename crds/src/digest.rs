@@ -38,6 +38,28 @@ pub fn scheme_digest(uid: &str, spec: &SystemMigrationSpec) -> Result<String, Di
     }))
 }
 
+/// The digest of an application for acceptance (验收申请): the papers that are there before the meeting.
+pub fn application_digest(uid: &str, scheme: &str, spec: &SystemMigrationSpec) -> Result<String, DigestError> {
+    let papers = spec.acceptance.as_ref().map(|a| json!([a.performance_test, a.security_assessment]));
+    digest_of(&json!({"kind": "AcceptanceApplication", "uid": uid, "scheme": scheme, "papers": papers}))
+}
+
+/// The digest of an acceptance (验收): its papers, the meeting, what it found, and what went wrong in the trial run. That an
+/// issue was mended later does not change it.
+pub fn acceptance_digest(uid: &str, scheme: &str, spec: &SystemMigrationSpec) -> Result<String, DigestError> {
+    let mut acceptance = spec.acceptance.clone();
+    for issue in acceptance.iter_mut().flat_map(|a| &mut a.issues) {
+        issue.resolved_by = None;
+    }
+    digest_of(&json!({
+        "kind": "Acceptance",
+        "uid": uid,
+        "scheme": scheme,
+        "incidents": spec.incidents,
+        "acceptance": acceptance,
+    }))
+}
+
 /// The digest of a plan: its whole spec and the object it belongs to.
 pub fn plan_digest(uid: &str, spec: &MigrationPlanSpec) -> Result<String, DigestError> {
     digest_of(&json!({

@@ -1,7 +1,7 @@
 //! `MigrationPlan` (迁移计划): the city-wide list, made by the operator and issued by both offices.
 
 use crate::bounds::{Date, Digest, Label, ObjectName, Ratio, Text, UserName};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,14 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "RATE", type_ = "string", json_path = ".status.migrationRate"),
     printcolumn(name = "OVERDUE", type_ = "integer", json_path = ".status.counts.overdue"),
     printcolumn(name = "ISSUED", type_ = "string", json_path = ".status.issuedBy"),
+    printcolumn(name = "COMPLETED", type_ = "integer", json_path = ".status.counts.completed", priority = 1),
+    printcolumn(name = "EXCLUDED", type_ = "integer", json_path = ".status.counts.excluded", priority = 1),
     printcolumn(name = "POLICY", type_ = "string", json_path = ".spec.policyRef", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("self.systems.all(s, !has(s.wave) || (has(self.waves) && self.waves.exists(w, w.name == s.wave)))").message(
+    "a system of spec.systems names a wave that is not in spec.waves: add it there"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationPlanSpec {
     /// Year of the plan.
@@ -48,6 +53,41 @@ pub struct MigrationPlanSpec {
     #[schemars(length(min = 1, max = 2000))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["namespace".into(), "name".into()]))]
     pub systems: Vec<PlannedSystem>,
+    /// When groups of systems are cut over; absent if each has a window of its own choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub waves: Vec<PlannedWave>,
+    /// How many systems of the plan may be cut over at the same time, over all waves; absent if the waves' own numbers suffice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 500))]
+    pub cutovers_at_once: Option<i32>,
+}
+
+/// A group of systems that is cut over in one window (批次窗口).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.until > self.from").message(
+    "a wave's until is not after its from: enter the first and the last instant of its window"
+))]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedWave {
+    /// Name, unique in the plan.
+    #[schemars(with = "Label")]
+    pub name: String,
+    /// First instant of its window.
+    pub from: Time,
+    /// The instant that it lasts until.
+    pub until: Time,
+    /// How many systems may be cut over in it at the same time.
+    #[schemars(range(min = 1, max = 500))]
+    pub capacity: i32,
+    /// What one of them is forecast to take, minutes.
+    #[schemars(range(min = 1, max = 10_080))]
+    pub minutes_each: i32,
+    /// Minutes before its end in which no cutover begins any more.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 10_080))]
+    pub lockout_minutes: i32,
 }
 
 /// A system on the list.
@@ -63,6 +103,37 @@ pub struct PlannedSystem {
     /// Acceptance is due on this day, YYYY-MM-DD.
     #[schemars(with = "Date")]
     pub due_date: String,
+    /// Name of the wave that it is cut over in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Label>")]
+    pub wave: Option<String>,
+    /// Why it does not have to move after all; then it is not counted as due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusion: Option<PlanExclusion>,
+}
+
+/// Why a system on a plan does not have to move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanExclusion {
+    /// Which of the two.
+    pub kind: PlanExclusionKind,
+    /// Number of the document that says so.
+    #[schemars(with = "Text<128>")]
+    pub document_no: String,
+    /// Last day on which it holds, YYYY-MM-DD; absent if it has no end. After it the system is due again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Date>")]
+    pub valid_until: Option<String>,
+}
+
+/// Ways in which a system does not have to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum PlanExclusionKind {
+    /// 依规保留: it stays where it is.
+    Retained,
+    /// 下线合并: it is switched off or becomes part of another.
+    Retired,
 }
 
 /// What the controller says about a plan.
@@ -84,11 +155,20 @@ pub struct MigrationPlanStatus {
     /// Counts of systems.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<PlanCounts>,
-    /// Migrated over due, as `62%`.
+    /// Migrated over due, as `62%`; its numerator and denominator are in `counts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Text<8>>")]
     pub migration_rate: Option<String>,
-    /// `Issued`: both offices issued this digest. `Ready`: issued, and every system on it exists.
+    /// Completed over due, as `12%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<8>>")]
+    pub completion_rate: Option<String>,
+    /// The first thing that is wrong with its waves, in one English sentence; absent if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<1024>>")]
+    pub wave_fault: Option<String>,
+    /// `Issued`: both offices issued this digest. `WavesFit`: windows, capacity and freeze periods agree. `Ready`: issued, and
+    /// every system on it exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
@@ -104,10 +184,26 @@ pub struct PlanCounts {
     /// In service on the cloud: `Trial` or later.
     #[schemars(range(min = 0))]
     pub migrated: i32,
-    /// Not migrated and past the due date.
+    /// Not accepted and past the due date.
     #[schemars(range(min = 0))]
     pub overdue: i32,
-    /// On the list, but not bound by the duty (counties, parks).
+    /// On the list, but not due: the sum of the three below.
     #[schemars(range(min = 0))]
     pub excluded: i32,
+    /// Of them, not bound by the duty (counties, parks).
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub not_bound: i32,
+    /// Of them, kept in place by a document (依规保留).
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub retained: i32,
+    /// Of them, switched off or merged (下线合并).
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub retired: i32,
+    /// Accepted, and every old server's whereabouts settled (办结).
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub completed: i32,
 }

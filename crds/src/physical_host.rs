@@ -145,6 +145,14 @@ pub enum CustodyState {
     InService,
     /// Fenced: its system runs on the cloud, the device waits for handover.
     Retired,
+    /// 已入托管: in the cloud computing centre.
+    InCustody,
+    /// 利旧.
+    Reused,
+    /// 依规保留.
+    RetainedInPlace,
+    /// 报废.
+    Scrapped,
 }
 
 /// What a machine is.

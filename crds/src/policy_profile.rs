@@ -1,5 +1,6 @@
 //! `PolicyProfile`: the regulation as data. Roles, gates and numbers change by decree; code does not.
 
+use crate::GateName;
 use crate::bounds::{Date, RoleName, Text, UserName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -45,6 +46,12 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("!(self.schemeConfirmer in self.schemeApprovers)").message(
     "spec.schemeConfirmer is also in spec.schemeApprovers: the department confirms, the offices approve"
 ))]
+#[x_kube(validation = Rule::new("!has(self.acceptanceSigners) || self.acceptanceSigners.all(r, self.roles.exists(x, x.name == r))").message(
+    "spec.acceptanceSigners names a role that is not in spec.roles: add it there"
+))]
+#[x_kube(validation = Rule::new("!has(self.acceptanceApprovers) || self.acceptanceApprovers.all(r, self.roles.exists(x, x.name == r))").message(
+    "spec.acceptanceApprovers names a role that is not in spec.roles: add it there"
+))]
 #[x_kube(validation = Rule::new("!has(self.gates) || self.gates.all(g, g.enabled || !(g.name in ['NonClassifiedDeclared', 'DualApproved', 'RecordVerified', 'SourceFenced']))").message(
     "spec.gates switches off a gate that always holds: NonClassifiedDeclared, DualApproved, RecordVerified and SourceFenced cannot be disabled"
 ))]
@@ -83,9 +90,23 @@ pub struct PolicyProfileSpec {
     #[schemars(with = "Vec<RoleName>", length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub scheme_approvers: Vec<String>,
+    /// Roles that must each sign an acceptance (Art. 20); the scheme's confirmer alone if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<RoleName>", length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub acceptance_signers: Vec<String>,
+    /// Roles that must each approve before an acceptance is held (履约验收前置核准, rules of 2025).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<RoleName>", length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub acceptance_approvers: Vec<String>,
+    /// Time zone in which days begin and end, of the IANA database; `Asia/Shanghai` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::bounds::ZoneName>")]
+    pub time_zone: Option<String>,
     /// Gates and whether they hold. A gate that is not listed holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub gates: Vec<GateSwitch>,
     /// The numbers.
@@ -129,41 +150,6 @@ pub struct RoleBinding {
     pub subjects: Vec<String>,
 }
 
-/// A gate of the journey (government.md 1.2). The planner has one file for each that it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum GateName {
-    /// 计划下达: both offices issued the plan that names the system (Art. 23).
-    PlanIssued,
-    /// 非涉密声明: declared for the system and each host (Art. 22, 24).
-    NonClassifiedDeclared,
-    /// 清查完成: every host reported, none longer ago than allowed (Art. 22).
-    InventoryComplete,
-    /// 迁移就绪: no check of any host blocks or is unknown (practice).
-    HostsReady,
-    /// 方案有效: hosts, disks, networks and window of the scheme exist and fit (Art. 34).
-    SchemeValid,
-    /// 定级备案: level and filing number present (Art. 29).
-    SystemGraded,
-    /// 平台等保满足: platform level sufficient and assessment in date (Art. 28).
-    TargetLevelSufficient,
-    /// 部门确认方案: the department confirmed this digest (Art. 23).
-    DepartmentConfirmed,
-    /// 两办审批通过: both offices approved this digest, different persons (Art. 23).
-    DualApproved,
-    /// 数据同步: every disk of every host is in sync (practice).
-    ReplicationInSync,
-    /// 在割接窗口内: the window is open (practice).
-    InWindow,
-    /// 数据一致: the record is signed by both ends, and its roots are equal (practice).
-    RecordVerified,
-    /// 源端已隔离: the source acknowledged the fence and is silent (practice).
-    SourceFenced,
-    /// 业务验证: every declared probe passed on the target (practice).
-    ProbesPassed,
-    /// 割接确认: the operator confirmed the cutover (practice).
-    CutoverConfirmed,
-}
-
 /// Whether a gate holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +179,40 @@ pub struct PolicyNumbers {
     /// Filesystems of a source are thawed this many seconds after the freeze at the latest.
     #[schemars(range(min = 5, max = 60))]
     pub freeze_limit_seconds: i32,
+    /// Evaluation of a project, working days from its acceptance to the report (Art. 18); 20 if absent.
+    #[serde(default = "twenty_days")]
+    #[schemars(range(min = 1, max = 250))]
+    pub assessment_working_days: i32,
+    /// Lowest protection level of a platform that systems are moved to (Art. 28); 3 if absent.
+    #[serde(default = "level_three")]
+    #[schemars(range(min = 1, max = 5))]
+    pub platform_level: i32,
+    /// A rehearsal older than this many days does not count (practice); 30 if absent.
+    #[serde(default = "thirty_days")]
+    #[schemars(range(min = 1, max = 365))]
+    pub rehearsal_max_age_days: i32,
+    /// Service target for the device to reach its custody, working days after the acceptance; 20 if absent.
+    #[serde(default = "twenty_days")]
+    #[schemars(range(min = 1, max = 250))]
+    pub custody_target_working_days: i32,
+    /// Whether a grave incident (grade `Major` or above) starts the trial run again; the regulation is silent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trial_restarts_after_grave_incident: bool,
+}
+
+/// Art. 18 for the evaluation; for custody the suggestion of government.md 1.4.
+fn twenty_days() -> i32 {
+    20
+}
+
+/// Art. 28: level-3 protection capability.
+fn level_three() -> i32 {
+    3
+}
+
+/// Practice: a month, as migration-systems.md CO-01.
+fn thirty_days() -> i32 {
+    30
 }
 
 /// What the controller says about a profile.

@@ -1,9 +1,9 @@
 //! `SystemMigration`: one system's scheme (迁移方案) and its journey.
 
-use crate::bounds::{
-    Date, Digest, HostAddress, Interface, Label, LongName, Maybe, ObjectName, Ratio, RoleName, Text, Unit, UserName,
+use crate::bounds::{Date, Digest, LongName, Maybe, ObjectName, Ratio, RoleName, Text, UserName};
+use crate::{
+    Acceptance, Assessment, GateName, Incident, RehearsalRecord, Scheme, SchemeReceipt, SecurityInUse, Waiting,
 };
-use crate::{GateName, Waiting};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -29,11 +29,14 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "PHASE", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "APPROVED", type_ = "string", json_path = ".status.approvals"),
     printcolumn(name = "DUE", type_ = "string", json_path = ".status.nextDue.date"),
+    printcolumn(name = "LEFT", type_ = "string", json_path = ".status.nextDue.workingDaysLeft"),
     printcolumn(name = "BLOCKEDBY", type_ = "string", json_path = ".status.blockedBy"),
     printcolumn(name = "WAITFOR", type_ = "string", json_path = ".status.waiting.whoCanUnblock"),
     printcolumn(name = "HOSTS", type_ = "string", json_path = ".status.hosts", priority = 1),
     printcolumn(name = "WINDOW", type_ = "string", json_path = ".spec.scheme.window.start", priority = 1),
     printcolumn(name = "TRIALEND", type_ = "string", json_path = ".status.trialEarliestEnd", priority = 1),
+    printcolumn(name = "DEVICES", type_ = "string", json_path = ".status.devices", priority = 1),
+    printcolumn(name = "LAMP", type_ = "string", json_path = ".status.lamp", priority = 1),
     printcolumn(name = "DIGEST", type_ = "string", json_path = ".status.digest", priority = 1),
     printcolumn(name = "PLAN", type_ = "string", json_path = ".spec.planRef", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -69,6 +72,26 @@ pub struct SystemMigrationSpec {
     /// The operator's confirmation that the system serves well from the cloud; opens `CutoverConfirmed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<CutoverConfirmation>,
+    /// When both offices received the complete scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<SchemeReceipt>,
+    /// The evaluation of the project in it (论证评估), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assessment: Option<Assessment>,
+    /// The latest rehearsal; opens `RehearsalPassed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalRecord>,
+    /// The word that the security products are in use; opens `SecurityInUse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_in_use: Option<SecurityInUse>,
+    /// What went wrong in the trial run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["number".into()]))]
+    pub incidents: Vec<Incident>,
+    /// The acceptance. Its digest is what is signed; an edit voids it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<Acceptance>,
 }
 
 /// The operator's confirmation of a cutover.
@@ -79,201 +102,6 @@ pub struct CutoverConfirmation {
     #[schemars(with = "UserName")]
     pub by: String,
     /// Digest of the scheme that was carried out.
-    #[schemars(with = "Digest")]
-    pub digest: String,
-}
-
-/// A scheme (迁移方案).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("size(self.hosts) > 0").message(
-    "a scheme needs at least one host: list the PhysicalHosts of the system in scheme.hosts"
-))]
-#[x_kube(validation = Rule::new("size(self.probes) > 0").message(
-    "a scheme needs at least one probe: say in scheme.probes how its users reach the system"
-))]
-#[x_kube(validation = Rule::new("self.rollback.latestAt > self.window.start").message(
-    "rollback.latestAt is not after window.start: the rollback is decided once the cutover has begun"
-))]
-#[serde(rename_all = "camelCase")]
-pub struct Scheme {
-    /// What is to be done and why, for the people who approve it.
-    #[schemars(with = "Text<4000>")]
-    pub summary: String,
-    /// The hosts, each with its disks and its target machine.
-    #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["hostRef".into()]))]
-    pub hosts: Vec<SchemeHost>,
-    /// When the cutover may begin and must be over.
-    pub window: CutoverWindow,
-    /// What proves that the system serves.
-    #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub probes: Vec<Probe>,
-    /// Longest interruption that the department accepts, minutes.
-    #[schemars(range(min = 1, max = 1440))]
-    pub downtime_budget_minutes: i32,
-    /// What is done if it fails, who decides, and by when.
-    pub rollback: RollbackPlan,
-    /// Supporting papers, each with the digest of the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub evidence: Vec<Evidence>,
-}
-
-/// A host of a scheme.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("size(self.disks) > 0").message(
-    "a host needs at least one disk: list every disk that the running system lies on, kubectl get ph -o yaml shows them"
-))]
-#[serde(rename_all = "camelCase")]
-pub struct SchemeHost {
-    /// Name of the `PhysicalHost` in the same namespace.
-    #[schemars(with = "ObjectName")]
-    pub host_ref: String,
-    /// The machine on the cloud.
-    pub target: TargetMachine,
-    /// The disks to copy; every disk that the running system lies on.
-    #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["volume".into()]))]
-    pub disks: Vec<SchemeDisk>,
-    /// Services to stop before the freeze, in this order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["unit".into()]))]
-    pub quiesce: Vec<QuiesceStep>,
-    /// Units that must be active on the target.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<Unit>", length(max = 128))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub serve_units: Vec<String>,
-}
-
-/// A machine on the cloud.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetMachine {
-    /// Virtual CPUs.
-    #[schemars(range(min = 1, max = 256))]
-    pub cpus: i32,
-    /// Memory, MiB.
-    #[schemars(range(min = 256, max = 16_777_216))]
-    pub memory_mib: i64,
-    /// NICs, each in the place of one on the server, with its address.
-    #[schemars(length(min = 1, max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["takesPlaceOf".into()]))]
-    pub nics: Vec<TargetNic>,
-}
-
-/// A NIC of a machine on the cloud.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetNic {
-    /// Interface on the server whose place it takes, as `eno1`.
-    #[schemars(with = "Interface")]
-    pub takes_place_of: String,
-    /// Network of the platform.
-    #[schemars(with = "Label")]
-    pub network: String,
-}
-
-/// A disk of a scheme: named by what does not change, so that a swapped disk is refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("self.volumeBytes >= self.sizeBytes").message(
-    "volumeBytes is smaller than sizeBytes: the whole disk must fit in the volume"
-))]
-#[x_kube(validation = Rule::new("size(self.serial) > 0 || (has(self.wwn) && size(self.wwn) > 0)").message(
-    "a disk needs its serial or its wwn: without one of them a swapped disk could not be noticed"
-))]
-#[serde(rename_all = "camelCase")]
-pub struct SchemeDisk {
-    /// Name of the volume, unique in the host, as `system`.
-    #[schemars(with = "Label")]
-    pub volume: String,
-    /// Serial number of the disk; empty if it has none.
-    #[schemars(with = "Maybe<128>")]
-    pub serial: String,
-    /// World-wide name; empty if it has none.
-    #[serde(default)]
-    #[schemars(with = "Maybe<128>")]
-    pub wwn: String,
-    /// Size of the disk, bytes.
-    #[schemars(range(min = 1_048_576))]
-    pub size_bytes: i64,
-    /// Size of the volume, bytes; at least that of the disk.
-    #[schemars(range(min = 1_048_576))]
-    pub volume_bytes: i64,
-}
-
-/// A service to stop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct QuiesceStep {
-    /// systemd unit.
-    #[schemars(with = "Unit")]
-    pub unit: String,
-    /// It must be down within this many seconds; else the attempt is given up and the services are started again.
-    #[schemars(range(min = 1, max = 1800))]
-    pub deadline_seconds: i32,
-}
-
-/// When a cutover may happen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("self.end > self.start").message(
-    "window.end is not after window.start: enter the instant after which no attempt begins"
-))]
-#[serde(rename_all = "camelCase")]
-pub struct CutoverWindow {
-    /// It may begin from here.
-    pub start: Time,
-    /// No attempt begins after this.
-    pub end: Time,
-}
-
-/// Something that proves that the system serves, tried from the cloud platform.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Probe {
-    /// Name, unique in the scheme.
-    #[schemars(with = "Label")]
-    pub name: String,
-    /// Address of the service, as the users know it.
-    #[schemars(with = "HostAddress")]
-    pub address: String,
-    /// TCP port that must accept a connection.
-    #[schemars(range(min = 1, max = 65535))]
-    pub tcp_port: i32,
-    /// It must pass within this many seconds after the launch.
-    #[schemars(range(min = 1, max = 3600))]
-    pub deadline_seconds: i32,
-}
-
-/// What is done if it fails (回退方案).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RollbackPlan {
-    /// What triggers it.
-    #[schemars(with = "Text<2000>")]
-    pub triggers: String,
-    /// Who decides (指挥长).
-    #[schemars(with = "Text<128>")]
-    pub decided_by: String,
-    /// Latest moment to decide (最迟回退时间点).
-    pub latest_at: Time,
-}
-
-/// A supporting paper (佐证材料).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Evidence {
-    /// Title.
-    #[schemars(with = "Text<256>")]
-    pub title: String,
-    /// Document number; empty if it has none.
-    #[serde(default)]
-    #[schemars(with = "Maybe<128>")]
-    pub document_no: String,
-    /// Digest of the file, `sha256:<hex>`.
     #[schemars(with = "Digest")]
     pub digest: String,
 }
@@ -366,6 +194,29 @@ pub struct SystemMigrationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Date>")]
     pub trial_earliest_end: Option<String>,
+    /// Digest of the papers for the acceptance as they stand; what is approved before the meeting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
+    pub application_digest: Option<String>,
+    /// Digest of the acceptance as it stands; what is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
+    pub acceptance_digest: Option<String>,
+    /// Decisions on the acceptance, and why each counts or does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["approval".into()]))]
+    pub acceptance_decisions: Vec<DecisionRecord>,
+    /// That the acceptance was reached, and on which papers; who holds a role later does not take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<AcceptedRecord>,
+    /// Old servers whose whereabouts are settled over all, as `1/2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Ratio>")]
+    pub devices: Option<String>,
+    /// How it stands against its next day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lamp: Option<Lamp>,
     /// Where it stands, in one English sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Maybe<4096>>")]
@@ -374,10 +225,21 @@ pub struct SystemMigrationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Maybe<4096>>")]
     pub message_zh: Option<String>,
-    /// `SchemeValid`, `DepartmentConfirmed`, `DualApproved`, `InSync`, `CutOver`, `InService`, `Succeeded`.
+    /// `SchemeValid`, `DepartmentConfirmed`, `DualApproved`, `InSync`, `CutOver`, `InService`, `Accepted`, `DevicesSettled`, `Succeeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// That an acceptance was reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptedRecord {
+    /// Digest of the acceptance.
+    #[schemars(with = "Digest")]
+    pub digest: String,
+    /// When the last signature was seen.
+    pub at: Time,
 }
 
 /// A day that matters.
@@ -390,6 +252,41 @@ pub struct NextDue {
     /// What is due.
     #[schemars(with = "Text<256>")]
     pub what: String,
+    /// The same in Chinese.
+    #[serde(default)]
+    #[schemars(with = "Maybe<256>")]
+    pub what_zh: String,
+    /// Working days left, negative once it is over; with `~` before it where a year without a notice is counted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<8>>")]
+    pub working_days_left: Option<String>,
+    /// Whether it is a duty or a service target (目标, not 法定).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<DueBinding>,
+}
+
+/// How much a day binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DueBinding {
+    /// 法定: the regulation names it.
+    Duty,
+    /// 目标: a service target.
+    Target,
+}
+
+/// How something stands against a day. Always shown with its word, since reports are printed in black and white.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Lamp {
+    /// 未启动: grey.
+    NotStarted,
+    /// 正常: green.
+    OnTime,
+    /// 临期: amber, five working days or fewer.
+    DueSoon,
+    /// 超期: red.
+    Overdue,
+    /// 已办结: blue.
+    Closed,
 }
 
 /// One decision and whether it counts.

@@ -44,6 +44,29 @@ pub fn scheme_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Su
     }
 }
 
+/// The papers for an acceptance as a subject.
+pub fn application_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Subject<'a> {
+    let roles = distinct(&policy.acceptance_approvers).into_iter();
+    Subject {
+        kind: SubjectKind::AcceptanceApplication,
+        digest: &facts.application_digest,
+        asked: roles.map(|r| (GateName::PreAcceptanceApproved, r)).collect(),
+        ..scheme_subject(facts, policy)
+    }
+}
+
+/// An acceptance as a subject. Those whom the policy names sign it; where it names nobody, whoever confirms a scheme.
+pub fn acceptance_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Subject<'a> {
+    let named = distinct(&policy.acceptance_signers);
+    let roles = if named.is_empty() { vec![policy.scheme_confirmer.as_str()] } else { named };
+    Subject {
+        kind: SubjectKind::Acceptance,
+        digest: &facts.acceptance_digest,
+        asked: roles.into_iter().map(|r| (GateName::Accepted, r)).collect(),
+        ..scheme_subject(facts, policy)
+    }
+}
+
 /// A plan as a subject.
 pub fn plan_subject<'a>(plan: &'a MigrationPlan, digest: &'a str, policy: &'a PolicyProfileSpec) -> Subject<'a> {
     Subject {

@@ -2,12 +2,15 @@
 //!
 //! Unknown is a value. A fact that could not be had is [`Known::Unknown`], and nothing is ever permitted by it.
 
+use crate::calendar::{Calendar, Zone};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use qianyun_crds::{
-    Approval, CloudPlatform, CutoverDecision, CutoverStatus, Department, DiskPhase, DiskStatus, HostMigration,
-    InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus,
-    SystemMigration,
+    Approval, CheckWaiver, CloudPlatform, CustodyRecord, CutoverDecision, CutoverStatus, Department, DiskPhase,
+    DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile,
+    RecordStatus, SchemeHost, SourceCutover, StepStatus, SystemMigration,
 };
+use std::sync::Arc;
 
 /// A fact that may be missing for two reasons that must not be confused.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +54,20 @@ pub struct Facts {
     pub department: Known<Department>,
     /// Decisions that name the migration or its plan.
     pub approvals: Known<Vec<ApprovalFact>>,
+    /// Digest of the papers for the acceptance as they stand now.
+    pub application_digest: String,
+    /// Digest of the acceptance as it stands now.
+    pub acceptance_digest: String,
+    /// Which days are worked: the notices that the program brings along, and those that operators entered.
+    pub calendar: Known<Arc<Calendar>>,
+    /// Where days begin and end.
+    pub zone: Zone,
+    /// The freeze periods of the city.
+    pub freezes: Known<Vec<FreezePeriod>>,
+    /// What is known about each system that this one cannot do without.
+    pub dependencies: Vec<DependencyFact>,
+    /// What was recorded of old servers in the department's namespace.
+    pub custody: Known<Vec<CustodyRecord>>,
     /// Bytes free for new volumes at the platform.
     pub free_storage_bytes: Known<u64>,
     /// Hosts of the scheme, in its order, then hosts that were begun and are no longer in the scheme.
@@ -68,6 +85,23 @@ impl Facts {
     /// What is known about a host.
     pub fn host(&self, name: &str) -> Option<&HostFacts> {
         self.hosts.iter().find(|h| h.name == name)
+    }
+
+    /// The day that an instant lies in, where the offices are.
+    pub fn day(&self, at: Timestamp) -> Date {
+        self.zone.day(at)
+    }
+
+    /// The day that it is, where the offices are.
+    pub fn today(&self, now: Timestamp) -> Date {
+        self.day(now)
+    }
+
+    /// Whether the acceptance as it stands was reached before, as the status remembers: who holds a role later does not
+    /// take it back.
+    pub fn accepted_before(&self) -> bool {
+        let accepted = self.migration.status.as_ref().and_then(|s| s.accepted.as_ref());
+        accepted.is_some_and(|a| a.digest == self.acceptance_digest)
     }
 
     /// Whether any host's commit was decided; from then on the scheme is being carried out.
@@ -96,6 +130,17 @@ pub enum Authorisation {
     Unknown,
 }
 
+/// A system that another cannot do without.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DependencyFact {
+    /// Namespace of the `InformationSystem`.
+    pub namespace: String,
+    /// Name of the `InformationSystem`.
+    pub name: String,
+    /// Whether it serves from the cloud: `Absent` where there is no such system.
+    pub serves: Known<bool>,
+}
+
 /// What is known about one host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostFacts {
@@ -107,6 +152,8 @@ pub struct HostFacts {
     pub journey: Known<HostMigration>,
     /// How many disks of it the scheme names.
     pub disks_in_scheme: usize,
+    /// Waivers of its checks.
+    pub waivers: Known<Vec<CheckWaiver>>,
     /// Another migration that has this host in hand.
     pub claimed_by: Option<String>,
     /// What the agent on the server last said; `None` if nothing since the controller started.

@@ -2,34 +2,52 @@
 //!
 //! A gate never acts. What is not known never passes. Which steps a gate blocks is in [`crate::sequence`].
 //!
+//! Acceptance and custody come after the irreversible: a gate there holds up papers and hardware, never a service.
+//!
 //! A city switches a gate of the *regulation* off in its policy profile. The gates of the *sequence* cannot be switched
 //! off: without the office's approvals nothing may touch a server at all (Art. 23, and what this product stands for), and
 //! without sync, window, record, fence and probes the sequence would not be the one that is safe.
 
+mod accepted;
+mod all_hosts_disposed;
+mod assessment_passed;
+mod catalogue_prepared;
+mod catalogue_registered;
 mod cutover_confirmed;
 mod department_confirmed;
+mod dependencies_ready;
+mod downtime_within_budget;
 mod dual_approved;
+mod emergency_plan_ready;
 mod hosts_ready;
 mod in_window;
 mod inventory_complete;
 mod non_classified_declared;
+mod parties_qualified;
+mod performance_tested;
 mod plan_issued;
+mod pre_acceptance_approved;
 mod probes_passed;
 mod record_verified;
+mod rehearsal_passed;
 mod replication_in_sync;
 mod scheme_valid;
+mod security_assessed;
+mod security_in_use;
 mod source_fenced;
 mod system_graded;
 mod target_level_sufficient;
+mod trial_elapsed;
 
-pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, room_for_attempt};
+pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, room_for_attempt};
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
+use crate::approval::{self, Subject, party_of, tally};
 use crate::facts::{Facts, Known};
-use crate::reason::{Asked, Found, Obstacle, Reason, Verdict};
+use crate::reason::{Asked, Found, Obstacle, Reason, ReportKind, Verdict, closed, unknown};
 use jiff::Timestamp;
-use qianyun_crds::{GateName, Party, PolicyProfileSpec};
+use qianyun_crds::{Conclusion, GateName, Party, PolicyProfileSpec, Report};
 
 /// A gate of the table.
 pub struct Definition {
@@ -64,14 +82,29 @@ gates! {
     SchemeValid              scheme_valid            "方案有效"     "Art. 34"   Operator                   false;
     SystemGraded             system_graded           "定级备案"     "Art. 29"   Department                 true;
     TargetLevelSufficient    target_level_sufficient "平台等保满足" "Art. 28"   Operator                   true;
+    EmergencyPlanReady       emergency_plan_ready    "应急预案已备" "Art. 29"   Operator                   true;
+    CataloguePrepared        catalogue_prepared      "目录已预编"   "Art. 27"   Department                 true;
+    PartiesQualified         parties_qualified       "参建单位资质有效" "Art. 19" Operator                 true;
+    AssessmentPassed         assessment_passed       "论证评估通过" "Art. 18, 33" Operator                 true;
     DepartmentConfirmed      department_confirmed    "部门确认方案" "Art. 23"   Department                 true;
     DualApproved             dual_approved           "两办审批通过" "Art. 23"   MunicipalGovernmentOffice  false;
     ReplicationInSync        replication_in_sync     "数据同步"     "practice"  Nobody                     false;
+    DependenciesReady        dependencies_ready      "关联系统就绪" "practice"  Operator                   true;
+    RehearsalPassed          rehearsal_passed        "演练通过"     "practice"  Operator                   true;
+    DowntimeWithinBudget     downtime_within_budget  "停机时长可控" "practice"  Operator                   true;
+    SecurityInUse            security_in_use         "安全措施同步投用" "Art. 31" Operator                 true;
     InWindow                 in_window               "在割接窗口内" "practice"  Operator                   false;
     RecordVerified           record_verified         "数据一致"     "practice"  Operator                   false;
     SourceFenced             source_fenced           "源端已隔离"   "practice"  Department                 false;
     ProbesPassed             probes_passed           "业务验证"     "practice"  Operator                   false;
     CutoverConfirmed         cutover_confirmed       "割接确认"     "practice"  Operator                   false;
+    TrialElapsed             trial_elapsed           "试运行期满"   "Art. 20"   Nobody                     true;
+    PerformanceTested        performance_tested      "性能测试"     "Art. 20"   Department                 true;
+    SecurityAssessed         security_assessed       "安全测评"     "Art. 20"   Department                 true;
+    CatalogueRegistered      catalogue_registered    "目录已纳入"   "Art. 27"   Department                 true;
+    PreAcceptanceApproved    pre_acceptance_approved "履约验收前置核准" "2025 rules" SmartCityOffice       true;
+    Accepted                 accepted                "验收通过"     "Art. 20"   Department                 true;
+    AllHostsDisposed         all_hosts_disposed      "设备全部落实去向" "Art. 22" Operator                 true;
 }
 
 /// The table's entry for a gate.
@@ -84,7 +117,7 @@ pub fn judge(name: GateName, facts: &Facts, now: Timestamp) -> Verdict {
     let gate = definition(name);
     let policy = match (&facts.policy, &facts.plan) {
         (Known::Is(policy), _) => &policy.spec,
-        (Known::Unknown, _) => return crate::reason::unknown(Asked::Policy),
+        (Known::Unknown, _) => return unknown(Asked::Policy),
         (Known::Absent, Known::Absent) => {
             return Verdict::Closed(Reason::NotFound {
                 what: Asked::Plan,
@@ -125,6 +158,36 @@ fn need<'a, T>(known: &'a Known<T>, what: Asked, name: &str) -> Result<&'a T, Ve
     match known {
         Known::Is(value) => Ok(value),
         Known::Absent => Err(Verdict::Closed(Reason::NotFound { what, name: name.to_string() })),
-        Known::Unknown => Err(crate::reason::unknown(what)),
+        Known::Unknown => Err(unknown(what)),
     }
+}
+
+/// Whether a report is there and passed.
+fn report_passed(report: Option<&Report>, kind: ReportKind) -> Found {
+    match report.map(|r| r.conclusion) {
+        None => Err(closed(Reason::ReportMissing { kind })),
+        Some(Conclusion::Failed) => Err(closed(Reason::ReportFailed { kind })),
+        Some(Conclusion::Passed) => Ok(()),
+    }
+}
+
+/// Whether every role that a gate asks signed a subject.
+fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate: GateName) -> Found {
+    let judged = approval::judge(subject, policy, need(&facts.approvals, Asked::Approvals, "")?);
+    let tally = tally(subject, gate, &judged);
+    if let Some((by, opinion)) = tally.returned {
+        return Err(closed(Reason::AcceptanceReturned { by, opinion }));
+    }
+    if tally.unknown {
+        return Err(unknown(Asked::Permission));
+    }
+    if tally.missing.is_empty() && tally.need > 0 {
+        return Ok(());
+    }
+    Err(closed(Reason::SignaturesMissing {
+        have: tally.have,
+        need: tally.need,
+        party: party_of(policy, tally.missing.first()),
+        missing: tally.missing.join(", "),
+    }))
 }

@@ -9,6 +9,8 @@
 //! | [`system_migration`], [`host_migration`] | what to do next |
 //! | [`plan_status`] | what to say about a plan of the whole city |
 //! | [`calendar`] | which days are worked, when a time limit ends, and when servers may be cut over |
+//! | [`trial`], [`time_limit`] | how long a trial run lasts, and how the clocks of the papers stand |
+//! | [`waiver`], [`custody`] | whether a waiver of a check, and a record of an old server, holds |
 //! | [`lint`] | whether a plan is one that may never be carried out |
 //! | [`report`] | every word that people read |
 //!
@@ -18,6 +20,7 @@
 pub mod action;
 pub mod approval;
 pub mod calendar;
+pub mod custody;
 pub mod facts;
 pub mod gate;
 pub mod host_migration;
@@ -28,7 +31,10 @@ pub mod reason;
 pub mod report;
 pub mod sequence;
 pub mod system_migration;
+pub mod time_limit;
+pub mod trial;
 pub mod waiting;
+pub mod waiver;
 
 pub use action::{Action, Plan};
 pub use facts::Facts;

@@ -1,13 +1,14 @@
 //! What to call where a system stands. A projection of facts; never remembered, so never wrong for long.
 //!
 //! ```text
-//! Drafting → Review → Approved → Replicating ⇄ Scheduled → CuttingOver → Provisional → Trial
+//! Drafting → Review → Approved → Replicating ⇄ Scheduled → CuttingOver → Provisional → Trial → Acceptance → Accepted → Closed
 //!     ↑ edit    ↓ return                ↑                       ↓ abort
 //!     └────── Returned                  └────────────────── RollingBack
 //! ```
 
 use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::judge;
+use crate::sequence::{Step, needs};
 use crate::{approval, gate};
 use jiff::Timestamp;
 use qianyun_crds::{GateName, HostIntent, Phase};
@@ -36,7 +37,15 @@ fn after_commit(facts: &Facts, now: Timestamp) -> Phase {
     if !has_served(facts) {
         return Phase::CuttingOver;
     }
-    if judge(GateName::CutoverConfirmed, facts, now).passes() { Phase::Trial } else { Phase::Provisional }
+    let open = |gate| judge(gate, facts, now).passes();
+    let all_open = |step| needs(step).iter().all(|gate| open(*gate));
+    if !open(GateName::CutoverConfirmed) {
+        return Phase::Provisional;
+    }
+    if !facts.accepted_before() && !all_open(Step::Accept) {
+        return if open(GateName::TrialElapsed) { Phase::Acceptance } else { Phase::Trial };
+    }
+    if all_open(Step::Close) { Phase::Closed } else { Phase::Accepted }
 }
 
 /// Whether every host was committed, adapted itself, and every probe has passed since. Unlike the gate `ProbesPassed`, a

@@ -1,12 +1,14 @@
 //! What a plan of the whole city (迁移计划) says about itself: who issued it, how many systems have moved, which are late.
 
 use crate::approval::{Judged, judge, plan_subject, tally};
-use crate::calendar::{day, parse_day};
+use crate::calendar::{Freeze, Wave, Window, WindowError, Zone, parse_day, wave};
 use crate::facts::{ApprovalFact, Known};
-use crate::report::condition;
+use crate::report::{Words, condition, words};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use qianyun_crds::{
-    DepartmentKind, GateName, MigrationPlan, MigrationPlanStatus, Phase, PlanCounts, PlannedSystem, PolicyProfile,
+    DepartmentKind, FreezePeriod, FreezeScopeKind, GateName, MigrationPlan, MigrationPlanStatus, Phase, PlanCounts,
+    PlanExclusionKind, PlannedSystem, PlannedWave, PolicyProfile,
 };
 
 /// What is known about a plan.
@@ -21,6 +23,10 @@ pub struct PlanFacts {
     pub approvals: Known<Vec<ApprovalFact>>,
     /// What is known about each system on it, in its order.
     pub systems: Vec<PlannedSystemFacts>,
+    /// The freeze periods of the city.
+    pub freezes: Known<Vec<FreezePeriod>>,
+    /// Where days begin and end.
+    pub zone: Zone,
 }
 
 /// What is known about one system on a plan.
@@ -71,34 +77,118 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
         Some(false) => "NotIssued",
         None => "NotKnown",
     };
+    let fault = waves_fault(facts);
+    let (fit, fit_reason) = match &fault {
+        Known::Is(_) => (Some(false), "WavesDoNotFit"),
+        Known::Absent => (Some(true), "WavesFit"),
+        Known::Unknown => (None, "NotKnown"),
+    };
+    let fault = fault.get().map(|f| f.en.clone());
+    let conditions = vec![
+        condition(&before.conditions, "Ready", ready, reason, &message, generation, now),
+        condition(&before.conditions, "Issued", issued, issued_reason, "", generation, now),
+        condition(
+            &before.conditions,
+            "WavesFit",
+            fit,
+            fit_reason,
+            fault.as_deref().unwrap_or_default(),
+            generation,
+            now,
+        ),
+    ];
     MigrationPlanStatus {
         observed_generation: generation,
         digest: Some(facts.digest.clone()),
         issued_by: tally.map(|t| format!("{}/{}", t.have, t.need)),
-        migration_rate: Some(rate(&counts)),
+        migration_rate: Some(rate(counts.migrated, counts.due)),
+        completion_rate: Some(rate(counts.completed, counts.due)),
+        wave_fault: fault.map(|f| f.chars().take(1000).collect()),
         counts: Some(counts),
-        conditions: vec![
-            condition(&before.conditions, "Ready", ready, reason, &message, generation, now),
-            condition(&before.conditions, "Issued", issued, issued_reason, "", generation, now),
-        ],
+        conditions,
     }
 }
 
 fn counts(facts: &PlanFacts, now: Timestamp) -> PlanCounts {
     let mut counts = PlanCounts::default();
+    let today = facts.zone.day(now);
     for (system, planned) in facts.systems.iter().zip(&facts.plan.spec.systems) {
-        if !bound(system) {
-            counts.excluded += 1;
-            continue;
-        }
-        counts.due += 1;
-        if system.phase.is_some_and(in_service) {
-            counts.migrated += 1;
-        } else if overdue(planned, now) {
-            counts.overdue += 1;
+        match excluded(system, planned, today) {
+            Some(Excluded::NotBound) => counts.not_bound += 1,
+            Some(Excluded::Retained) => counts.retained += 1,
+            Some(Excluded::Retired) => counts.retired += 1,
+            None => count_due(&mut counts, system, planned, today),
         }
     }
+    counts.excluded = counts.not_bound + counts.retained + counts.retired;
     counts
+}
+
+/// A system in its trial run has moved (上云率), and is not completed (办结率).
+fn count_due(counts: &mut PlanCounts, system: &PlannedSystemFacts, planned: &PlannedSystem, today: Date) {
+    counts.due += 1;
+    if system.phase.is_some_and(|phase| phase >= Phase::Trial) {
+        counts.migrated += 1;
+    }
+    if system.phase == Some(Phase::Closed) {
+        counts.completed += 1;
+    }
+    let accepted = system.phase.is_some_and(|phase| phase >= Phase::Accepted);
+    let due = parse_day(&planned.due_date);
+    if !accepted && due.is_some_and(|due| due < today) {
+        counts.overdue += 1;
+    }
+}
+
+/// Why a system is not counted as due.
+enum Excluded {
+    NotBound,
+    Retained,
+    Retired,
+}
+
+fn excluded(system: &PlannedSystemFacts, planned: &PlannedSystem, today: Date) -> Option<Excluded> {
+    if !bound(system) {
+        return Some(Excluded::NotBound);
+    }
+    let exclusion = planned.exclusion.as_ref()?;
+    let ended = exclusion.valid_until.as_deref().is_some_and(|day| parse_day(day).is_none_or(|day| day < today));
+    match exclusion.kind {
+        _ if ended => None,
+        PlanExclusionKind::Retained => Some(Excluded::Retained),
+        PlanExclusionKind::Retired => Some(Excluded::Retired),
+    }
+}
+
+/// The first thing that is wrong with the waves: `Absent` if nothing is.
+fn waves_fault(facts: &PlanFacts) -> Known<Words> {
+    let Known::Is(periods) = &facts.freezes else { return Known::Unknown };
+    // A period that cannot be read says so itself; that it cannot be held against a plan is no fault of the plan.
+    let everybody = periods.iter().filter(|p| p.spec.scope.kind == FreezeScopeKind::Everything);
+    let freezes: Vec<Freeze> = everybody.filter_map(|p| Freeze::try_from(&p.spec).ok()).collect();
+    let spec = &facts.plan.spec;
+    let waves: Result<Vec<Wave>, WindowError> = spec.waves.iter().map(|wave| of_plan(wave, &spec.systems)).collect();
+    let waves = match waves {
+        Ok(waves) => waves,
+        Err(error) => return Known::Is(words(error.to_string(), "批次窗口起止有误")),
+    };
+    let at_once = spec.cutovers_at_once.and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
+    match wave::check(&waves, &freezes, at_once) {
+        Ok(()) => Known::Absent,
+        Err(reasons) => reasons.first().map_or(Known::Absent, |reason| Known::Is(reason.words())),
+    }
+}
+
+fn of_plan(planned: &PlannedWave, systems: &[PlannedSystem]) -> Result<Wave, WindowError> {
+    let number = |n: i32| u32::try_from(n).unwrap_or(0);
+    let members = systems.iter().filter(|s| s.wave.as_deref() == Some(planned.name.as_str())).count();
+    let lockout_seconds = number(planned.lockout_minutes).saturating_mul(60);
+    Ok(Wave {
+        name: planned.name.clone(),
+        window: Window::new(planned.from.0, planned.until.0, lockout_seconds, number(planned.capacity))?,
+        machines: u32::try_from(members).unwrap_or(u32::MAX),
+        seconds_each: i64::from(planned.minutes_each) * 60,
+    })
 }
 
 /// Art. 22 and 23 bind municipal departments; others may migrate, and are never late. One whose department is not known
@@ -113,14 +203,6 @@ fn bound(system: &PlannedSystemFacts) -> bool {
     })
 }
 
-fn in_service(phase: Phase) -> bool {
-    phase >= Phase::Trial
-}
-
-fn overdue(planned: &PlannedSystem, now: Timestamp) -> bool {
-    parse_day(&planned.due_date).is_some_and(|due| due < day(now))
-}
-
-fn rate(counts: &PlanCounts) -> String {
-    if counts.due == 0 { "-".to_string() } else { format!("{}%", counts.migrated * 100 / counts.due) }
+fn rate(part: i32, whole: i32) -> String {
+    if whole == 0 { "-".to_string() } else { format!("{}%", part * 100 / whole) }
 }

@@ -1,7 +1,8 @@
 //! Why a gate is not open, as data. The words for it are in `report/reason.rs` and nowhere else.
 
+use crate::calendar::{Answer, Standing, WindowReason};
 use jiff::Timestamp;
-use qianyun_crds::{DiskPhase, GateName, Party};
+use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
 
 /// Why a gate is closed, or cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,26 @@ pub enum Reason {
     PlatformLevelTooLow { level: i32, needed: i32 },
     /// The platform's assessment is out of date.
     AssessmentOverdue { due: String },
+    /// The scheme has no emergency plan.
+    EmergencyPlanMissing,
+    /// The catalogue of the system has no draft with entries.
+    CatalogueNotPrepared,
+    /// The catalogue of the system is not registered.
+    CatalogueNotRegistered,
+    /// A project needs a party of this role.
+    PartyMissing { role: PartyRole },
+    /// The certificate of a party is not valid on the day of the cutover.
+    CertificateExpired { party: String, certificate: String, until: String, needed_on: String },
+    /// The scheme does not say whether it contains a project.
+    ProjectNotSaid,
+    /// The project was not filed for its evaluation.
+    AssessmentNotFiled,
+    /// The evaluation has no report yet.
+    AssessmentUnderWay { standing: Option<Answer<Standing>> },
+    /// The evaluation did not pass.
+    AssessmentFailed,
+    /// The city government has still to approve the project.
+    CityApprovalMissing,
     /// The department has still to confirm this digest.
     NotConfirmed { party: Party },
     /// Offices have still to approve this digest.
@@ -78,6 +99,30 @@ pub enum Reason {
     NotInSync { host: String, phase: DiskPhase },
     /// The agent has not reported for a while.
     AgentSilent { host: String, seconds: i64 },
+    /// A system that this one cannot do without does not serve from the cloud yet.
+    DependencyNotMoved { system: String },
+    /// There is no record of a rehearsal.
+    NotRehearsed,
+    /// The rehearsal was of another digest.
+    RehearsalOfAnotherDigest { digest: String },
+    /// The rehearsal proves nothing.
+    RehearsalFailed { what: RehearsalFault },
+    /// The rehearsal is too old.
+    RehearsalTooOld { days: i64, limit_days: i64 },
+    /// The interruption to be expected is longer than the department accepts.
+    DowntimeOverBudget { forecast_minutes: i64, budget_minutes: i64 },
+    /// Nobody said that the security products are in use.
+    SecurityNotInUse,
+    /// It was said of another digest.
+    SecurityOfAnotherDigest { digest: String },
+    /// A freeze period holds.
+    Frozen { freeze: String, until: Timestamp },
+    /// A freeze period cannot be read.
+    FreezeUnreadable { freeze: String },
+    /// No attempt can be carried out in the window.
+    WindowUnfit { reason: WindowReason },
+    /// The window does not lie in that of the wave which the plan puts the system into.
+    WindowOutsideWave { wave: String },
     /// The window has not begun.
     WindowNotYet { start: Timestamp },
     /// The window is over.
@@ -108,6 +153,50 @@ pub enum Reason {
     CutoverNotConfirmed,
     /// The confirmation names another digest.
     ConfirmationOfAnotherDigest { digest: String },
+    /// The trial run has not begun.
+    TrialNotBegun,
+    /// The trial run is not over.
+    TrialNotOver { earliest_end: String, opens_at: Option<Timestamp> },
+    /// A report for the acceptance is missing.
+    ReportMissing { kind: ReportKind },
+    /// A report for the acceptance says that it failed.
+    ReportFailed { kind: ReportKind },
+    /// Roles have still to sign.
+    SignaturesMissing { have: usize, need: usize, missing: String, party: Party },
+    /// Somebody returned the papers.
+    AcceptanceReturned { by: String, opinion: String },
+    /// The meeting was not held.
+    MeetingNotHeld,
+    /// The meeting was held before the trial run was over.
+    MeetingTooEarly { held_on: String, earliest_end: String },
+    /// The minutes say nothing about a unit that has to be there.
+    ParticipantMissing { role: PartyRole },
+    /// The meeting did not accept the system.
+    MeetingFailed,
+    /// An incident is not over.
+    IncidentOpen { number: i32 },
+    /// No record that holds says where an old server went.
+    DeviceNotSettled { host: String },
+}
+
+/// A report that an acceptance needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportKind {
+    /// 性能测试报告.
+    PerformanceTest,
+    /// 安全测评报告.
+    SecurityAssessment,
+}
+
+/// Why a rehearsal proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RehearsalFault {
+    /// It did not pass.
+    DidNotPass,
+    /// The services were not stopped in their deadlines.
+    ServicesNotStopped,
+    /// The way back was not rehearsed.
+    RollbackNotRehearsed,
 }
 
 /// What was asked for.
@@ -131,6 +220,12 @@ pub enum Asked {
     Approvals,
     /// A person's permission.
     Permission,
+    /// The list of `FreezePeriod`s, or one of them.
+    Freezes,
+    /// The list of `CheckWaiver`s.
+    Waivers,
+    /// The list of `CustodyRecord`s.
+    Custody,
     /// The room left at the platform.
     FreeStorage,
     /// Whether the source is silent.
@@ -144,64 +239,67 @@ pub enum Asked {
 impl Reason {
     /// Who can end it, where that is not the one whom the gate names.
     pub fn party(&self) -> Option<Party> {
-        match self {
-            Reason::PlanNotIssued { party, .. }
-            | Reason::CheckBlocks { party, .. }
-            | Reason::CheckNotKnown { party, .. }
-            | Reason::NotConfirmed { party }
-            | Reason::ApprovalsMissing { party, .. } => Some(*party),
-            Reason::HostNotDeclared { .. } | Reason::HostNeverReported { .. } | Reason::AgentSilent { .. } => {
-                Some(Party::Department)
-            }
-            Reason::NotKnown { .. }
-            | Reason::NotReplicating { .. }
-            | Reason::NotInSync { .. }
-            | Reason::WindowNotYet { .. }
-            | Reason::SilentTooShort { .. }
-            | Reason::NoRecord { .. }
-            | Reason::NotCommitted { .. }
-            | Reason::TargetNotRunning { .. } => Some(Party::Nobody),
-            Reason::Returned { .. }
-            | Reason::PlanReturned { .. }
-            | Reason::SchemeEdited { .. }
-            | Reason::TooFewApprovers { .. } => Some(Party::Operator),
-            Reason::NotFound { .. }
-            | Reason::SystemNotOnPlan { .. }
-            | Reason::SystemNotDeclared
-            | Reason::HostOfAnotherSystem { .. }
-            | Reason::InventoryTooOld { .. }
-            | Reason::NoHosts
-            | Reason::NamedTwice { .. }
-            | Reason::HostTaken { .. }
-            | Reason::DiskNotFound { .. }
-            | Reason::DiskNotUnique { .. }
-            | Reason::DiskSizeDiffers { .. }
-            | Reason::DiskLeftOut { .. }
-            | Reason::VolumeTooSmall { .. }
-            | Reason::NetworkNotFound { .. }
-            | Reason::NicNotFound { .. }
-            | Reason::PlatformTooSmall { .. }
-            | Reason::WindowReversed
-            | Reason::NoProbes
-            | Reason::SystemNotGraded
-            | Reason::PlatformLevelTooLow { .. }
-            | Reason::AssessmentOverdue { .. }
-            | Reason::WindowOver { .. }
-            | Reason::WindowTooShort { .. }
-            | Reason::RecordRefused { .. }
-            | Reason::FenceNotAcknowledged { .. }
-            | Reason::SourceAnswers { .. }
-            | Reason::TargetNotAdapted { .. }
-            | Reason::ProbeNotPassed { .. }
-            | Reason::ProbeOverdue { .. }
-            | Reason::CutoverNotConfirmed
-            | Reason::ConfirmationOfAnotherDigest { .. } => None,
+        if let Reason::PlanNotIssued { party, .. }
+        | Reason::CheckBlocks { party, .. }
+        | Reason::CheckNotKnown { party, .. }
+        | Reason::NotConfirmed { party }
+        | Reason::SignaturesMissing { party, .. }
+        | Reason::ApprovalsMissing { party, .. } = self
+        {
+            return Some(*party);
         }
+        let is_one = |reasons: bool, party| reasons.then_some(party);
+        is_one(self.ends_by_itself(), Party::Nobody)
+            .or_else(|| is_one(self.is_of_the_server(), Party::Department))
+            .or_else(|| is_one(self.asks_for_an_edit(), Party::Operator))
+            .or_else(|| is_one(self.is_of_the_evaluation(), Party::SmartCityOffice))
+    }
+
+    /// Nobody needs to act: the machines are at work, something is asked again, or time has to pass.
+    fn ends_by_itself(&self) -> bool {
+        matches!(
+            self,
+            Reason::NotKnown { .. }
+                | Reason::NotReplicating { .. }
+                | Reason::NotInSync { .. }
+                | Reason::WindowNotYet { .. }
+                | Reason::Frozen { .. }
+                | Reason::TrialNotOver { .. }
+                | Reason::SilentTooShort { .. }
+                | Reason::NoRecord { .. }
+                | Reason::NotCommitted { .. }
+                | Reason::TargetNotRunning { .. }
+        )
+    }
+
+    /// The admin of the server has to look at it.
+    fn is_of_the_server(&self) -> bool {
+        matches!(self, Reason::HostNotDeclared { .. } | Reason::HostNeverReported { .. } | Reason::AgentSilent { .. })
+    }
+
+    /// The papers have to be edited, or the policy.
+    fn asks_for_an_edit(&self) -> bool {
+        matches!(
+            self,
+            Reason::Returned { .. }
+                | Reason::PlanReturned { .. }
+                | Reason::SchemeEdited { .. }
+                | Reason::AcceptanceReturned { .. }
+                | Reason::TooFewApprovers { .. }
+        )
+    }
+
+    /// The smart-city office has to issue its report, or to change it.
+    fn is_of_the_evaluation(&self) -> bool {
+        matches!(self, Reason::AssessmentUnderWay { .. } | Reason::AssessmentFailed)
     }
 
     /// When the passing of time alone may end it.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        if let Reason::WindowNotYet { start } = self { Some(*start) } else { None }
+        if let Reason::WindowNotYet { start: at } | Reason::Frozen { until: at, .. } = self {
+            return Some(*at);
+        }
+        if let Reason::TrialNotOver { opens_at, .. } = self { *opens_at } else { None }
     }
 }
 

@@ -3,7 +3,9 @@
 //! Nothing here decides anything.
 
 mod abort;
+mod acceptance;
 mod reason;
+mod review;
 mod schedule;
 mod waiting;
 

@@ -1,9 +1,11 @@
 //! The order of the journey on one screen: each step that cannot simply be repeated, the gates that it needs, and its undo.
 
 use qianyun_crds::GateName::{
-    self, CutoverConfirmed, DepartmentConfirmed, DualApproved, HostsReady, InWindow, InventoryComplete,
-    NonClassifiedDeclared, PlanIssued, ProbesPassed, RecordVerified, ReplicationInSync, SchemeValid, SourceFenced,
-    SystemGraded, TargetLevelSufficient,
+    self, Accepted, AllHostsDisposed, AssessmentPassed, CataloguePrepared, CatalogueRegistered, CutoverConfirmed,
+    DepartmentConfirmed, DependenciesReady, DowntimeWithinBudget, DualApproved, EmergencyPlanReady, HostsReady,
+    InWindow, InventoryComplete, NonClassifiedDeclared, PartiesQualified, PerformanceTested, PlanIssued,
+    PreAcceptanceApproved, ProbesPassed, RecordVerified, RehearsalPassed, ReplicationInSync, SchemeValid,
+    SecurityAssessed, SecurityInUse, SourceFenced, SystemGraded, TargetLevelSufficient, TrialElapsed,
 };
 
 /// A step of a system's journey.
@@ -19,6 +21,10 @@ pub enum Step {
     Launch,
     /// The system serves from the cloud, confirmed.
     Trial,
+    /// The trial run is over, and the system accepted.
+    Accept,
+    /// Every old server is where it belongs: 办结.
+    Close,
 }
 
 /// How a step is taken back.
@@ -30,6 +36,8 @@ pub enum Undo {
     Abort,
     /// None: the source never serves again from this attempt on.
     Irreversible,
+    /// Nothing was done to a machine: other papers, other step.
+    Papers,
 }
 
 /// One line of the sequence.
@@ -45,9 +53,9 @@ pub struct Line {
 /// The sequence.
 ///
 /// `HostsReady` and `ReplicationInSync` are not asked again at the commit: they are about the machine at work, and the
-/// record says more about the copy than they do. Everything else is. The launch asks for the approvals again and, of the
+/// record says more about the copy than they do; nor are the forecasts and rehearsals of what is now behind. Everything else is. The launch asks for the approvals again and, of the
 /// source, only that it is fenced: a decision that was written is carried out even if the window has closed meanwhile.
-pub const SEQUENCE: [Line; 5] = [
+pub const SEQUENCE: [Line; 7] = [
     Line {
         step: Step::Replicate,
         needs: &[
@@ -58,6 +66,10 @@ pub const SEQUENCE: [Line; 5] = [
             SchemeValid,
             SystemGraded,
             TargetLevelSufficient,
+            EmergencyPlanReady,
+            CataloguePrepared,
+            PartiesQualified,
+            AssessmentPassed,
             DepartmentConfirmed,
             DualApproved,
         ],
@@ -73,8 +85,16 @@ pub const SEQUENCE: [Line; 5] = [
             SchemeValid,
             SystemGraded,
             TargetLevelSufficient,
+            EmergencyPlanReady,
+            CataloguePrepared,
+            PartiesQualified,
+            AssessmentPassed,
             DepartmentConfirmed,
             DualApproved,
+            DependenciesReady,
+            RehearsalPassed,
+            DowntimeWithinBudget,
+            SecurityInUse,
             ReplicationInSync,
             InWindow,
         ],
@@ -89,8 +109,13 @@ pub const SEQUENCE: [Line; 5] = [
             SchemeValid,
             SystemGraded,
             TargetLevelSufficient,
+            EmergencyPlanReady,
+            CataloguePrepared,
+            PartiesQualified,
+            AssessmentPassed,
             DepartmentConfirmed,
             DualApproved,
+            SecurityInUse,
             InWindow,
             RecordVerified,
         ],
@@ -98,6 +123,19 @@ pub const SEQUENCE: [Line; 5] = [
     },
     Line { step: Step::Launch, needs: &[DualApproved, SourceFenced], undo: Undo::Irreversible },
     Line { step: Step::Trial, needs: &[ProbesPassed, CutoverConfirmed], undo: Undo::Irreversible },
+    Line {
+        step: Step::Accept,
+        needs: &[
+            TrialElapsed,
+            PerformanceTested,
+            SecurityAssessed,
+            CatalogueRegistered,
+            PreAcceptanceApproved,
+            Accepted,
+        ],
+        undo: Undo::Papers,
+    },
+    Line { step: Step::Close, needs: &[AllHostsDisposed], undo: Undo::Papers },
 ];
 
 /// The gates that a step needs.
@@ -108,6 +146,8 @@ pub fn needs(step: Step) -> &'static [GateName] {
         Step::Commit => SEQUENCE[2].needs,
         Step::Launch => SEQUENCE[3].needs,
         Step::Trial => SEQUENCE[4].needs,
+        Step::Accept => SEQUENCE[5].needs,
+        Step::Close => SEQUENCE[6].needs,
     }
 }
 

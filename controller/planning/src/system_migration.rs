@@ -1,6 +1,7 @@
 //! One system's journey: which hosts' journeys to make, and what to say about the whole. Each host's next act is planned by
 //! [`crate::host_migration`]; nothing here touches a host.
 
+mod due;
 mod status;
 
 pub use status::status;
@@ -8,11 +9,11 @@ pub use status::status;
 use crate::action::{Action, Plan};
 use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::first_obstacle;
+use crate::host_migration;
 use crate::phase::{has_served, phase};
 use crate::reason::Obstacle;
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
-use crate::{calendar, host_migration};
 use jiff::Timestamp;
 use qianyun_crds::{HostIntent, Phase};
 
@@ -32,7 +33,7 @@ pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
     Plan { actions, waiting: waiting(facts, blocked, now) }
 }
 
-/// The step that comes next for the system as a whole; `None` once the trial run has begun.
+/// The step that comes next for the system as a whole; `None` once it is closed.
 pub fn next_step(facts: &Facts, now: Timestamp) -> Option<Step> {
     let intents = || facts.hosts.iter().filter_map(|h| h.journey.get()).map(|j| j.spec.intent);
     match phase(facts, now) {
@@ -43,9 +44,9 @@ pub fn next_step(facts: &Facts, now: Timestamp) -> Option<Step> {
         Phase::CuttingOver if intents().any(|i| i == HostIntent::Cutover) => Some(Step::Commit),
         Phase::CuttingOver => Some(Step::Launch),
         Phase::Provisional => Some(Step::Trial),
-        Phase::Trial | Phase::Rehearsing | Phase::Rehearsed | Phase::Acceptance | Phase::Accepted | Phase::Closed => {
-            None
-        }
+        Phase::Trial | Phase::Acceptance => Some(Step::Accept),
+        Phase::Accepted => Some(Step::Close),
+        Phase::Rehearsing | Phase::Rehearsed | Phase::Closed => None,
     }
 }
 
@@ -65,11 +66,8 @@ fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<W
     if facts.migration.spec.suspend && !facts.any_committed() {
         return Some(WaitingOn::Resumption);
     }
-    if phase == Phase::Trial {
-        let months = facts.policy.get().map_or(0, |p| p.spec.numbers.trial_months);
-        let began = facts.migration.status.as_ref().and_then(|s| s.trial_started_at.as_ref()).map_or(now, |t| t.0);
-        let trial = calendar::TrialPeriod::new(calendar::day(began), months).ok();
-        return trial.map(|trial| WaitingOn::TrialEnd { date: trial.earliest_end().to_string() });
+    if phase >= Phase::Trial {
+        return blocked.map(WaitingOn::Gate);
     }
     // One that an edit dropped from the scheme waits for nothing that the system would wait for, once it is idle.
     let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);

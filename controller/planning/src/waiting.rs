@@ -45,8 +45,6 @@ pub enum WaitingOn {
     Arrival { host: String },
     /// The probes.
     Probes { host: String },
-    /// The trial run to be over.
-    TrialEnd { date: String },
 }
 
 impl WaitingOn {
@@ -72,7 +70,6 @@ impl WaitingOn {
             WaitingOn::Launch { .. } => "Launch".into(),
             WaitingOn::Arrival { .. } => "Arrival".into(),
             WaitingOn::Probes { .. } => "Probes".into(),
-            WaitingOn::TrialEnd { .. } => "TrialEnd".into(),
         }
     }
 
@@ -105,8 +102,7 @@ impl WaitingOn {
             | WaitingOn::EarlierHosts { .. }
             | WaitingOn::Launch { .. }
             | WaitingOn::Arrival { .. }
-            | WaitingOn::Probes { .. }
-            | WaitingOn::TrialEnd { .. } => Party::Nobody,
+            | WaitingOn::Probes { .. } => Party::Nobody,
         }
     }
 
@@ -131,8 +127,7 @@ impl WaitingOn {
             | WaitingOn::EarlierHosts { .. }
             | WaitingOn::Launch { .. }
             | WaitingOn::Arrival { .. }
-            | WaitingOn::Probes { .. }
-            | WaitingOn::TrialEnd { .. } => None,
+            | WaitingOn::Probes { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod world;
 use qianyun_crds::{Decision, DiskPhase, GateName, HostIntent, Phase};
 use qianyun_planning::facts::{Facts, Known, Machine};
 use qianyun_planning::phase::{has_served, hosts_in_sync, is_returned, phase};
+use qianyun_planning::reason::Obstacle;
 use qianyun_planning::sequence::Step;
 use qianyun_planning::system_migration::{next_obstacle, next_step, plan};
 use qianyun_planning::{Action, Reason, WaitingOn};
@@ -127,8 +128,9 @@ fn each_phase_has_its_next_step() {
     world.until("served", |w| has_served(&w.facts()));
     assert_eq!(of(&world), (Phase::Provisional, Some(Step::Trial)));
     world.confirm();
-    assert_eq!(of(&world), (Phase::Trial, None));
-    assert_eq!(next_obstacle(&world.facts(), world.now), None);
+    assert_eq!(of(&world), (Phase::Trial, Some(Step::Accept)));
+    let trial = next_obstacle(&world.facts(), world.now).map(|o| o.gate);
+    assert_eq!(trial, Some(GateName::TrialElapsed));
 }
 
 #[test]
@@ -233,7 +235,11 @@ fn a_trial_waits_for_its_last_day_counted_from_when_it_began() {
     world.tick();
     let began = world.now;
     world.pass(40 * 86_400);
-    let end = WaitingOn::TrialEnd { date: "2027-02-23".into() };
+    let trial = Reason::TrialNotOver {
+        earliest_end: "2027-02-23".into(),
+        opens_at: Some("2027-02-23T16:00:00Z".parse().unwrap()),
+    };
+    let end = WaitingOn::Gate(Obstacle { gate: GateName::TrialElapsed, known: true, reason: trial });
     assert_eq!(plan(&world.facts(), world.now).waiting, Some(end.clone()));
     assert_eq!(world.migration.status.as_ref().unwrap().trial_started_at.as_ref().unwrap().0, began);
     let mut facts = world.facts();

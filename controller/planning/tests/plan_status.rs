@@ -4,7 +4,11 @@
 mod world;
 
 use jiff::Timestamp;
-use qianyun_crds::{Decision, DepartmentKind, GateName, MigrationPlanStatus, Phase, PlanCounts, PlannedSystem};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use qianyun_crds::{
+    Decision, DepartmentKind, GateName, MigrationPlanStatus, Phase, PlanCounts, PlanExclusion, PlanExclusionKind,
+    PlannedSystem, PlannedWave,
+};
 use qianyun_planning::facts::{Authorisation, Known};
 use qianyun_planning::plan_status::{PlanFacts, PlannedSystemFacts, decisions, status};
 use world::World;
@@ -22,6 +26,8 @@ fn facts_of(world: &World, systems: Systems<'_>) -> PlanFacts {
             namespace: "minzheng".into(),
             name: format!("s{i}"),
             due_date: (*due).into(),
+            wave: None,
+            exclusion: None,
         })
         .collect();
     let known = |(_, department, phase): &(&str, Option<DepartmentKind>, Option<Phase>)| PlannedSystemFacts {
@@ -35,6 +41,8 @@ fn facts_of(world: &World, systems: Systems<'_>) -> PlanFacts {
         policy: facts.policy,
         approvals: facts.approvals,
         systems: systems.iter().map(known).collect(),
+        freezes: facts.freezes,
+        zone: facts.zone,
     }
 }
 
@@ -109,27 +117,68 @@ fn municipal_systems_are_due_and_those_of_others_are_not_counted_among_them() {
         [DepartmentKind::County, DepartmentKind::Park, DepartmentKind::IndustryUnit, DepartmentKind::PublicInstitution];
     let others: Vec<_> = kinds.iter().map(|k| ("2020-01-01", Some(*k), Some(Phase::Closed))).collect();
     let counted = status(&facts_of(&issued(), &others), now());
-    assert_eq!(counted.counts, Some(PlanCounts { due: 0, migrated: 0, overdue: 0, excluded: 4 }));
+    assert_eq!(counted.counts, Some(PlanCounts { excluded: 4, not_bound: 4, ..PlanCounts::default() }));
     assert_eq!(counted.migration_rate.as_deref(), Some("-"));
     // One whose department is not known is not forgotten.
     let counted = status(&facts_of(&issued(), &[("2020-01-01", None, None), ("2020-01-01", MUNICIPAL, None)]), now());
-    assert_eq!(counted.counts, Some(PlanCounts { due: 2, migrated: 0, overdue: 2, excluded: 0 }));
+    assert_eq!(counted.counts, Some(PlanCounts { due: 2, overdue: 2, ..PlanCounts::default() }));
 }
 
 #[test]
-fn a_system_has_migrated_from_its_trial_on_and_is_then_never_overdue() {
-    for (phase, migrated) in [
-        (Phase::Drafting, 0),
-        (Phase::CuttingOver, 0),
-        (Phase::RollingBack, 0),
-        (Phase::Provisional, 0),
-        (Phase::Trial, 1),
-        (Phase::Acceptance, 1),
-        (Phase::Closed, 1),
+fn a_system_has_migrated_from_its_trial_on_is_due_until_it_is_accepted_and_completed_when_it_is_closed() {
+    for (phase, migrated, overdue, completed) in [
+        (Phase::Drafting, 0, 1, 0),
+        (Phase::CuttingOver, 0, 1, 0),
+        (Phase::RollingBack, 0, 1, 0),
+        (Phase::Provisional, 0, 1, 0),
+        (Phase::Trial, 1, 1, 0),
+        (Phase::Acceptance, 1, 1, 0),
+        (Phase::Accepted, 1, 0, 0),
+        (Phase::Closed, 1, 0, 1),
     ] {
         let counts = status(&facts_of(&issued(), &[("2020-01-01", MUNICIPAL, Some(phase))]), now()).counts.unwrap();
-        assert_eq!((counts.migrated, counts.overdue), (migrated, 1 - migrated), "{phase:?}");
+        assert_eq!((counts.migrated, counts.overdue, counts.completed), (migrated, overdue, completed), "{phase:?}");
     }
+}
+
+#[test]
+fn a_system_that_may_stay_or_goes_out_of_use_is_not_due_while_its_document_holds() {
+    let counted = |kind, valid_until: Option<&str>| {
+        let mut facts = facts_of(&issued(), &[("2020-01-01", MUNICIPAL, None)]);
+        let document_no = "遂数函〔2026〕3号".into();
+        let valid_until = valid_until.map(str::to_string);
+        facts.plan.spec.systems[0].exclusion = Some(PlanExclusion { kind, document_no, valid_until });
+        let counts = status(&facts, now()).counts.unwrap();
+        (counts.due, counts.excluded, counts.retained, counts.retired)
+    };
+    assert_eq!(counted(PlanExclusionKind::Retained, None), (0, 1, 1, 0));
+    assert_eq!(counted(PlanExclusionKind::Retired, Some("2026-11-23")), (0, 1, 0, 1));
+    assert_eq!(counted(PlanExclusionKind::Retained, Some("2026-11-22")), (1, 0, 0, 0));
+    assert_eq!(counted(PlanExclusionKind::Retained, Some("no day")), (1, 0, 0, 0));
+}
+
+#[test]
+fn waves_that_do_not_fit_are_a_fault_of_the_plan_with_its_words() {
+    let wave = |name: &str, capacity| PlannedWave {
+        name: name.into(),
+        from: Time("2026-12-05T14:00:00Z".parse().unwrap()),
+        until: Time("2026-12-05T22:00:00Z".parse().unwrap()),
+        capacity,
+        minutes_each: 120,
+        lockout_minutes: 0,
+    };
+    let mut facts = facts_of(&issued(), &[("2027-01-01", MUNICIPAL, None); 4]);
+    facts.plan.spec.waves = vec![wave("a", 2), wave("b", 2)];
+    for (i, system) in facts.plan.spec.systems.iter_mut().enumerate() {
+        system.wave = Some(if i < 2 { "a" } else { "b" }.into());
+    }
+    assert_eq!(said(&status(&facts, now()), "WavesFit"), ("True", "WavesFit"));
+    facts.plan.spec.cutovers_at_once = Some(3);
+    let over = status(&facts, now());
+    assert_eq!(said(&over, "WavesFit"), ("False", "WavesDoNotFit"));
+    assert!(over.wave_fault.unwrap().contains("the platform takes 3 at once"));
+    facts.freezes = Known::Unknown;
+    assert_eq!(said(&status(&facts, now()), "WavesFit"), ("Unknown", "NotKnown"));
 }
 
 #[test]
@@ -164,6 +213,7 @@ fn a_condition_keeps_its_time_until_its_status_changes() {
     let same = status(&facts, later);
     assert_eq!(same.conditions, first.conditions);
     facts.policy = Known::Unknown;
+    facts.freezes = Known::Unknown;
     let changed = status(&facts, later);
     assert!(changed.conditions.iter().all(|c| c.last_transition_time.0 == later), "{:?}", changed.conditions);
 }

@@ -98,6 +98,7 @@ fn command(world: &mut World, line: &str) -> u32 {
         ["approve", role, person] => world.decide(GateName::DualApproved, role, person, Decision::Approve),
         ["return", role, person] => world.decide(GateName::DualApproved, role, person, Decision::Return),
         ["sign-all"] => world.sign_all(),
+        ["prove"] => world.prove(),
         ["edit"] => world.edit(),
         ["suspend"] => world.migration.spec.suspend = true,
         ["lift"] => world.migration.spec.suspend = false,

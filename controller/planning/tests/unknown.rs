@@ -241,7 +241,22 @@ fn only_gates_of_the_regulation_can_be_switched_off() {
         GateName::HostsReady,
         GateName::SystemGraded,
         GateName::TargetLevelSufficient,
+        GateName::EmergencyPlanReady,
+        GateName::CataloguePrepared,
+        GateName::PartiesQualified,
+        GateName::AssessmentPassed,
         GateName::DepartmentConfirmed,
+        GateName::DependenciesReady,
+        GateName::RehearsalPassed,
+        GateName::DowntimeWithinBudget,
+        GateName::SecurityInUse,
+        GateName::TrialElapsed,
+        GateName::PerformanceTested,
+        GateName::SecurityAssessed,
+        GateName::CatalogueRegistered,
+        GateName::PreAcceptanceApproved,
+        GateName::Accepted,
+        GateName::AllHostsDisposed,
     ];
     assert_eq!(off, expected);
     let Known::Is(policy) = &mut facts.policy else { panic!() };

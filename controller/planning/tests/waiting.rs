@@ -22,17 +22,19 @@ fn gate(gate: GateName, reason: Reason) -> WaitingOn {
 }
 
 #[test]
-fn only_a_back_off_and_a_window_that_has_not_begun_end_by_themselves() {
+fn only_what_passes_with_time_ends_by_itself() {
     let when = at("2026-11-23T14:00:00Z");
     let next = WaitingOn::NextAttempt { host: h(), at: when, why: h() };
     assert_eq!(next.ends_at(), Some(when));
     assert_eq!(gate(GateName::InWindow, Reason::WindowNotYet { start: when }).ends_at(), Some(when));
+    assert_eq!(gate(GateName::InWindow, Reason::Frozen { freeze: h(), until: when }).ends_at(), Some(when));
+    let trial = Reason::TrialNotOver { earliest_end: "2027-02-23".into(), opens_at: Some(when) };
+    assert_eq!(gate(GateName::TrialElapsed, trial).ends_at(), Some(when));
     for on in [
         gate(GateName::InWindow, Reason::WindowOver { end: when }),
         gate(GateName::DualApproved, Reason::TooFewApprovers { found: 1 }),
         WaitingOn::NewWindow { host: h(), attempts: 3, why: h() },
         WaitingOn::Vote { host: h() },
-        WaitingOn::TrialEnd { date: "2027-02-23".into() },
         WaitingOn::Resumption,
     ] {
         assert_eq!(on.ends_at(), None, "{on:?}");

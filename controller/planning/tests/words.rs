@@ -1,8 +1,10 @@
 //! Every reason and everything that can be waited for has a sentence in both languages, written by a person.
 
-use qianyun_crds::{DiskPhase, GateName, Party};
+use jiff::civil::date;
+use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
+use qianyun_planning::calendar::{Answer, Standing, WindowReason};
 use qianyun_planning::host_migration::AbortReason;
-use qianyun_planning::reason::{Asked, Obstacle};
+use qianyun_planning::reason::{Asked, Obstacle, RehearsalFault, ReportKind};
 use qianyun_planning::report::Words;
 use qianyun_planning::{Reason, WaitingOn};
 
@@ -19,6 +21,9 @@ fn reasons() -> Vec<Reason> {
         Asked::Journey,
         Asked::Approvals,
         Asked::Permission,
+        Asked::Freezes,
+        Asked::Waivers,
+        Asked::Custody,
         Asked::FreeStorage,
         Asked::SourceSilence,
         Asked::Machine,
@@ -53,6 +58,49 @@ fn reasons() -> Vec<Reason> {
         Reason::SystemNotGraded,
         Reason::PlatformLevelTooLow { level: 2, needed: 3 },
         Reason::AssessmentOverdue { due: s() },
+        Reason::EmergencyPlanMissing,
+        Reason::CatalogueNotPrepared,
+        Reason::CatalogueNotRegistered,
+        Reason::CertificateExpired { party: s(), certificate: s(), until: s(), needed_on: s() },
+        Reason::ProjectNotSaid,
+        Reason::AssessmentNotFiled,
+        Reason::AssessmentUnderWay { standing: None },
+        Reason::AssessmentUnderWay {
+            standing: Some(Answer::Official(Standing::Running { due: date(2026, 12, 31), left_working_days: 3 })),
+        },
+        Reason::AssessmentUnderWay {
+            standing: Some(Answer::Estimated {
+                value: Standing::Overdue { due: date(2027, 1, 4), late_working_days: 3 },
+                years: vec![2027],
+            }),
+        },
+        Reason::AssessmentFailed,
+        Reason::CityApprovalMissing,
+        Reason::DependencyNotMoved { system: s() },
+        Reason::NotRehearsed,
+        Reason::RehearsalOfAnotherDigest { digest: s() },
+        Reason::RehearsalFailed { what: RehearsalFault::DidNotPass },
+        Reason::RehearsalFailed { what: RehearsalFault::ServicesNotStopped },
+        Reason::RehearsalFailed { what: RehearsalFault::RollbackNotRehearsed },
+        Reason::RehearsalTooOld { days: 40, limit_days: 30 },
+        Reason::DowntimeOverBudget { forecast_minutes: 40, budget_minutes: 30 },
+        Reason::SecurityNotInUse,
+        Reason::SecurityOfAnotherDigest { digest: s() },
+        Reason::Frozen { freeze: s(), until: at },
+        Reason::FreezeUnreadable { freeze: s() },
+        Reason::WindowUnfit { reason: WindowReason::Over { end: at } },
+        Reason::WindowOutsideWave { wave: s() },
+        Reason::TrialNotBegun,
+        Reason::TrialNotOver { earliest_end: s(), opens_at: Some(at) },
+        Reason::ReportMissing { kind: ReportKind::PerformanceTest },
+        Reason::ReportFailed { kind: ReportKind::SecurityAssessment },
+        Reason::SignaturesMissing { have: 0, need: 1, missing: s(), party: Party::Department },
+        Reason::AcceptanceReturned { by: s(), opinion: s() },
+        Reason::MeetingNotHeld,
+        Reason::MeetingTooEarly { held_on: s(), earliest_end: s() },
+        Reason::MeetingFailed,
+        Reason::IncidentOpen { number: 1 },
+        Reason::DeviceNotSettled { host: s() },
         Reason::NotConfirmed { party: Party::Department },
         Reason::ApprovalsMissing { have: 1, need: 2, missing: s(), party: Party::SmartCityOffice },
         Reason::Returned { by: s(), opinion: s() },
@@ -78,6 +126,11 @@ fn reasons() -> Vec<Reason> {
         Reason::CutoverNotConfirmed,
         Reason::ConfirmationOfAnotherDigest { digest: s() },
     ]);
+    for role in
+        [PartyRole::Owner, PartyRole::Designer, PartyRole::Contractor, PartyRole::Supervisor, PartyRole::TenderAgent]
+    {
+        all.extend([Reason::PartyMissing { role }, Reason::ParticipantMissing { role }]);
+    }
     all
 }
 
@@ -108,7 +161,6 @@ fn waitings() -> Vec<WaitingOn> {
         WaitingOn::Launch { host: host(), trouble: "no bridge".into() },
         WaitingOn::Arrival { host: host() },
         WaitingOn::Probes { host: host() },
-        WaitingOn::TrialEnd { date: "2027-02-23".into() },
     ]
 }
 

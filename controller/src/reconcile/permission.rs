@@ -5,7 +5,7 @@ use super::memory::Holder;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use qianyun_crds::{Approval, SubjectKind};
+use qianyun_crds::Approval;
 use qianyun_planning::facts::{ApprovalFact, Authorisation};
 use std::time::Duration;
 
@@ -33,10 +33,8 @@ pub(super) async fn judge_all(ctx: &Context, approvals: Vec<Approval>, freshness
 /// Whether the maker of an approval holds the verb `approve` on `approvalgates` of the role's name: in the namespace of a
 /// scheme, and in the whole cluster for a plan, which is the city's.
 async fn authorise(ctx: &Context, approval: &Approval, freshness: Freshness) -> Authorisation {
-    let namespace = match approval.spec.subject.kind {
-        SubjectKind::SystemMigration => approval.namespace().unwrap_or_default(),
-        SubjectKind::MigrationPlan => String::new(),
-    };
+    let own = approval.spec.subject.kind.is_of_migration();
+    let namespace = if own { approval.namespace().unwrap_or_default() } else { String::new() };
     let holder = Holder { namespace, person: approval.spec.approved_by.clone(), role: approval.spec.role.clone() };
     if freshness == Freshness::Recent
         && let Some(known) = ctx.memory.permission(&holder)

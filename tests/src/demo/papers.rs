@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::city::CIVIL;
 use crate::cluster::User;
@@ -43,6 +44,7 @@ pub(crate) fn policy() -> Value {
             "planIssuers": ["municipalGovernmentOffice", "smartCityOffice"],
             "schemeConfirmer": "department",
             "schemeApprovers": ["municipalGovernmentOffice", "smartCityOffice"],
+            "gates": [{"name": "RehearsalPassed", "enabled": false, "basis": "practice; nothing is rehearsed in this story"}],
             "numbers": {
                 "trialMonths": 3, "reviewTargetWorkingDays": 20, "inventoryMaxAgeDays": 7, "freezeLimitSeconds": 60
             },
@@ -91,6 +93,7 @@ pub(crate) fn system(declared_by: &User) -> Value {
             "businessContact": {"name": "陈静", "phone": "0825-2222222", "duty": "业务"},
             "technicalContact": {"name": "周明", "phone": "0825-2222223", "duty": "技术"},
             "mlps": {"level": 2, "filingNo": "51090012345-00002"},
+            "catalogue": {"draft": paper("婚姻登记信息资源目录"), "itemCount": 12},
             "declaration": {
                 "classification": "NonClassified", "declaredBy": declared_by.name, "declaredOn": "2026-11-01"
             },
@@ -158,9 +161,17 @@ pub(crate) fn scheme(author: &User, host: &Value) -> Value {
                 "rollback": {
                     "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": instant(now + WINDOW)
                 },
+                "emergencyPlan": paper("婚姻登记系统应急预案"),
+                "project": {"contained": false, "reason": "moved as it is: nothing is built, rebuilt or bought"},
             },
         }),
     )
+}
+
+/// A supporting paper, known by its digest.
+pub(crate) fn paper(title: &str) -> Value {
+    let digest = hex::encode(Sha256::digest(title.as_bytes()));
+    json!({"title": title, "digest": format!("sha256:{digest}")})
 }
 
 fn scheme_disk(number: usize, disk: &Value) -> Value {

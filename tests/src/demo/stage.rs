@@ -145,7 +145,22 @@ impl Stage {
         self.await_condition(&SCHEME, "DualApproved", SOON)?;
         self.teller
             .tell("both offices approved it: two persons, neither of them its author", "两办均已审批:两人,且非拟制人");
-        self.show_tables("sysmig,appr")
+        self.show_tables("sysmig,appr")?;
+        self.put_security_in_use()
+    }
+
+    /// The operator goes through the list of security products before any traffic is switched (Art. 31).
+    fn put_security_in_use(&mut self) -> Result<()> {
+        let operator = &self.city.operator;
+        let word = serde_json::json!({
+            "digest": self.scheme()?["status"]["digest"], "confirmedBy": operator.name,
+            "checklist": papers::paper("云上安全措施投用清单"),
+        });
+        let patch = serde_json::json!({"spec": {"securityInUse": word}}).to_string();
+        self.cluster.ask(operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat())?;
+        self.teller
+            .tell("operator: the security products are in use on the cloud", "运维单位:安全措施已在云上同步投用");
+        Ok(())
     }
 
     fn decide_on_scheme(&mut self, gate: &str, role: &str) -> Result<()> {

@@ -1,10 +1,13 @@
-//! 在割接窗口内 (practice): now lies in the window of the scheme.
+//! 在割接窗口内 (practice): now lies in the window of the scheme, and in no freeze period that blocks, except those that the
+//! scheme names and both offices thereby approved.
 //!
 //! Blocks the beginning of a cutover and its commit. Time opens it; after the window, only a new scheme does.
 
-use crate::calendar::seconds_between;
+use super::need;
+use crate::calendar::entered::concerns;
+use crate::calendar::{Freeze, seconds_between};
 use crate::facts::Facts;
-use crate::reason::{Found, Obstacle, Reason, closed};
+use crate::reason::{Asked, Found, Obstacle, Reason, Verdict, closed};
 use jiff::Timestamp;
 use qianyun_crds::{GateName, PolicyProfileSpec};
 
@@ -20,7 +23,31 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
     if now >= window.end.0 {
         return Err(closed(Reason::WindowOver { end: window.end.0 }));
     }
-    Ok(())
+    match frozen_by(facts)?.into_iter().find(|freeze| freeze.blocks() && freeze.holds(now)) {
+        Some(freeze) => Err(closed(Reason::Frozen { freeze: freeze.name().into(), until: freeze.until() })),
+        None => Ok(()),
+    }
+}
+
+/// The freeze periods that concern the system and that its scheme names no exception from.
+pub(crate) fn frozen_by(facts: &Facts) -> Result<Vec<Freeze>, Verdict> {
+    let periods = need(&facts.freezes, Asked::Freezes, "")?;
+    let meta = &facts.migration.metadata;
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let spec = &facts.migration.spec;
+    let department = facts.system.get().map(|s| s.spec.department_ref.as_str());
+    let excepted = |name: &str| spec.scheme.freeze_exceptions.iter().any(|e| e.freeze_ref == name);
+    let mut found = Vec::new();
+    for period in periods {
+        let name = period.metadata.name.as_deref().unwrap_or_default();
+        // Of a system whose department is not known, any might be meant.
+        let concerns = department.is_none_or(|d| concerns(&period.spec.scope, d, namespace, &spec.system_ref));
+        if concerns && !excepted(name) {
+            let freeze = Freeze::try_from(&period.spec);
+            found.push(freeze.map_err(|_| closed(Reason::FreezeUnreadable { freeze: name.into() }))?);
+        }
+    }
+    Ok(found)
 }
 
 /// How long one attempt may take at most, seconds: the longest host's stop deadlines, the freeze, and a margin.
@@ -31,9 +58,12 @@ pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
     hosts.iter().map(stops).max().unwrap_or(0) + freeze + MARGIN_SECONDS
 }
 
-/// Whether the rest of the window has room for a whole attempt; asked only before one begins.
+/// Whether the rest of the window, up to a freeze period, has room for a whole attempt; asked only before one begins.
 pub(crate) fn room_for_attempt(facts: &Facts, now: Timestamp) -> Result<(), Obstacle> {
-    let left_seconds = seconds_between(now, facts.migration.spec.scheme.window.end.0);
+    let freezes = frozen_by(facts).unwrap_or_default();
+    let next_freeze = freezes.iter().filter(|f| f.blocks() && f.from() > now).map(Freeze::from).min();
+    let end = facts.migration.spec.scheme.window.end.0;
+    let left_seconds = seconds_between(now, next_freeze.map_or(end, |freeze| freeze.min(end)));
     let needed_seconds = attempt_seconds(facts);
     if left_seconds >= needed_seconds {
         return Ok(());

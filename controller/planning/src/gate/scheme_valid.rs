@@ -5,10 +5,14 @@
 //! can never be carried out, and nobody should sign it.
 
 use super::need;
+use crate::calendar::Window;
 use crate::facts::{Facts, HostFacts, Known};
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
-use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
+use qianyun_crds::{
+    CloudPlatform, HostDisk, HostInventory, PlannedSystem, PlannedWave, PolicyProfileSpec, Scheme, SchemeDisk,
+    SchemeHost,
+};
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let spec = &facts.migration.spec;
@@ -20,6 +24,9 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         let over = closed(Reason::WindowOver { end: scheme.window.end.0 });
         return Err(if not_read { unknown(Asked::Journey) } else { over });
     }
+    if !begun {
+        window_fits(facts)?;
+    }
     let platform = need(&facts.platform, Asked::Platform, &spec.platform_ref)?;
     for scheme_host in &scheme.hosts {
         let name = &scheme_host.host_ref;
@@ -29,6 +36,36 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         nics(scheme_host, inventory, platform)?;
     }
     capacity(facts, platform)
+}
+
+/// Whether an attempt can be carried out in the window at all: it lies in its wave's, is long enough, and not frozen. Asked
+/// before the journey begins; what changes later is the business of the gate `InWindow`.
+fn window_fits(facts: &Facts) -> Found {
+    let scheme = &facts.migration.spec.scheme;
+    let (start, end) = (scheme.window.start.0, scheme.window.end.0);
+    if let Some(wave) = wave_of(facts)
+        && (start < wave.from.0 || end > wave.until.0)
+    {
+        return Err(closed(Reason::WindowOutsideWave { wave: wave.name.clone() }));
+    }
+    let periods = need(&facts.freezes, Asked::Freezes, "")?;
+    let is_there = |name: &str| periods.iter().any(|p| p.metadata.name.as_deref() == Some(name));
+    if let Some(missing) = scheme.freeze_exceptions.iter().find(|e| !is_there(&e.freeze_ref)) {
+        return Err(closed(Reason::NotFound { what: Asked::Freezes, name: missing.freeze_ref.clone() }));
+    }
+    let window = Window::new(start, end, 0, 1).map_err(|_| closed(Reason::WindowReversed))?;
+    let needed = super::attempt_limit_seconds(facts);
+    window.check(needed, &super::frozen_by(facts)?).map_err(|reason| closed(Reason::WindowUnfit { reason }))
+}
+
+/// The wave that the plan puts the system into.
+fn wave_of(facts: &Facts) -> Option<&PlannedWave> {
+    let plan = &facts.plan.get()?.spec;
+    let namespace = facts.migration.metadata.namespace.as_deref();
+    let mine =
+        |s: &&PlannedSystem| Some(s.namespace.as_str()) == namespace && s.name == facts.migration.spec.system_ref;
+    let wave = plan.systems.iter().find(mine)?.wave.as_deref()?;
+    plan.waves.iter().find(|w| w.name == wave)
 }
 
 fn shape(scheme: &Scheme) -> Found {

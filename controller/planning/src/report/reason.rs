@@ -19,6 +19,9 @@ impl Asked {
             Asked::Journey => words("journey of the server", "服务器迁移任务"),
             Asked::Approvals => words("list of approvals", "审批记录"),
             Asked::Permission => words("permission of an approver", "审批人权限"),
+            Asked::Freezes => words("freeze period", "重保期"),
+            Asked::Waivers => words("list of waivers", "检查豁免记录"),
+            Asked::Custody => words("list of custody records", "设备去向记录"),
             Asked::FreeStorage => words("room left at the platform", "平台剩余存储"),
             Asked::SourceSilence => words("silence of the source", "源端静默状态"),
             Asked::Machine => words("state of the machine on the cloud", "云主机状态"),
@@ -30,7 +33,9 @@ impl Asked {
 impl Reason {
     /// The sentence for people.
     pub fn words(&self) -> Words {
-        self.paper_words().or_else(|| self.scheme_words()).unwrap_or_else(|| self.cutover_words())
+        let on_paper = self.paper_words().or_else(|| self.review_words()).or_else(|| self.scheme_words());
+        let before_cutover = on_paper.or_else(|| self.readiness_words());
+        before_cutover.or_else(|| self.acceptance_words()).unwrap_or_else(|| self.cutover_words())
     }
 
     /// What people have to write or sign.

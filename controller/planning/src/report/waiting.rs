@@ -55,9 +55,6 @@ impl WaitingOn {
                 ),
                 format!("{host} 在本窗口内已中止 {attempts} 次,最近原因:{why};需提交新窗口的方案"),
             ),
-            WaitingOn::TrialEnd { date } => {
-                words(format!("the trial run ends on {date} at the earliest"), format!("试运行最早于 {date} 结束"))
-            }
             WaitingOn::Vote { .. }
             | WaitingOn::OtherVotes { .. }
             | WaitingOn::SourceResumption { .. }
@@ -120,8 +117,7 @@ impl WaitingOn {
             | WaitingOn::Receiver { .. }
             | WaitingOn::Copy { .. }
             | WaitingOn::NextAttempt { .. }
-            | WaitingOn::NewWindow { .. }
-            | WaitingOn::TrialEnd { .. } => self.words(),
+            | WaitingOn::NewWindow { .. } => self.words(),
         }
     }
 }

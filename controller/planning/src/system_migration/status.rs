@@ -1,29 +1,32 @@
 //! What a system's migration says about itself.
 
-use super::{next_obstacle, next_step};
-use crate::approval::{Judged, judge as judge_approvals, scheme_subject, tally};
-use crate::calendar::{TrialPeriod, day, to_second};
+use super::{due, next_obstacle, next_step};
+use crate::approval::{
+    Judged, acceptance_subject, application_subject, judge as judge_approvals, scheme_subject, tally,
+};
+use crate::calendar::to_second;
 use crate::facts::{Facts, HostFacts, Known};
-use crate::gate::{GATES, definition, judge};
+use crate::gate::{definition, judge};
 use crate::phase::{has_served, hosts_in_sync, phase};
 use crate::reason::Verdict;
 use crate::report::{condition, waiting};
-use crate::sequence::needs;
+use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
+use crate::{custody, trial};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use qianyun_crds::{DecisionRecord, GateName, GateStatus, GateVerdict, NextDue, Phase, SystemMigrationStatus};
+use qianyun_crds::{AcceptedRecord, DecisionRecord, GateName, GateStatus, GateVerdict, Phase, SystemMigrationStatus};
 
 /// The status of a system's migration.
 pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMigrationStatus {
     let before = facts.migration.status.clone().unwrap_or_default();
     let phase = phase(facts, now);
     let judged = judged(facts);
-    let trial_started_at =
-        (phase == Phase::Trial).then(|| before.trial_started_at.clone().unwrap_or(Time(to_second(now))));
-    let months = facts.policy.get().map_or(0, |p| p.spec.numbers.trial_months);
-    let trial = trial_started_at.as_ref().and_then(|t| TrialPeriod::new(day(t.0), months).ok());
+    let trial_started_at = trial::started_at(facts, now).map(|at| Time(to_second(at)));
+    let policy = facts.policy.get().map(|p| &p.spec);
+    let trial = policy.and_then(|policy| trial::period(facts, policy, now));
     let trial_end = trial.map(|t| t.earliest_end().to_string());
+    let next_due = due::next(facts, phase, trial, now);
     let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
     let mut status = SystemMigrationStatus {
         observed_generation: facts.migration.metadata.generation,
@@ -32,12 +35,18 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
         digest: Some(facts.digest.clone()),
         approvals: approvals(facts, &judged),
         decisions: judged.iter().map(decision_record).collect(),
-        next_due: next_due(facts, phase, trial_end.as_deref()),
+        lamp: Some(due::lamp(facts, phase, next_due.as_ref(), now)),
+        next_due,
         blocked_by: next_obstacle(facts, now).map(|o| o.gate),
         gates: gates(facts, &before, now),
         hosts: Some(hosts_in_sync(facts)),
         trial_started_at,
         trial_earliest_end: trial_end,
+        application_digest: (phase >= Phase::Trial).then(|| facts.application_digest.clone()),
+        acceptance_digest: (phase >= Phase::Trial).then(|| facts.acceptance_digest.clone()),
+        acceptance_decisions: acceptance_decisions(facts),
+        accepted: (phase >= Phase::Accepted).then(|| accepted(facts, &before, now)),
+        devices: (phase >= Phase::Trial).then(|| devices(facts)),
         message: Some(waiting.as_ref().map_or_else(|| format!("{phase:?}"), |w| w.message.clone())),
         message_zh: Some(waiting.as_ref().map_or_else(|| zh(phase).to_string(), |w| w.message_zh.clone())),
         waiting,
@@ -74,14 +83,13 @@ fn decision_record(judged: &Judged) -> DecisionRecord {
     }
 }
 
-/// The gates of the next step; once there is none, those of the whole approval, for the record.
+/// The gates of the next step.
 fn gates(facts: &Facts, before: &SystemMigrationStatus, now: Timestamp) -> Vec<GateStatus> {
-    let names: Vec<GateName> = match next_step(facts, now) {
-        Some(step) => needs(step).to_vec(),
-        None => GATES.iter().map(|g| g.name).filter(|g| needs(crate::sequence::Step::Trial).contains(g)).collect(),
-    };
-    names
-        .into_iter()
+    // Of one that is closed, the last; an old server may yet be moved.
+    let step = next_step(facts, now).unwrap_or(Step::Close);
+    needs(step)
+        .iter()
+        .copied()
         .map(|name| {
             let found = judge(name, facts, now);
             let verdict = match found {
@@ -102,34 +110,25 @@ fn gates(facts: &Facts, before: &SystemMigrationStatus, now: Timestamp) -> Vec<G
         .collect()
 }
 
-fn next_due(facts: &Facts, phase: Phase, trial_end: Option<&str>) -> Option<NextDue> {
-    let scheme = &facts.migration.spec.scheme;
-    let due = |date: String, what: &str| Some(NextDue { date, what: what.to_string() });
-    match phase {
-        Phase::Approved | Phase::Replicating | Phase::Scheduled | Phase::RollingBack => {
-            due(day(scheme.window.start.0).to_string(), "cutover window begins")
-        }
-        Phase::CuttingOver | Phase::Provisional => {
-            due(day(scheme.rollback.latest_at.0).to_string(), "latest moment to roll back")
-        }
-        Phase::Trial => due(trial_end?.to_string(), "earliest end of the trial run"),
-        Phase::Drafting
-        | Phase::Review
-        | Phase::Returned
-        | Phase::Rehearsing
-        | Phase::Rehearsed
-        | Phase::Acceptance
-        | Phase::Accepted
-        | Phase::Closed => due(plan_due(facts)?, "acceptance due by the migration plan"),
-    }
+/// The record that the acceptance as it stands was reached, kept from when it was.
+fn accepted(facts: &Facts, before: &SystemMigrationStatus, now: Timestamp) -> AcceptedRecord {
+    let fresh = || AcceptedRecord { digest: facts.acceptance_digest.clone(), at: Time(to_second(now)) };
+    before.accepted.clone().filter(|a| a.digest == facts.acceptance_digest).unwrap_or_else(fresh)
 }
 
-fn plan_due(facts: &Facts) -> Option<String> {
-    let namespace = facts.migration.metadata.namespace.as_deref();
-    let systems = &facts.plan.get()?.spec.systems;
-    let mine =
-        systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == facts.migration.spec.system_ref);
-    mine.map(|s| s.due_date.clone())
+fn acceptance_decisions(facts: &Facts) -> Vec<DecisionRecord> {
+    let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return Vec::new() };
+    let subjects = [application_subject(facts, &policy.spec), acceptance_subject(facts, &policy.spec)];
+    let judged = subjects.iter().flat_map(|subject| judge_approvals(subject, &policy.spec, approvals));
+    judged.map(|judged| decision_record(&judged)).collect()
+}
+
+/// Old servers whose whereabouts are settled, over all.
+fn devices(facts: &Facts) -> String {
+    let hosts = &facts.migration.spec.scheme.hosts;
+    let records = facts.custody.get().map(Vec::as_slice).unwrap_or_default();
+    let settled = hosts.iter().filter(|h| custody::of_host(records, facts, &h.host_ref).is_some()).count();
+    format!("{settled}/{}", hosts.len())
 }
 
 fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: Timestamp) -> Vec<Condition> {
@@ -157,11 +156,13 @@ fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: 
         plain("InSync", in_sync, "AllHostsInSync", "NotAllHostsInSync"),
         plain("CutOver", has_served(facts), "ServesFromTheCloud", "NotYet"),
         plain("InService", phase >= Phase::Trial, "Confirmed", "NotConfirmed"),
+        plain("Accepted", phase >= Phase::Accepted, "Accepted", "NotAccepted"),
+        plain("DevicesSettled", phase == Phase::Closed, "AllSettled", "NotAllSettled"),
         condition(
             &before.conditions,
             "Succeeded",
             (phase == Phase::Closed).then_some(true),
-            "UnderWay",
+            if phase == Phase::Closed { "Closed" } else { "UnderWay" },
             "",
             generation,
             now,

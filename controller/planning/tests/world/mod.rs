@@ -6,22 +6,26 @@
 mod objects;
 mod server;
 
-pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE};
+pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, paper, report};
 pub(crate) use server::{Server, Stage};
 
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    Approval, ApprovalSpec, ApprovalSubject, CloudPlatform, CutoverConfirmation, Decision, Department, GateName,
-    HostIntent, HostMigration, HostMigrationSpec, InformationSystem, MigrationPlan, Phase, PolicyProfile, SubjectKind,
+    Approval, ApprovalSpec, ApprovalSubject, CheckWaiver, CloudPlatform, Conclusion, CustodyRecord,
+    CutoverConfirmation, Decision, Department, FreezePeriod, GateName, HostIntent, HostMigration, HostMigrationSpec,
+    InformationSystem, MigrationPlan, Phase, PolicyProfile, RehearsalRecord, SecurityInUse, SubjectKind,
     SystemMigration,
 };
 use qianyun_planning::action::{Action, Plan};
+use qianyun_planning::calendar::{self, Calendar, Zone};
 use qianyun_planning::facts::{
-    ApprovalFact, Authorisation, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver, Silence,
+    ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver,
+    Silence,
 };
 use qianyun_planning::{host_migration, lint, phase, system_migration};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The world.
 #[derive(Clone)]
@@ -40,6 +44,21 @@ pub(crate) struct World {
     pub(crate) authoriser_up: bool,
     pub(crate) servers: Vec<Server>,
     pub(crate) epoch: i64,
+    pub(crate) freezes: Vec<FreezePeriod>,
+    pub(crate) waivers: Vec<CheckWaiver>,
+    pub(crate) custody: Vec<CustodyRecord>,
+    /// Whether each system that this one depends on serves from the cloud.
+    pub(crate) dependencies: Vec<DependencyFact>,
+}
+
+/// What people decide on at a gate.
+fn kind_of(gate: GateName) -> SubjectKind {
+    match gate {
+        GateName::PlanIssued => SubjectKind::MigrationPlan,
+        GateName::PreAcceptanceApproved => SubjectKind::AcceptanceApplication,
+        GateName::Accepted => SubjectKind::Acceptance,
+        _ => SubjectKind::SystemMigration,
+    }
 }
 
 impl World {
@@ -63,6 +82,10 @@ impl World {
             authoriser_up: true,
             servers: names.iter().map(|n| Server::new(n, now)).collect(),
             epoch: 7,
+            freezes: Vec::new(),
+            waivers: Vec::new(),
+            custody: Vec::new(),
+            dependencies: Vec::new(),
         }
     }
 
@@ -81,6 +104,24 @@ impl World {
         for (role, person) in APPROVERS {
             self.decide(GateName::DualApproved, role, person, Decision::Approve);
         }
+        self.prove();
+    }
+
+    /// The scheme as it is now was rehearsed today, and its security products are in use.
+    pub(crate) fn prove(&mut self) {
+        let (digest, today) = (self.digest(), calendar::day(self.now).to_string());
+        self.migration.spec.rehearsal = Some(RehearsalRecord {
+            digest: digest.clone(),
+            held_on: today,
+            conclusion: Conclusion::Passed,
+            services_stopped: true,
+            rollback_rehearsed: true,
+            downtime_minutes: 5,
+            minutes: objects::paper("Minutes of the rehearsal"),
+            recorded_by: AUTHOR.into(),
+        });
+        self.migration.spec.security_in_use =
+            Some(SecurityInUse { digest, checklist: objects::paper("Checklist"), confirmed_by: AUTHOR.into() });
     }
 
     pub(crate) fn digest(&self) -> String {
@@ -91,15 +132,28 @@ impl World {
         qianyun_crds::plan_digest("uid-plan", &self.plan.spec).unwrap()
     }
 
+    pub(crate) fn application_digest(&self) -> String {
+        qianyun_crds::application_digest("uid-scheme", &self.digest(), &self.migration.spec).unwrap()
+    }
+
+    pub(crate) fn acceptance_digest(&self) -> String {
+        qianyun_crds::acceptance_digest("uid-scheme", &self.digest(), &self.migration.spec).unwrap()
+    }
+
     /// A person decides on what they read a moment ago.
     pub(crate) fn decide(&mut self, gate: GateName, role: &str, person: &str, decision: Decision) {
-        let of_plan = gate == GateName::PlanIssued;
-        let digest = if of_plan { self.plan_digest() } else { self.digest() };
+        let digest = match kind_of(gate) {
+            SubjectKind::MigrationPlan => self.plan_digest(),
+            SubjectKind::SystemMigration => self.digest(),
+            SubjectKind::AcceptanceApplication => self.application_digest(),
+            SubjectKind::Acceptance => self.acceptance_digest(),
+        };
         self.decide_on(gate, role, person, decision, &digest);
     }
 
     pub(crate) fn decide_on(&mut self, gate: GateName, role: &str, person: &str, decision: Decision, digest: &str) {
-        let of_plan = gate == GateName::PlanIssued;
+        let kind = kind_of(gate);
+        let of_plan = kind == SubjectKind::MigrationPlan;
         let name = format!("a{:03}", self.approvals.len());
         let mut approval = Approval::new(
             &name,
@@ -107,7 +161,7 @@ impl World {
                 gate,
                 role: role.into(),
                 subject: ApprovalSubject {
-                    kind: if of_plan { SubjectKind::MigrationPlan } else { SubjectKind::SystemMigration },
+                    kind,
                     name: if of_plan { "plan-2026".into() } else { "civil-registry".into() },
                     uid: if of_plan { "uid-plan".into() } else { "uid-scheme".into() },
                 },
@@ -159,6 +213,13 @@ impl World {
             system: Known::Is(self.system.clone()),
             department: Known::Is(self.department.clone()),
             approvals: Known::Is(approvals.collect()),
+            application_digest: self.application_digest(),
+            acceptance_digest: self.acceptance_digest(),
+            calendar: Known::Is(Arc::new(Calendar::built_in())),
+            zone: Zone::default(),
+            freezes: Known::Is(self.freezes.clone()),
+            dependencies: self.dependencies.clone(),
+            custody: Known::Is(self.custody.clone()),
             free_storage_bytes: Known::Is(1 << 40),
             hosts: self.servers.iter().map(|s| self.host_facts(s)).collect(),
             epoch: self.epoch,
@@ -175,6 +236,7 @@ impl World {
             host: Known::Is(server.physical.clone()),
             journey: server.journey.clone().map_or(Known::Absent, Known::Is),
             disks_in_scheme: 1,
+            waivers: Known::Is(self.waivers.iter().filter(|w| w.spec.host_ref == server.name).cloned().collect()),
             claimed_by: server.claimed_by.clone(),
             agent: server.heard(self.now),
             arrival: server.arrival(),

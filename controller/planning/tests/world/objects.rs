@@ -3,13 +3,14 @@
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    Backend, Capacity, CheckOutcome, Classification, CloudPlatform, CloudPlatformSpec, Contact, CutoverWindow,
-    Department, DepartmentKind, DepartmentSpec, HardwareIdentity, HostCheck, HostDeclaration, HostDisk, HostFilesystem,
-    HostFirmware, HostInventory, HostNic, InformationSystem, InformationSystemSpec, MigrationPlan, MigrationPlanSpec,
-    Party, PhysicalHost, PhysicalHostSpec, PhysicalHostStatus, PlannedSystem, PlatformNetwork, PlatformProtection,
-    PolicyNumbers, PolicyProfile, PolicyProfileSpec, Probe, QemuBackend, QuiesceStep, RoleBinding, RollbackPlan,
-    Scheme, SchemeDisk, SchemeHost, SystemCategory, SystemDeclaration, SystemMigration, SystemMigrationSpec,
-    SystemProtection, TargetMachine, TargetNic,
+    Backend, Capacity, Catalogue, CheckOutcome, Classification, CloudPlatform, CloudPlatformSpec, Conclusion, Contact,
+    CutoverWindow, Department, DepartmentKind, DepartmentSpec, Evidence, HardwareIdentity, HostCheck, HostDeclaration,
+    HostDisk, HostFilesystem, HostFirmware, HostInventory, HostNic, InformationSystem, InformationSystemSpec,
+    MigrationPlan, MigrationPlanSpec, Party, PhysicalHost, PhysicalHostSpec, PhysicalHostStatus, PlannedSystem,
+    PlatformNetwork, PlatformProtection, PlatformTier, PolicyNumbers, PolicyProfile, PolicyProfileSpec, Probe,
+    ProjectDuty, QemuBackend, QuiesceStep, Report, RoleBinding, RollbackPlan, Scheme, SchemeDisk, SchemeHost,
+    SystemCategory, SystemDeclaration, SystemMigration, SystemMigrationSpec, SystemProtection, TargetMachine,
+    TargetNic,
 };
 
 pub(crate) const NAMESPACE: &str = "minzheng";
@@ -43,17 +44,45 @@ pub(crate) fn migration(hosts: &[&str], now: Timestamp) -> SystemMigration {
                     triggers: "a probe fails".into(),
                     decided_by: "director".into(),
                     latest_at: at(1440),
+                    steps: vec!["start the server again".into()],
+                    duration_minutes: Some(10),
+                    new_data: Some("exported before".into()),
                 },
+                emergency_plan: Some(paper("Emergency plan")),
+                project: Some(ProjectDuty {
+                    contained: false,
+                    reason: Some("moved as it is, nothing built or bought".into()),
+                    funding_source: None,
+                }),
+                parties: Vec::new(),
+                security_products: Vec::new(),
+                security_works: false,
+                standards: Vec::new(),
+                freeze_exceptions: Vec::new(),
                 evidence: Vec::new(),
             },
             suspend: false,
             confirmation: None,
+            receipt: None,
+            assessment: None,
+            rehearsal: None,
+            security_in_use: None,
+            incidents: Vec::new(),
+            acceptance: None,
         },
     );
     migration.metadata.namespace = Some(NAMESPACE.into());
     migration.metadata.uid = Some("uid-scheme".into());
     migration.metadata.generation = Some(1);
     migration
+}
+
+pub(crate) fn paper(title: &str) -> Evidence {
+    Evidence { title: title.into(), document_no: String::new(), digest: format!("sha256:{:064}", 1) }
+}
+
+pub(crate) fn report(conclusion: Conclusion, issued_on: &str) -> Report {
+    Report { conclusion, issued_by: "Test centre".into(), issued_on: issued_on.into(), paper: paper("Report") }
 }
 
 fn scheme_host(name: &str) -> SchemeHost {
@@ -88,7 +117,11 @@ pub(crate) fn plan() -> MigrationPlan {
                 namespace: NAMESPACE.into(),
                 name: "civil-registry".into(),
                 due_date: "2027-03-31".into(),
+                wave: None,
+                exclusion: None,
             }],
+            waves: Vec::new(),
+            cutovers_at_once: None,
         },
     );
     plan.metadata.uid = Some("uid-plan".into());
@@ -120,12 +153,20 @@ pub(crate) fn policy() -> PolicyProfile {
             plan_issuers: offices(),
             scheme_confirmer: "department".into(),
             scheme_approvers: offices(),
+            acceptance_signers: Vec::new(),
+            acceptance_approvers: Vec::new(),
+            time_zone: None,
             gates: Vec::new(),
             numbers: PolicyNumbers {
                 trial_months: 3,
                 review_target_working_days: 20,
                 inventory_max_age_days: 30,
                 freeze_limit_seconds: 30,
+                assessment_working_days: 20,
+                platform_level: 3,
+                rehearsal_max_age_days: 30,
+                custody_target_working_days: 20,
+                trial_restarts_after_grave_incident: false,
             },
         },
     )
@@ -138,6 +179,9 @@ pub(crate) fn platform() -> CloudPlatform {
             display_name: "Suining cloud".into(),
             display_name_zh: "遂宁政务云".into(),
             operator: "operator".into(),
+            supervisor: None,
+            tier: PlatformTier::City,
+            rehearsal_network: None,
             backend: Backend::Qemu(QemuBackend { receiver_address: "10.77.0.1".into() }),
             networks: vec![PlatformNetwork {
                 name: "office".into(),
@@ -184,7 +228,13 @@ pub(crate) fn system() -> InformationSystem {
             category: SystemCategory::Business,
             business_contact: contact(),
             technical_contact: contact(),
-            mlps: Some(SystemProtection { level: 2, filing_no: "F-2".into() }),
+            mlps: Some(SystemProtection { level: 2, filing_no: "F-2".into(), filed_on: None, assessed_on: None }),
+            catalogue: Some(Catalogue { draft: paper("Catalogue"), item_count: 12, registration: None }),
+            dependencies: Vec::new(),
+            users: None,
+            personal_information: None,
+            base_database: None,
+            hardware_exemptions: Vec::new(),
             declaration: SystemDeclaration {
                 classification: Classification::NonClassified,
                 declared_by: "Li".into(),

@@ -7,7 +7,7 @@ use crate::reconcile::{migration_plan, system_migration};
 use crate::world::{Source, city, local};
 use kube::ResourceExt;
 use qianyun_crds::{Approval, DecisionEffect, SubjectKind};
-use qianyun_planning::approval::{Judged, judge, scheme_subject};
+use qianyun_planning::approval::{Judged, acceptance_subject, application_subject, judge, scheme_subject};
 use qianyun_planning::facts::Known;
 use qianyun_planning::plan_status;
 
@@ -20,12 +20,12 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
             Known::Absent => return Ok(Some(DecisionEffect::SubjectNotFound)),
             Known::Unknown => return Ok(None),
         },
-        SubjectKind::SystemMigration => {
+        SubjectKind::SystemMigration | SubjectKind::AcceptanceApplication | SubjectKind::Acceptance => {
             let namespace = approval.namespace().unwrap_or_default();
             match local(ctx, &ctx.stores().migrations, &namespace, &subject.name, Source::Watch).await {
                 Known::Is(migration) => {
                     let facts = system_migration::observe::facts(ctx, &migration, Freshness::Recent).await?;
-                    of_scheme(&facts)
+                    of_migration(&facts, subject.kind)
                 }
                 Known::Absent => return Ok(Some(DecisionEffect::SubjectNotFound)),
                 Known::Unknown => return Ok(None),
@@ -36,11 +36,12 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
     Ok(judged.into_iter().find(|j| j.name == name && j.by == approval.spec.approved_by).map(|j| j.effect))
 }
 
-fn of_scheme(facts: &qianyun_planning::Facts) -> Vec<Judged> {
-    match (&facts.policy, &facts.approvals) {
-        (Known::Is(policy), Known::Is(approvals)) => {
-            judge(&scheme_subject(facts, &policy.spec), &policy.spec, approvals)
-        }
-        _ => Vec::new(),
-    }
+fn of_migration(facts: &qianyun_planning::Facts, kind: SubjectKind) -> Vec<Judged> {
+    let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return Vec::new() };
+    let subject = match kind {
+        SubjectKind::AcceptanceApplication => application_subject(facts, &policy.spec),
+        SubjectKind::Acceptance => acceptance_subject(facts, &policy.spec),
+        SubjectKind::SystemMigration | SubjectKind::MigrationPlan => scheme_subject(facts, &policy.spec),
+    };
+    judge(&subject, &policy.spec, approvals)
 }

@@ -42,7 +42,7 @@ pub(super) async fn reconcile(journey: Arc<HostMigration>, ctx: Arc<Context>) ->
     let host = journey.spec.host_ref.clone();
     let mut freshness = Freshness::Recent;
     for _ in 0..ROUNDS {
-        match round(&ctx, &migration, &host, freshness).await? {
+        match Box::pin(round(&ctx, &migration, &host, freshness)).await? {
             Round::Acted => freshness = Freshness::Now,
             Round::Waits(after) => return Ok(Later(after)),
         }

@@ -5,10 +5,10 @@ use crate::gateway::agents::HostKey;
 use crate::hosting::{MachineState, Observed};
 use crate::probe::all_silent;
 use crate::reconcile::Context;
-use crate::world::{Source, local};
+use crate::world::{Source, all, local};
 use kube::ResourceExt;
 use qianyun_agent_api::report::{CutoverState, Report, Role};
-use qianyun_crds::{DecisionKind, HostMigration, SystemMigration};
+use qianyun_crds::{CheckWaiver, DecisionKind, HostMigration, SystemMigration};
 use qianyun_planning::facts::{HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver, Silence};
 use std::time::Duration;
 
@@ -34,11 +34,17 @@ pub(crate) async fn facts(
     let hosting = hosting(ctx, digest, journey.get()).await;
     let silence = silence(ctx, migration, &key, journey.get(), hosting.machine).await;
     let probes = probes(ctx, journey.get());
+    let waivers = match all(ctx, &ctx.stores().waivers, Some(&namespace), source).await {
+        Known::Is(list) => Known::Is(list.into_iter().filter(|w: &CheckWaiver| w.spec.host_ref == name).collect()),
+        Known::Absent => Known::Absent,
+        Known::Unknown => Known::Unknown,
+    };
     let in_scheme = migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name);
     HostFacts {
         name: name.to_string(),
         host,
         disks_in_scheme: in_scheme.map_or(0, |h| h.disks.len()),
+        waivers,
         claimed_by,
         agent,
         arrival,

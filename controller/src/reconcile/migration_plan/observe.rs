@@ -3,7 +3,7 @@
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
 use crate::reconcile::permission::{Freshness, judge_all};
-use crate::world::{Source, all, city, local};
+use crate::world::{Source, all, city, local, whole_city};
 use kube::ResourceExt;
 use qianyun_crds::{Approval, MigrationPlan, PlannedSystem, SubjectKind};
 use qianyun_planning::facts::{ApprovalFact, Known};
@@ -17,7 +17,9 @@ pub(crate) async fn facts(ctx: &Context, plan: &MigrationPlan) -> Result<PlanFac
     let approvals = approvals(ctx, plan).await;
     let systems = plan.spec.systems.iter().map(|planned| system(ctx, planned));
     let systems = futures::future::join_all(systems).await;
-    Ok(PlanFacts { plan: plan.clone(), digest, policy, approvals, systems })
+    let freezes = whole_city(ctx, &ctx.stores().freezes, Source::Watch).await;
+    let zone = crate::calendar::zone(policy.get());
+    Ok(PlanFacts { plan: plan.clone(), digest, policy, approvals, systems, freezes, zone })
 }
 
 async fn approvals(ctx: &Context, plan: &MigrationPlan) -> Known<Vec<ApprovalFact>> {

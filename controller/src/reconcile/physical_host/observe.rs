@@ -6,7 +6,7 @@ use crate::reconcile::driver::LookError;
 use crate::world::{Source, all, city, local};
 use kube::ResourceExt;
 use qianyun_agent_api::report::{JourneyView, Role};
-use qianyun_crds::{DecisionKind, PhysicalHost, SystemMigration};
+use qianyun_crds::{CustodyDisposition, CustodyRecord, DecisionKind, PhysicalHost, SystemMigration};
 use qianyun_planning::facts::Known;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) inventory: Option<Arc<Inventoried>>,
     /// Whether its commit was decided.
     pub(super) retired: bool,
+    /// Where the device went, by the record of it that holds.
+    pub(super) disposed: Option<CustodyDisposition>,
     /// No journey is there, by the API server's own word, and nothing was handed out yet.
     pub(super) without_journey: bool,
     /// What the agent shows to the admin.
@@ -40,8 +42,19 @@ pub(super) async fn observe(ctx: &Context, host: &PhysicalHost) -> Result<Found,
         without_journey: without_journey(ctx, &key).await,
         view: view(ctx, host).await,
         retired,
+        disposed: disposed(ctx, &key).await,
         key,
     })
+}
+
+/// What the records' own conditions say, a moment later than they: nothing rests on it.
+async fn disposed(ctx: &Context, key: &HostKey) -> Option<CustodyDisposition> {
+    let records = all(ctx, &ctx.stores().custody, Some(&key.namespace), Source::Watch).await;
+    let holds = |record: &&CustodyRecord| {
+        let conditions = record.status.iter().flat_map(|s| &s.conditions);
+        record.spec.host_ref == key.name && conditions.into_iter().any(|c| c.type_ == "Effective" && c.status == "True")
+    };
+    records.get()?.iter().find(holds).map(|record| record.spec.disposition)
 }
 
 /// `Idle` stops a copy, so it is never said out of ignorance: the API server itself has to say that there is no journey.

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_agent_api::check::{CheckResult, Outcome};
 use qianyun_agent_api::inventory::{FirmwareMode, Inventory};
 use qianyun_crds::{
-    CheckOutcome, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory, HostListener,
-    HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
+    CheckOutcome, CustodyDisposition, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory,
+    HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
 };
 use qianyun_planning::calendar::{seconds_between, to_second};
 use qianyun_planning::report::{condition, length};
@@ -21,6 +21,16 @@ const CONNECTED_SECONDS: i64 = 60;
 const SHOWN: usize = 256;
 /// Longest text.
 const TEXT_CHARS: usize = 250;
+
+/// Where a device is that was disposed of.
+fn custody(disposition: CustodyDisposition) -> CustodyState {
+    match disposition {
+        CustodyDisposition::InCustody => CustodyState::InCustody,
+        CustodyDisposition::Reused => CustodyState::Reused,
+        CustodyDisposition::RetainedInPlace => CustodyState::RetainedInPlace,
+        CustodyDisposition::Scrapped => CustodyState::Scrapped,
+    }
+}
 
 /// The status of a host.
 pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> PhysicalHostStatus {
@@ -47,7 +57,11 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
             (true, 0) => "Ready".to_string(),
             (true, n) => format!("{n} issues"),
         }),
-        custody: Some(if found.retired { CustodyState::Retired } else { CustodyState::InService }),
+        custody: Some(match found.disposed {
+            Some(disposition) => custody(disposition),
+            None if found.retired => CustodyState::Retired,
+            None => CustodyState::InService,
+        }),
         inventory: inventoried.map(|i| inventory(&i.inventory)).or(before.inventory),
         inventory_at: inventoried.map(|i| Time(taken(i, before.inventory_at.as_ref()))).or(before.inventory_at),
         checks,

@@ -45,6 +45,9 @@ fn fault(spec: &PolicyProfileSpec) -> Option<String> {
     if let Some(role) = named.into_iter().find(unknown) {
         return Some(format!("the role {role:?} is not in spec.roles; add it there"));
     }
+    if let Some(Err(fault)) = spec.time_zone.as_deref().map(crate::calendar::named) {
+        return Some(format!("spec.timeZone: {fault}"));
+    }
     if parse_day(&spec.effective_from).is_none() {
         return Some(format!("spec.effectiveFrom is {:?}; write YYYY-MM-DD", spec.effective_from));
     }

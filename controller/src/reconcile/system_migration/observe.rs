@@ -1,13 +1,16 @@
 //! Gathers everything that is known about one system's migration.
 
+use crate::calendar;
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
 use crate::reconcile::host_migration::observe as host;
 use crate::reconcile::permission::{Freshness, judge_all};
-use crate::world::{Source, all, city, local};
+use crate::world::{Source, all, city, local, whole_city};
 use kube::ResourceExt;
-use qianyun_crds::{Approval, HostMigration, MigrationPlan, PolicyProfile, SubjectKind, SystemMigration};
-use qianyun_planning::facts::{ApprovalFact, Facts, HostFacts, Known};
+use qianyun_crds::{
+    Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
+};
+use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known};
 
 /// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
 pub(crate) async fn facts(
@@ -34,7 +37,21 @@ pub(crate) async fn facts(
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
     };
+    let uid = migration.uid().unwrap_or_default();
+    let digest_error = |what: &str| {
+        let what = what.to_string();
+        move |source| LookError::Digest { what, source }
+    };
+    let application_digest =
+        qianyun_crds::application_digest(&uid, &digest, spec).map_err(digest_error("the application"))?;
+    let acceptance_digest =
+        qianyun_crds::acceptance_digest(&uid, &digest, spec).map_err(digest_error("the acceptance"))?;
     let approvals = approvals(ctx, &migration, freshness).await;
+    let zone = calendar::zone(policy.get());
+    let calendar = calendar::days(ctx, source).await;
+    let freezes = whole_city(ctx, &ctx.stores().freezes, source).await;
+    let custody = all(ctx, &ctx.stores().custody, Some(&namespace), source).await;
+    let dependencies = dependencies(ctx, system.get(), source).await;
     let free_storage_bytes = free_storage(ctx).await;
     let hosts = hosts(ctx, &migration, &digest, source).await;
     let epoch = ctx.epoch_number();
@@ -47,6 +64,13 @@ pub(crate) async fn facts(
         system,
         department,
         approvals,
+        application_digest,
+        acceptance_digest,
+        calendar,
+        zone,
+        freezes,
+        dependencies,
+        custody,
         free_storage_bytes,
         hosts,
         epoch,
@@ -83,16 +107,38 @@ async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshn
     let (name, namespace) = (migration.name_any(), migration.namespace());
     let concerns = |approval: &Approval| {
         let subject = &approval.spec.subject;
-        match subject.kind {
-            SubjectKind::SystemMigration => subject.name == name && approval.namespace() == namespace,
-            SubjectKind::MigrationPlan => subject.name == migration.spec.plan_ref,
+        if subject.kind.is_of_migration() {
+            return subject.name == name && approval.namespace() == namespace;
         }
+        subject.name == migration.spec.plan_ref
     };
     match all(ctx, &ctx.stores().approvals, None, source_of(freshness)).await {
         Known::Is(list) => Known::Is(judge_all(ctx, list.into_iter().filter(concerns).collect(), freshness).await),
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
     }
+}
+
+/// Whether each system that this one needs serves from the cloud: the furthest of its migrations says so.
+async fn dependencies(ctx: &Context, system: Option<&InformationSystem>, source: Source) -> Vec<DependencyFact> {
+    let wanted = system.map(|s| s.spec.dependencies.as_slice()).unwrap_or_default();
+    let looks = wanted.iter().map(|dependency| async move {
+        let SystemDependency { namespace, name, .. } = dependency;
+        let serves = match local(ctx, &ctx.stores().systems, namespace, name, source).await {
+            Known::Is(_) => match all(ctx, &ctx.stores().migrations, Some(namespace), source).await {
+                Known::Is(list) => Known::Is(list.iter().any(|m| m.spec.system_ref == *name && serves(m))),
+                Known::Absent | Known::Unknown => Known::Unknown,
+            },
+            Known::Absent => Known::Absent,
+            Known::Unknown => Known::Unknown,
+        };
+        DependencyFact { namespace: namespace.clone(), name: name.clone(), serves }
+    });
+    futures::future::join_all(looks).await
+}
+
+fn serves(migration: &SystemMigration) -> bool {
+    migration.status.as_ref().and_then(|s| s.phase).is_some_and(|phase| phase >= Phase::Provisional)
 }
 
 async fn free_storage(ctx: &Context) -> Known<u64> {

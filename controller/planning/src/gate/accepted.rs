@@ -1,0 +1,47 @@
+//! 验收通过 (Art. 20): the meeting was held after the trial run, design, construction and supervision were there or are excused,
+//! it passed, no incident is open, and those whom the policy names signed exactly these papers.
+//!
+//! Blocks the removal of hardware and its custody. Opened by the department. Once reached it stands, whoever holds the roles
+//! later, until the papers are edited.
+
+use super::parties_qualified::OF_A_PROJECT;
+use super::signed;
+use crate::approval::acceptance_subject;
+use crate::calendar::parse_day;
+use crate::facts::Facts;
+use crate::reason::{Found, Reason, closed};
+use crate::trial;
+use jiff::Timestamp;
+use qianyun_crds::{AcceptanceMeeting, Conclusion, GateName, PolicyProfileSpec};
+
+pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
+    let spec = &facts.migration.spec;
+    if facts.accepted_before() {
+        return Ok(());
+    }
+    let meeting = spec.acceptance.as_ref().and_then(|a| a.meeting.as_ref());
+    let meeting = meeting.ok_or_else(|| closed(Reason::MeetingNotHeld))?;
+    held_in_time(facts, policy, meeting, now)?;
+    let named = |role| meeting.participants.iter().any(|p| p.role == role);
+    if let Some(role) = OF_A_PROJECT.into_iter().find(|role| !named(*role)) {
+        return Err(closed(Reason::ParticipantMissing { role }));
+    }
+    if meeting.conclusion == Conclusion::Failed {
+        return Err(closed(Reason::MeetingFailed));
+    }
+    if let Some(open) = spec.incidents.iter().find(|i| i.resolved_at.is_none()) {
+        return Err(closed(Reason::IncidentOpen { number: open.number }));
+    }
+    signed(facts, policy, &acceptance_subject(facts, policy), GateName::Accepted)
+}
+
+fn held_in_time(facts: &Facts, policy: &PolicyProfileSpec, meeting: &AcceptanceMeeting, now: Timestamp) -> Found {
+    let held_on = parse_day(&meeting.held_on).filter(|on| *on <= facts.today(now));
+    let Some(held_on) = held_on else { return Err(closed(Reason::MeetingNotHeld)) };
+    let Some(period) = trial::period(facts, policy, now) else { return Err(closed(Reason::TrialNotBegun)) };
+    if held_on <= period.earliest_end() {
+        let earliest_end = period.earliest_end().to_string();
+        return Err(closed(Reason::MeetingTooEarly { held_on: held_on.to_string(), earliest_end }));
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! 论证评估通过 (Art. 18, 33): the project in the migration was evaluated, passed, and approved by the city government; or the
+//! scheme says, with a reason, that there is none.
+//!
+//! Blocks every action on hosts. Opened by the operator, who enters what the smart-city office and the city decided.
+
+use crate::facts::Facts;
+use crate::reason::{Found, Reason, closed};
+use crate::time_limit;
+use jiff::Timestamp;
+use qianyun_crds::{Conclusion, PolicyProfileSpec};
+
+pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
+    let spec = &facts.migration.spec;
+    let Some(project) = &spec.scheme.project else { return Err(closed(Reason::ProjectNotSaid)) };
+    if !project.contained {
+        return Ok(());
+    }
+    let Some(assessment) = &spec.assessment else { return Err(closed(Reason::AssessmentNotFiled)) };
+    match assessment.report.as_ref().map(|r| r.conclusion) {
+        None => {
+            let standing = time_limit::assessment(facts, policy, now);
+            Err(closed(Reason::AssessmentUnderWay { standing }))
+        }
+        Some(Conclusion::Failed) => Err(closed(Reason::AssessmentFailed)),
+        Some(Conclusion::Passed) if assessment.city_approval_no.is_none() => Err(closed(Reason::CityApprovalMissing)),
+        Some(Conclusion::Passed) => Ok(()),
+    }
+}

@@ -1,0 +1,74 @@
+//! Words for what stands between a trial run and 办结.
+
+#![allow(clippy::wildcard_enum_match_arm)]
+// One table of reasons; a test shows that none is without words.
+
+use super::review::role_words;
+use super::{Words, words};
+use crate::reason::{Reason, ReportKind};
+
+impl Reason {
+    /// What is missing for the acceptance, and after it.
+    pub(super) fn acceptance_words(&self) -> Option<Words> {
+        Some(match self {
+            Reason::TrialNotBegun => words("the trial run has not begun yet", "试运行尚未开始"),
+            Reason::TrialNotOver { earliest_end, .. } => words(
+                format!("the trial run lasts until {earliest_end} at least; the acceptance may be held after that day"),
+                format!("试运行最早于 {earliest_end} 期满,此后方可验收"),
+            ),
+            Reason::ReportMissing { kind } => {
+                let kind = kind.words();
+                words(format!("the report of the {} is missing", kind.en), format!("缺{}报告", kind.zh))
+            }
+            Reason::ReportFailed { kind } => {
+                let kind = kind.words();
+                words(format!("the {} did not pass", kind.en), format!("{}结论为不通过", kind.zh))
+            }
+            Reason::CatalogueNotRegistered => {
+                words("the system's resource catalogue is not registered", "本系统政务信息资源目录尚未纳入目录管理系统")
+            }
+            Reason::SignaturesMissing { have, need, missing, .. } => words(
+                format!("signed by {have} of {need}; missing: {missing}"),
+                format!("已签署 {have}/{need},尚缺:{missing}"),
+            ),
+            Reason::AcceptanceReturned { by, opinion } => words(
+                format!("{by} returned the papers of the acceptance: {opinion}; change them to submit them again"),
+                format!("{by} 退回了验收材料:{opinion};修改后重新提交"),
+            ),
+            Reason::MeetingNotHeld => words(
+                "the acceptance meeting was not held yet, or its minutes are missing",
+                "验收会尚未召开或缺验收意见",
+            ),
+            Reason::MeetingTooEarly { held_on, earliest_end } => words(
+                format!("the meeting was held on {held_on}, but the trial run lasts until {earliest_end} at least"),
+                format!("验收会于 {held_on} 召开,早于试运行期满日 {earliest_end}"),
+            ),
+            Reason::ParticipantMissing { role } => {
+                let role = role_words(*role);
+                words(
+                    format!("the minutes name no {}; enter who was present, or why nobody was", role.en),
+                    format!("验收意见未列{},请填写到会人员或缺席理由", role.zh),
+                )
+            }
+            Reason::MeetingFailed => words("the meeting did not accept the system", "验收结论为不通过"),
+            Reason::IncidentOpen { number } => words(
+                format!("incident {number} of the trial run is not resolved"),
+                format!("试运行事件 {number} 尚未办结"),
+            ),
+            Reason::DeviceNotSettled { host } => words(
+                format!("no record that holds says where the old server {host} went"),
+                format!("原服务器 {host} 尚无有效的设备去向记录"),
+            ),
+            _ => return None,
+        })
+    }
+}
+
+impl ReportKind {
+    fn words(self) -> Words {
+        match self {
+            ReportKind::PerformanceTest => words("performance test", "性能测试"),
+            ReportKind::SecurityAssessment => words("security assessment", "安全测评"),
+        }
+    }
+}

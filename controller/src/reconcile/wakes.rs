@@ -1,0 +1,128 @@
+//! Whom a change wakes: which objects are looked at again when another one changed, or when an agent said something. Carries no
+//! data and decides nothing.
+
+use super::Agents;
+use crate::world::Stores;
+use futures::StreamExt;
+use futures::stream::poll_fn;
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+use qianyun_crds::{
+    Approval, CustodyRecord, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, SubjectKind,
+    SystemMigration,
+};
+use std::sync::Arc;
+
+/// A host each time that its agent said something new.
+pub(super) fn host_wakes(agents: &Agents) -> impl futures::Stream<Item = ObjectRef<PhysicalHost>> + Send + use<> {
+    let mut wakes = agents.wakes();
+    poll_fn(move |cx| wakes.poll_recv(cx))
+}
+
+/// The journeys of such a host.
+pub(super) fn journey_wakes(
+    agents: &Agents,
+    stores: &Stores,
+) -> impl futures::Stream<Item = ObjectRef<HostMigration>> + Send + use<> {
+    let journeys = stores.journeys.clone();
+    host_wakes(agents).flat_map(move |host| {
+        let of_host = journeys
+            .state()
+            .into_iter()
+            .filter(|j| j.spec.host_ref == host.name && j.namespace().as_deref() == host.namespace.as_deref());
+        futures::stream::iter(of_host.map(|j| ObjectRef::from_obj(&*j)).collect::<Vec<_>>())
+    })
+}
+
+/// The migrations of a system, whose catalogue, grading or dependencies may have changed.
+pub(super) fn migrations_of_system(
+    stores: &Stores,
+) -> impl Fn(InformationSystem) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
+    let migrations = stores.migrations.clone();
+    move |system| of_system(&migrations, &system.name_any(), system.namespace())
+}
+
+/// The migrations of the system that an old server served.
+pub(super) fn migrations_of_device(
+    stores: &Stores,
+) -> impl Fn(CustodyRecord) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
+    let migrations = stores.migrations.clone();
+    move |record| of_system(&migrations, &record.spec.system_ref, record.namespace())
+}
+
+fn of_system(
+    migrations: &Store<SystemMigration>,
+    system: &str,
+    namespace: Option<String>,
+) -> Vec<ObjectRef<SystemMigration>> {
+    let mine = |m: &Arc<SystemMigration>| m.spec.system_ref == system && m.namespace() == namespace;
+    migrations.state().into_iter().filter(mine).map(|m| ObjectRef::from_obj(&*m)).collect()
+}
+
+pub(super) fn journeys_of_migration(
+    stores: &Stores,
+) -> impl Fn(SystemMigration) -> Vec<ObjectRef<HostMigration>> + Send + Sync + 'static + use<> {
+    let journeys = stores.journeys.clone();
+    move |migration| {
+        let (name, namespace) = (migration.name_any(), migration.namespace());
+        let mine = journeys.state().into_iter().filter(|j| j.spec.migration_ref == name && j.namespace() == namespace);
+        mine.map(|j| ObjectRef::from_obj(&*j)).collect()
+    }
+}
+
+/// Something that people decide on, and whether its newest edit has been looked at.
+pub(super) trait Subject: ResourceExt {
+    const KIND: SubjectKind;
+    fn observed_generation(&self) -> Option<i64>;
+}
+
+impl Subject for SystemMigration {
+    const KIND: SubjectKind = SubjectKind::SystemMigration;
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref()?.observed_generation
+    }
+}
+
+impl Subject for MigrationPlan {
+    const KIND: SubjectKind = SubjectKind::MigrationPlan;
+    fn observed_generation(&self) -> Option<i64> {
+        self.status.as_ref()?.observed_generation
+    }
+}
+
+/// The decisions on a subject that was just edited: whoever signed it reads at once that it does not count any more. What
+/// changes in its status, every few seconds of a copy, wakes none of them.
+pub(super) fn decisions_on_edited<S: Subject>(
+    stores: &Stores,
+) -> impl Fn(S) -> Vec<ObjectRef<Approval>> + Send + Sync + 'static + use<S> {
+    let approvals = stores.approvals.clone();
+    move |subject| {
+        if subject.observed_generation() == subject.meta().generation {
+            return Vec::new();
+        }
+        let (name, namespace) = (subject.name_any(), subject.namespace());
+        let on_it = |approval: &Arc<Approval>| {
+            let about = &approval.spec.subject;
+            let of_kind = about.kind == S::KIND || (about.kind.is_of_migration() && S::KIND.is_of_migration());
+            of_kind && about.name == name && (namespace.is_none() || approval.namespace() == namespace)
+        };
+        approvals.state().into_iter().filter(on_it).map(|approval| ObjectRef::from_obj(&*approval)).collect()
+    }
+}
+
+pub(super) fn subject_migration(approval: &Approval) -> Option<ObjectRef<SystemMigration>> {
+    let subject = &approval.spec.subject;
+    subject
+        .kind
+        .is_of_migration()
+        .then(|| ObjectRef::new(&subject.name).within(&approval.namespace().unwrap_or_default()))
+}
+
+pub(super) fn subject_plan(approval: &Approval) -> Option<ObjectRef<MigrationPlan>> {
+    let subject = &approval.spec.subject;
+    (subject.kind == SubjectKind::MigrationPlan).then(|| ObjectRef::new(&subject.name))
+}
+
+pub(super) fn migration_of(journey: &HostMigration) -> Option<ObjectRef<SystemMigration>> {
+    Some(ObjectRef::new(&journey.spec.migration_ref).within(&journey.namespace()?))
+}
