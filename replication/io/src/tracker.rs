@@ -8,6 +8,8 @@
 //! Drain often: a ring holds about 14,500 requests per CPU. [`Waiter::wait`] returns when one is a quarter full.
 
 mod audit;
+#[cfg(test)]
+mod btf;
 mod canary;
 mod format;
 mod perf;
