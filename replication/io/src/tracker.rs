@@ -13,6 +13,8 @@ mod btf;
 mod canary;
 mod format;
 mod perf;
+#[cfg(test)]
+mod program;
 mod record;
 
 use crate::device::{self, DeviceError, LeafDisk};
