@@ -1,28 +1,30 @@
 //! What is written to the tracked disks, from the kernel's own trace events, and every doubt about it.
 //!
 //! A block counts as changed when the request that changed it completes: the event comes before anyone hears of the
-//! completion, so whoever reads a block after taking its mark reads at least that write. Three independent checks look for
-//! lost events: the rings' own reports, the kernel's count of events, and the sectors that each disk has counted
-//! ([`audit`]). A doubt is never resolved here: the caller arms a new tracker and compares the disks by hash.
+//! completion, so whoever reads a block after taking its mark reads at least that write. Events come by one of two ways
+//! ([`Way`]). On either, three independent checks look for lost ones: the count of what did not fit, the kernel's count of
+//! events, and the sectors that each disk has counted ([`audit`]). A doubt is never resolved here: the caller arms a new
+//! tracker and compares the disks by hash.
 //!
-//! Drain often: a ring holds about 14,500 requests per CPU. [`Waiter::wait`] returns when one is a quarter full.
+//! Drain often: a ring holds about 14,500 requests per CPU, the program's slots 65,000. [`Waiter::wait`] returns in time.
 
 mod audit;
-#[cfg(test)]
 mod btf;
 mod canary;
+mod events;
 mod format;
 mod perf;
-#[cfg(test)]
 mod program;
 mod record;
+mod slots;
 
 use crate::device::{self, DeviceError, LeafDisk};
 use crate::ranges::{covers, merged};
 use audit::{Audit, Sample, Verdict};
 pub(crate) use canary::{Landing, fly};
+use events::Events;
+pub use events::Way;
 pub use format::FormatError;
-use perf::Rings;
 pub use perf::Waiter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -210,7 +212,7 @@ struct Tracked {
 
 /// Armed on some disks; dropping it ends the tracking.
 pub struct Tracker {
-    rings: Rings,
+    events: Events,
     disks: Vec<Tracked>,
     doubts: Vec<Doubt>,
 }
@@ -231,11 +233,11 @@ fn ring_bytes() -> usize {
 impl Tracker {
     /// Every request on `disks` that completes after this returns is seen, and some before it.
     pub fn arm(disks: &[LeafDisk]) -> Result<Self, TrackerError> {
-        Self::arm_with_rings(disks, ring_bytes())
+        Self::arm_by(Way::Best, disks, None)
     }
 
-    /// As [`Self::arm`], with rings of `ring_bytes` per CPU: a power of two, at least a page.
-    pub fn arm_with_rings(disks: &[LeafDisk], ring_bytes: usize) -> Result<Self, TrackerError> {
+    /// As [`Self::arm`], by a certain way and with so much memory per CPU: a power of two, at least a page.
+    pub fn arm_by(way: Way, disks: &[LeafDisk], cpu_bytes: Option<usize>) -> Result<Self, TrackerError> {
         for disk in disks {
             let path = device::block_dir(disk.name()).join("queue/iostats");
             if device::read_text(&path)? != "1" {
@@ -246,7 +248,7 @@ impl Tracker {
                 return Err(TrackerError::Resized { disk: disk.name().to_owned(), expected, found });
             }
         }
-        let rings = Rings::open(disks, ring_bytes)?;
+        let events = Events::open(disks, way, cpu_bytes.unwrap_or_else(ring_bytes))?;
         let nothing = Sample { traced_before: 0, counted: 0, traced_after: 0, busy: true };
         let tracked = |disk: &LeafDisk| Tracked {
             disk: disk.clone(),
@@ -255,22 +257,30 @@ impl Tracker {
             changed: Vec::new(),
             doubted: false,
         };
-        let mut tracker = Self { rings, disks: disks.iter().map(tracked).collect(), doubts: Vec::new() };
+        let mut tracker = Self { events, disks: disks.iter().map(tracked).collect(), doubts: Vec::new() };
         for index in 0..disks.len() {
             tracker.disks[index].audit = tracker.first_audit(index)?;
         }
         Ok(tracker)
     }
 
+    /// The way that was taken.
+    pub fn way(&self) -> Way {
+        match self.events {
+            Events::Program(_) => Way::Best,
+            Events::Rings(_) => Way::Rings,
+        }
+    }
+
     /// What waits until there is much to drain.
     pub fn waiter(&self) -> Result<Waiter, TrackerError> {
-        self.rings.waiter()
+        self.events.waiter()
     }
 
     /// Takes what has changed since the last call: everything whose write had completed when this was called.
     pub fn drain(&mut self) -> Result<Drained, TrackerError> {
         self.collect()?;
-        if let Some(doubt) = self.rings.check_cpus()? {
+        if let Some(doubt) = self.events.check_cpus()? {
             self.doubt(doubt);
         }
         for index in 0..self.disks.len() {
@@ -370,7 +380,7 @@ impl Tracker {
     /// Moves the events out of the rings.
     fn collect(&mut self) -> Result<(), TrackerError> {
         let (disks, mut doubts) = (&mut self.disks, Vec::new());
-        let drained = self.rings.drain(&mut doubts, |completion| {
+        let drained = self.events.drain(&mut doubts, |completion| {
             let of_disk = |tracked: &&mut Tracked| tracked.disk.number().kernel() == completion.dev;
             if let Some(tracked) = disks.iter_mut().find(of_disk).filter(|_| !completion.is_read) {
                 tracked.mark(completion.sector, u64::from(completion.sectors));

@@ -14,6 +14,7 @@ const FS_IOC_FIEMAP: Opcode = opcode::read_write::<FiemapHead>(b'f', 11);
 const BTRFS_IOC_TREE_SEARCH: Opcode = opcode::read_write::<BtrfsSearch>(0x94, 17);
 const BTRFS_IOC_DEV_INFO: Opcode = opcode::read_write::<BtrfsDevice>(0x94, 30);
 const PERF_EVENT_IOC_ENABLE: Opcode = opcode::none(b'$', 0);
+const PERF_EVENT_IOC_DISABLE: Opcode = opcode::none(b'$', 1);
 const PERF_EVENT_IOC_SET_FILTER: Opcode = opcode::write::<usize>(b'$', 6);
 
 /// Size of a block device, bytes.
@@ -223,6 +224,12 @@ const _: () = assert!(size_of::<BtrfsDevice>() == 4096 && size_of::<BtrfsSearch>
 pub(super) fn perf_enable(fd: impl AsFd) -> Result<()> {
     // SAFETY: PERF_EVENT_IOC_ENABLE takes its argument as flags; no argument is 0: this event only.
     unsafe { ioctl(fd, rustix::ioctl::NoArg::<PERF_EVENT_IOC_ENABLE>::new()) }
+}
+
+/// Stops a perf event; its count stays.
+pub(super) fn perf_disable(fd: impl AsFd) -> Result<()> {
+    // SAFETY: PERF_EVENT_IOC_DISABLE takes its argument as flags; no argument is 0: this event only.
+    unsafe { ioctl(fd, rustix::ioctl::NoArg::<PERF_EVENT_IOC_DISABLE>::new()) }
 }
 
 /// The longest filter: a few dozen disks.

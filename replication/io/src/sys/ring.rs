@@ -3,7 +3,7 @@
 //! Hands out bytes and counts. Never interprets a record: `tracker/record.rs` does, on copied memory.
 #![allow(unsafe_code)] // shared memory with the kernel and a call without a wrapper
 
-use super::ioctl::{perf_enable, perf_set_filter};
+use super::ioctl::{perf_disable, perf_enable, perf_set_filter};
 use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, FdFlags, Result, fcntl_setfd};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -60,20 +60,34 @@ pub(crate) struct PerfRing {
 unsafe impl Send for PerfRing {}
 
 fn open_event(tracepoint: u64, cpu: u32, watermark: u32, read_format: u64) -> Result<OwnedFd> {
-    let attr = PerfEventAttr {
-        kind: PERF_TYPE_TRACEPOINT,
-        size: u32::try_from(size_of::<PerfEventAttr>()).expect("64 fits"),
-        config: tracepoint,
+    let sampled = PerfEventAttr {
         sample_period: 1,
         sample_type: PERF_SAMPLE_RAW,
         read_format,
         flags: FLAG_DISABLED | FLAG_WATERMARK,
         wakeup_watermark: watermark,
-        ..PerfEventAttr::default()
+        ..counted(tracepoint)
     };
+    open(&sampled, cpu)
+}
+
+/// An event that is only counted, stopped.
+fn counted(tracepoint: u64) -> PerfEventAttr {
+    PerfEventAttr {
+        kind: PERF_TYPE_TRACEPOINT,
+        size: u32::try_from(size_of::<PerfEventAttr>()).expect("64 fits"),
+        config: tracepoint,
+        flags: FLAG_DISABLED,
+        ..PerfEventAttr::default()
+    }
+}
+
+fn open(attr: &PerfEventAttr, cpu: u32) -> Result<OwnedFd> {
     let (any_process, no_group, no_flags): (libc::pid_t, libc::c_int, libc::c_ulong) = (-1, -1, 0);
     // SAFETY: `attr` is a perf_event_attr of the size that it states and outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, any_process, cpu, no_group, no_flags) };
+    let fd = unsafe {
+        libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(attr), any_process, cpu, no_group, no_flags)
+    };
     if fd < 0 {
         return Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO));
     }
@@ -82,6 +96,37 @@ fn open_event(tracepoint: u64, cpu: u32, watermark: u32, read_format: u64) -> Re
     // PERF_FLAG_FD_CLOEXEC would be one call less, but 3.10 does not know it.
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     Ok(fd)
+}
+
+/// The kernel's count of one tracepoint's events on one CPU, without a ring.
+pub(crate) struct PerfCount(OwnedFd);
+
+impl PerfCount {
+    /// Opens the count on `cpu`, stopped, of events that match `filter`.
+    pub(crate) fn open(tracepoint: u64, cpu: u32, filter: &str) -> Result<Self> {
+        let fd = open(&counted(tracepoint), cpu)?;
+        perf_set_filter(&fd, filter)?;
+        Ok(Self(fd))
+    }
+
+    /// From now on events are counted.
+    pub(crate) fn enable(&self) -> Result<()> {
+        perf_enable(&self.0)
+    }
+
+    /// From now on they are not.
+    pub(crate) fn disable(&self) -> Result<()> {
+        perf_disable(&self.0)
+    }
+
+    /// How many were counted.
+    pub(crate) fn events(&self) -> Result<u64> {
+        let mut word = [0; 8];
+        if rustix::io::read(&self.0, &mut word)? != word.len() {
+            return Err(Errno::IO);
+        }
+        Ok(u64::from_ne_bytes(word))
+    }
 }
 
 impl PerfRing {

@@ -8,7 +8,7 @@ use super::batches::Batches;
 use super::wire::{Reply, Request, VERSION, max_body, receive, send};
 use super::{SOCKET, TrackdError};
 use crate::device::LeafDisk;
-use crate::tracker::{Drained, Tracker, TrackerError, Waiter};
+use crate::tracker::{Drained, Tracker, TrackerError, Waiter, Way};
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -121,7 +121,7 @@ impl Process {
             .map_err(|errno| failed("lock the memory of")(errno.into()))?;
         let armed = match ring_bytes {
             0 => Tracker::arm(&disks),
-            bytes => Tracker::arm_with_rings(&disks, bytes),
+            bytes => Tracker::arm_by(Way::Best, &disks, Some(bytes)),
         };
         let tracker = armed.map_err(|error| told(&error))?;
         let waiter = tracker.waiter().map_err(|error| told(&error))?;

@@ -24,6 +24,9 @@ const MAX_CPUS: usize = 4096;
 const COUNT_LOOKS: usize = 50;
 const COUNT_PAUSE: Duration = Duration::from_millis(1);
 
+/// The longest wait for slots, of which each CPU has 65,000: 160,000 writes per second fill a quarter.
+const SLOTS_WAIT: Duration = Duration::from_millis(100);
+
 struct CpuRing {
     cpu: u32,
     ring: PerfRing,
@@ -39,7 +42,7 @@ pub(super) struct Rings {
     copied: Vec<u8>,
 }
 
-fn read_format() -> Result<EventFormat, TrackerError> {
+pub(super) fn read_format() -> Result<EventFormat, TrackerError> {
     for root in TRACEFS {
         let path = Path::new(root).join(EVENT);
         match std::fs::read_to_string(&path) {
@@ -51,13 +54,13 @@ fn read_format() -> Result<EventFormat, TrackerError> {
     Err(Unavailable::NoTracefs.into())
 }
 
-fn read_online() -> Result<String, TrackerError> {
+pub(super) fn read_online() -> Result<String, TrackerError> {
     let path = Path::new(ONLINE);
     Ok(std::fs::read_to_string(path).map_err(io_error("read", path))?.trim().to_owned())
 }
 
 /// Parses `0-3,8`.
-fn parse_cpus(online: &str) -> Option<Vec<u32>> {
+pub(super) fn parse_cpus(online: &str) -> Option<Vec<u32>> {
     let mut cpus = Vec::new();
     for part in online.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -73,7 +76,7 @@ fn parse_cpus(online: &str) -> Option<Vec<u32>> {
 
 /// Filters that let the disks' events through, best first: without reads, our own would fill the rings; but old kernels
 /// parse only plain comparisons.
-fn filters(disks: &[LeafDisk]) -> [String; 2] {
+pub(super) fn filters(disks: &[LeafDisk]) -> [String; 2] {
     let devices: Vec<_> = disks.iter().map(|disk| format!("dev == {}", disk.number().kernel())).collect();
     let devices = devices.join(" || ");
     [format!("({devices}) && !(rwbs ~ \"R*\")"), devices]
@@ -127,7 +130,7 @@ impl Rings {
     pub(super) fn waiter(&self) -> Result<Waiter, TrackerError> {
         let own = |ring: &CpuRing| ring.ring.as_fd().try_clone_to_owned();
         let rings = self.rings.iter().map(own).collect::<Result<Vec<_>, _>>();
-        Ok(Waiter { rings: rings.map_err(|source| TrackerError::Ring { source })? })
+        Ok(Waiter { rings: rings.map_err(|source| TrackerError::Ring { source })?, at_most: Duration::MAX })
     }
 }
 
@@ -135,18 +138,25 @@ impl Rings {
 #[derive(Debug)]
 pub struct Waiter {
     rings: Vec<OwnedFd>,
+    at_most: Duration,
 }
 
 impl Waiter {
+    /// For slots, which wake nobody.
+    pub(super) fn of_slots() -> Self {
+        Self { rings: Vec::new(), at_most: SLOTS_WAIT }
+    }
+
     /// What to poll together with other things.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.rings.iter().map(|ring| ring.as_fd())
     }
 
-    /// Waits until a ring is a quarter full, `timeout` at most.
+    /// Waits until a ring is a quarter full, or slots may be; `timeout` at most.
     pub fn wait(&self, timeout: Duration) -> Result<(), TrackerError> {
         let mut fds: Vec<_> = self.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
-        let timeout = Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+        let timeout =
+            Timespec::try_from(timeout.min(self.at_most)).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(TrackerError::Ring { source: error.into() }),
