@@ -14,6 +14,7 @@ use qianyun_replication::ledger::Ledger;
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::source::Replication;
 use qianyun_replication_io::trackd::{self, Client, Keep};
+use qianyun_replication_io::tracker::Way;
 use rig::{LoopDisk, tracefs};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -441,7 +442,7 @@ fn a_tracker_that_died_with_its_source() -> Result<(), Withheld> {
 fn rings_that_are_too_small() -> Result<(), Withheld> {
     let world = World::new();
     let keep = Keep { dir: world.kept(), subject: [7; 32], disks: vec![world.disk.leaf()], ring_bytes: Some(4096) };
-    let mut client = Client::start(&keep).unwrap();
+    let mut client = Client::start(&keep, Way::Best).unwrap();
     let generation = client.generation();
     assert!(!client.was_doubted());
     // It drains on its own, also while nobody asks: only a burst is more than it can take.
@@ -454,7 +455,7 @@ fn rings_that_are_too_small() -> Result<(), Withheld> {
     let again = Client::connect(&keep).unwrap();
     assert!(again.was_doubted() && again.generation() == generation);
     // It does not hear of a successor while it has a client; when it ends, the other must still be found.
-    let successor = Client::start(&keep).unwrap();
+    let successor = Client::start(&keep, Way::Best).unwrap();
     let newer = successor.generation();
     drop((successor, again));
     let deadline = Instant::now() + PATIENCE;

@@ -11,6 +11,7 @@ use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::{self, DeviceError};
 use crate::freemap::{Free, FreeMap, Reading};
 use crate::mounts;
+use crate::tracker::Way;
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use std::collections::HashSet;
@@ -77,7 +78,9 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiting>, ArmErro
         let _gone = client.end();
     }
     let leaves: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.clone()).collect();
-    let tracking = Tracking::arm(&leaves, shared.keep.as_ref())?;
+    // Whatever was wrong with the first, the next relies on less.
+    let way = if reason.is_some() { Way::Rings } else { Way::Best };
+    let tracking = Tracking::arm(&leaves, shared.keep.as_ref(), way)?;
     let waiting = tracking.waiting(shared.mode.subscribe())?;
     let mut used = Vec::new();
     for disk in &shared.disks {

@@ -6,7 +6,7 @@ use super::Mode;
 use crate::device::{DeviceError, LeafDisk};
 use crate::ranges::{covers, merged};
 use crate::trackd::{self, Client, Keep, TrackdError};
-use crate::tracker::{Counts, Doubt, Drained, Landing, Tracker, TrackerError, Waiter, fly};
+use crate::tracker::{Counts, Doubt, Drained, Landing, Tracker, TrackerError, Waiter, Way, fly};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::BLOCK_BYTES;
 use std::ops::Range;
@@ -79,15 +79,15 @@ impl Waiting {
 
 impl Tracking {
     /// A new one: by another process if the map is to be kept, unless that cannot be started.
-    pub(super) fn arm(leaves: &[LeafDisk], keep: Option<&Keep>) -> Result<Self, TrackingError> {
-        match keep.map(Client::start) {
+    pub(super) fn arm(leaves: &[LeafDisk], keep: Option<&Keep>, way: Way) -> Result<Self, TrackingError> {
+        match keep.map(|keep| Client::start(keep, way)) {
             Some(Ok(client)) => Ok(Self::kept(client, leaves)),
             Some(Err(error)) => {
                 let error = super::words_of(&error);
                 tracing::warn!(error, "a restart of this process will compare all disks");
-                Ok(Self::Own(Tracker::arm(leaves)?))
+                Ok(Self::Own(Tracker::arm_by(way, leaves, None)?))
             }
-            None => Ok(Self::Own(Tracker::arm(leaves)?)),
+            None => Ok(Self::Own(Tracker::arm_by(way, leaves, None)?)),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::wire::{Reply, Request, VERSION, max_body, receive, send};
 use super::{ROLE, SOCKET, TrackdError};
 use crate::device::LeafDisk;
-use crate::tracker::Counts;
+use crate::tracker::{Counts, Way};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::BLOCK_BYTES;
 use std::fs::DirBuilder;
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// A new process, armed before this returns; one that runs already is ended.
-    pub fn start(keep: &Keep) -> Result<Self, TrackdError> {
+    pub fn start(keep: &Keep, way: Way) -> Result<Self, TrackdError> {
         let failed = |source| TrackdError::Io { action: "start", source };
         end_running(&keep.dir);
         make_private(&keep.dir).map_err(failed)?;
@@ -76,6 +76,10 @@ impl Client {
         // Not the path: the file may have been replaced by an upgrade.
         let mut command = Command::new("/proc/self/exe");
         command.arg(ROLE).arg(&keep.dir).arg(hex::encode(keep.subject));
+        command.arg(match way {
+            Way::Best => "best",
+            Way::Rings => "rings",
+        });
         command.arg(keep.ring_bytes.unwrap_or(0).to_string()).args(keep.disks.iter().map(LeafDisk::node));
         // No working directory that could be unmounted, and no output that could end on a frozen filesystem.
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");

@@ -35,6 +35,7 @@ const MAX_DOUBTS: usize = 8;
 struct Arguments {
     dir: PathBuf,
     subject: [u8; 32],
+    way: Way,
     /// Bytes of each ring; 0 for as many as suit the machine.
     ring_bytes: usize,
     nodes: Vec<PathBuf>,
@@ -46,12 +47,17 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Track
     let wrong = |what| TrackdError::Usage { what };
     let mut subject = [0; 32];
     hex::decode_to_slice(next("subject")?, &mut subject).map_err(|_| wrong("subject"))?;
+    let way = match next("way of the events")?.as_str() {
+        "best" => Way::Best,
+        "rings" => Way::Rings,
+        _unknown => return Err(wrong("way of the events")),
+    };
     let ring_bytes = next("size of the rings")?.parse().map_err(|_| wrong("size of the rings"))?;
     let nodes: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     if nodes.is_empty() || !dir.is_absolute() {
         return Err(wrong("disk or folder"));
     }
-    Ok(Arguments { dir, subject, ring_bytes, nodes })
+    Ok(Arguments { dir, subject, way, ring_bytes, nodes })
 }
 
 /// The role itself: `arguments` are those after [`super::ROLE`], standard input is the socket to the first client. Returns
@@ -102,7 +108,7 @@ enum Served {
 impl Process {
     fn start(arguments: Arguments) -> Result<Self, TrackdError> {
         let failed = |action| move |source| TrackdError::Io { action, source };
-        let Arguments { dir, subject, ring_bytes, nodes } = arguments;
+        let Arguments { dir, subject, way, ring_bytes, nodes } = arguments;
         let told = |error: &dyn std::error::Error| TrackdError::Failed { words: crate::source::words_of(error) };
         let disks = nodes.iter().map(|node| LeafDisk::from_node(node)).collect::<Result<Vec<_>, _>>();
         let disks = disks.map_err(|error| told(&error))?;
@@ -119,10 +125,7 @@ impl Process {
         let _ = rustix::process::nice(-10);
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
             .map_err(|errno| failed("lock the memory of")(errno.into()))?;
-        let armed = match ring_bytes {
-            0 => Tracker::arm(&disks),
-            bytes => Tracker::arm_by(Way::Best, &disks, Some(bytes)),
-        };
+        let armed = Tracker::arm_by(way, &disks, (ring_bytes > 0).then_some(ring_bytes));
         let tracker = armed.map_err(|error| told(&error))?;
         let waiter = tracker.waiter().map_err(|error| told(&error))?;
         let ends = sizes.iter().map(|size| size.blocks()).collect();
@@ -323,13 +326,21 @@ mod tests {
         let expected = Arguments {
             dir: "/run/x".into(),
             subject: [7; 32],
+            way: Way::Rings,
             ring_bytes: 4096,
             nodes: vec!["/dev/sda".into(), "/dev/sdb".into()],
         };
-        assert_eq!(parsed(&format!("/run/x {subject} 4096 /dev/sda /dev/sdb")), Some(expected));
-        for bad in ["", "/run/x", "/run/x 07 0 /dev/sda", "/run/x SUBJECT -1 /dev/sda", "run SUBJECT 0 /dev/sda"] {
+        assert_eq!(parsed(&format!("/run/x {subject} rings 4096 /dev/sda /dev/sdb")), Some(expected));
+        let bad = [
+            "",
+            "/run/x",
+            "/run/x 07 best 0 /dev/sda",
+            "/run/x SUBJECT best -1 /dev/sda",
+            "/run/x SUBJECT worst 0 /dev/sda",
+        ];
+        for bad in bad.into_iter().chain(["run SUBJECT best 0 /dev/sda"]) {
             assert_eq!(parsed(&bad.replace("SUBJECT", &subject)), None, "{bad}");
         }
-        assert_eq!(parsed(&format!("/run/x {subject} 0")), None, "no disk");
+        assert_eq!(parsed(&format!("/run/x {subject} best 0")), None, "no disk");
     }
 }
