@@ -77,10 +77,20 @@ fn chart_file(mut definition: Value) -> Result<ChartFile, ManifestError> {
     let kind = text_at(&definition, "/spec/names/kind");
     definition["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
     let yaml = serde_yaml_ng::to_string(&definition).map_err(|source| ManifestError::NotYaml { kind, source })?;
+    let yaml: String = yaml.lines().map(|line| quoted(line) + "\n").collect();
     let text = format!(
         "# Made by `cargo xtask crds` from crds/src; changes here are lost.\n{{{{- if .Values.crds.install }}}}\n{yaml}{{{{- end }}}}\n"
     );
     Ok(ChartFile { name: format!("{plural}.yaml"), text })
+}
+
+/// Helm reads YAML 1.1, where `Off` is false unless it is quoted; our writer knows only YAML 1.2.
+fn quoted(line: &str) -> String {
+    let word = line.trim_start().strip_prefix("- ").unwrap_or_default();
+    match word.to_ascii_lowercase().as_str() {
+        "y" | "n" | "yes" | "no" | "on" | "off" => line.replace(word, &format!("\"{word}\"")),
+        _ => line.to_owned(),
+    }
 }
 
 fn definition(crd: CustomResourceDefinition) -> Result<Value, ManifestError> {

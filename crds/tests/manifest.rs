@@ -113,3 +113,13 @@ fn the_chart_has_what_the_types_say() {
     found.sort();
     assert_eq!(found, expected, "files in {}", folder.display());
 }
+
+#[test]
+fn no_value_of_an_enum_is_a_boolean_to_helm() {
+    for file in manifest::chart_files().expect("the types have files") {
+        for word in ["y", "n", "yes", "no", "on", "off"] {
+            let bare = |line: &&str| line.trim_start().to_ascii_lowercase() == format!("- {word}");
+            assert_eq!(file.text.lines().find(bare), None, "{}: YAML 1.1 reads it as true or false", file.name);
+        }
+    }
+}
