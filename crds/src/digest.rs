@@ -71,10 +71,15 @@ pub fn plan_digest(uid: &str, spec: &MigrationPlanSpec) -> Result<String, Digest
 
 /// `sha256:<hex>` over the canonical JSON of `value`.
 pub fn digest_of<T: Serialize>(value: &T) -> Result<String, DigestError> {
+    Ok(format!("sha256:{}", hex::encode(Sha256::digest(canonical_json(value)?.as_bytes()))))
+}
+
+/// The canonical JSON of `value`: the bytes that its digest is of.
+pub fn canonical_json<T: Serialize>(value: &T) -> Result<String, DigestError> {
     let value = serde_json::to_value(value).map_err(DigestError::NotJson)?;
     let mut text = String::new();
     write(&value, &mut text)?;
-    Ok(format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))))
+    Ok(text)
 }
 
 fn write(value: &Value, out: &mut String) -> Result<(), DigestError> {
