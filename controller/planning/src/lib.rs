@@ -11,6 +11,7 @@
 //! | [`calendar`] | which days are worked, when a time limit ends, and when servers may be cut over |
 //! | [`trial`], [`time_limit`] | how long a trial run lasts, and how the clocks of the papers stand |
 //! | [`waiver`], [`custody`] | whether a waiver of a check, and a record of an old server, holds |
+//! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
 //! | [`lint`] | whether a plan is one that may never be carried out |
 //! | [`report`] | every word that people read |
 //!
@@ -19,6 +20,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod audit;
 pub mod calendar;
 pub mod custody;
 pub mod facts;

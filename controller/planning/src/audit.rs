@@ -1,0 +1,19 @@
+//! The audit record of a system (操作留痕): every decision and every action, each entry bound to the one before it by its hash.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`entry`] | what an entry says, and the bytes that its hash is of |
+//! | [`deed`] | an action of the planner as the record keeps it, and whether its effect is seen |
+//!
+//! An action is recorded as *intended* before it is carried out, and as *done* once its effect is seen, by this controller or by
+//! the next one. So a crash in between loses nothing and records nothing twice: whoever comes next finds the intention open, and
+//! sees for itself what became of it.
+//!
+//! What a chain of hashes cannot show by itself is that its end was cut off, or that all of it was written anew. For that, its
+//! head is noted elsewhere.
+
+pub mod deed;
+pub mod entry;
+
+pub use deed::Deed;
+pub use entry::{Draft, Entry, Event};
