@@ -3,7 +3,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`entry`] | what an entry says, and the bytes that its hash is of |
+//! | [`chain`] | whether entries follow each other unbroken |
 //! | [`deed`] | an action of the planner as the record keeps it, and whether its effect is seen |
+//! | [`segment`] | the objects in the cluster that hold the entries |
 //!
 //! An action is recorded as *intended* before it is carried out, and as *done* once its effect is seen, by this controller or by
 //! the next one. So a crash in between loses nothing and records nothing twice: whoever comes next finds the intention open, and
@@ -12,8 +14,11 @@
 //! What a chain of hashes cannot show by itself is that its end was cut off, or that all of it was written anew. For that, its
 //! head is noted elsewhere.
 
+pub mod chain;
 pub mod deed;
 pub mod entry;
+pub mod segment;
 
+pub use chain::{Break, Chain};
 pub use deed::Deed;
 pub use entry::{Draft, Entry, Event};
