@@ -5,6 +5,8 @@
 //! | [`entry`] | what an entry says, and the bytes that its hash is of |
 //! | [`chain`] | whether entries follow each other unbroken |
 //! | [`deed`] | an action of the planner as the record keeps it, and whether its effect is seen |
+//! | [`state`] | what the entries so far add up to, so that nothing is recorded twice |
+//! | [`found`] | which entries a look at a system calls for |
 //! | [`segment`] | the objects in the cluster that hold the entries |
 //!
 //! An action is recorded as *intended* before it is carried out, and as *done* once its effect is seen, by this controller or by
@@ -17,8 +19,11 @@
 pub mod chain;
 pub mod deed;
 pub mod entry;
+pub mod found;
 pub mod segment;
+pub mod state;
 
 pub use chain::{Break, Chain};
 pub use deed::Deed;
 pub use entry::{Draft, Entry, Event};
+pub use state::State;
