@@ -8,6 +8,7 @@
 //! | [`state`] | what the entries so far add up to, so that nothing is recorded twice |
 //! | [`found`] | which entries a look at a system calls for |
 //! | [`segment`] | the objects in the cluster that hold the entries |
+//! | [`export`] | files that were taken out of the cluster, verified |
 //!
 //! An action is recorded as *intended* before it is carried out, and as *done* once its effect is seen, by this controller or by
 //! the next one. So a crash in between loses nothing and records nothing twice: whoever comes next finds the intention open, and
@@ -19,6 +20,7 @@
 pub mod chain;
 pub mod deed;
 pub mod entry;
+pub mod export;
 pub mod found;
 pub mod segment;
 pub mod state;
@@ -26,4 +28,5 @@ pub mod state;
 pub use chain::{Break, Chain};
 pub use deed::Deed;
 pub use entry::{Draft, Entry, Event};
+pub use export::{Export, Verified};
 pub use state::State;
