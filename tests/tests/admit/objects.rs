@@ -268,6 +268,19 @@ pub(crate) fn approval(name: &str, role: &str, by: &str, uid: &str) -> Value {
     )
 }
 
+/// The first object of a system's audit record, with so many entries that say nothing.
+pub(crate) fn audit_segment(migration: &str, entries: usize) -> Value {
+    let data: serde_json::Map<String, Value> =
+        (1..=entries).map(|number| (format!("{number:08}"), json!(format!("entry {number}")))).collect();
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": data,
+        "metadata": {
+            "name": format!("{migration}-audit-00001"), "namespace": CIVIL,
+            "labels": {"migration.qianyun.dev/audit-of": migration}
+        }
+    })
+}
+
 /// Sets what `pointer` names in `object`; null removes it.
 pub(crate) fn with(mut object: Value, pointer: &str, value: Value) -> Value {
     let (parent, last) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
@@ -287,6 +300,7 @@ pub(crate) fn markers() -> Vec<(&'static str, Asker, Value)> {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "marker", "namespace": CIVIL}, "stringData": {"a": "b"}
     });
     vec![
+        ("qianyun-audit", Asker::Administrator, audit_segment("marker", 1)),
         ("qianyun-approvals", Asker::Administrator, approval("marker", "department", "someone-else", NO_UID)),
         ("qianyun-schemes", Asker::Administrator, scheme("marker", "someone-else")),
         ("qianyun-plans", Asker::Administrator, plan("marker", "someone-else")),
