@@ -1,6 +1,7 @@
 //! The controller: reconcilers, the agents' gateway, and the hosting backend, in one process.
 
 mod args;
+mod audit;
 mod ca;
 mod calendar;
 #[cfg(test)]

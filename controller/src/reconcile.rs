@@ -5,6 +5,7 @@
 
 mod approval;
 mod check_waiver;
+mod audit;
 mod cloud_platform;
 mod custody_record;
 mod department;
@@ -23,6 +24,7 @@ mod wakes;
 mod work_calendar;
 mod write;
 
+use crate::audit::Audit;
 use crate::ca::Authority;
 use crate::gateway::agents::Agents;
 use crate::hosting::Hosting;
@@ -41,6 +43,7 @@ use wakes::{
     decisions_on_edited, host_wakes, journey_wakes, journeys_of_migration, migration_of, migrations_of_device,
     migrations_of_system, subject_migration, subject_plan,
 };
+pub(crate) use write::MANAGER;
 
 /// What every reconciler works with.
 pub(crate) struct Context {
@@ -60,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) clock: fn() -> jiff::Timestamp,
     /// What is remembered between two looks; losing it costs time, never safety.
     memory: Memory,
+    /// What is recorded of each system.
+    audit: Audit,
     /// Everything as the watches last saw it.
     stores: Stores,
 }
@@ -160,7 +165,8 @@ pub(crate) async fn run(parts: Parts) {
         .watches(Api::<MigrationPlan>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores));
     let Parts { client, agents, hosting, authority, epoch, server_url, clock } = parts;
     let memory = Memory::default();
-    let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, stores });
+    let audit = Audit::new(client.clone(), i64::try_from(epoch).unwrap_or(i64::MAX));
+    let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, audit, stores });
     let readiness = Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness());
     tokio::select! {
         () = readiness => {}

@@ -85,6 +85,13 @@ pub(crate) enum LookError {
         #[source]
         source: crate::hosting::HostingError,
     },
+    /// What cannot be undone is not on record, so it is not done.
+    #[error("the audit record cannot be appended to")]
+    Audit {
+        /// Why.
+        #[source]
+        source: crate::audit::AuditError,
+    },
     /// Something that a look needs is not there.
     #[error("{what} is not there")]
     Missing {

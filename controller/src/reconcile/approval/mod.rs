@@ -5,6 +5,7 @@ mod observe;
 mod status;
 
 use super::Context;
+use super::audit;
 use super::driver::{Later, LookError};
 use qianyun_crds::Approval;
 use std::sync::Arc;
@@ -17,5 +18,6 @@ const AGAIN: Duration = Duration::from_secs(15);
 pub(super) async fn reconcile(approval: Arc<Approval>, ctx: Arc<Context>) -> Result<Later, LookError> {
     let effect = observe::effect(&ctx, &approval).await?;
     apply::apply(&ctx, &approval, &status::status(&approval, effect, (ctx.clock)())).await?;
+    audit::approval_seen(&ctx, &approval, effect).await;
     Ok(Later(AGAIN))
 }

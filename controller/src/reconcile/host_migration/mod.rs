@@ -8,6 +8,7 @@ mod report;
 mod status;
 
 use super::Context;
+use super::audit;
 use super::driver::{Later, LookError};
 use super::permission::Freshness;
 use super::system_migration::observe::facts;
@@ -69,6 +70,7 @@ async fn round(
     intent::hand_out(ctx, &seen, host);
     let plan = host_migration::plan(&seen, host, (ctx.clock)());
     let written = status::write(ctx, &seen, host, &plan).await?;
+    audit::host_seen(ctx, &seen, host, &plan, freshness).await;
     if plan.actions.is_empty() {
         return Ok(Round::Waits(again(&seen, host, &plan)));
     }
@@ -86,7 +88,7 @@ async fn round(
     if plan.actions.is_empty() {
         return Ok(Round::Waits(AGAIN_CUTTING));
     }
-    apply::carry_out(ctx, &seen, host, &plan).await?;
+    audit::carried_out(ctx, &seen, &plan, apply::carry_out(ctx, &seen, host, &plan)).await?;
     Ok(if plan.actions.iter().all(|a| matches!(a, Action::RunProbes { .. })) {
         Round::Waits(AGAIN_CUTTING)
     } else {

@@ -5,6 +5,7 @@ pub(super) mod observe;
 mod status;
 
 use super::Context;
+use super::audit;
 use super::driver::{Later, LookError};
 use super::permission::Freshness;
 use qianyun_crds::SystemMigration;
@@ -28,10 +29,11 @@ pub(super) async fn reconcile(migration: Arc<SystemMigration>, ctx: Arc<Context>
         plan = system_migration::plan(&facts, now);
     }
     status::write(&ctx, &facts, &plan, now).await?;
+    audit::system_seen(&ctx, &facts).await;
     let what = || format!("the migration {}", facts.migration.metadata.name.clone().unwrap_or_default());
     match lint::check(&facts, &plan, now) {
         Some(rule) => return Err(LookError::Refused { what: what(), rule }),
-        None => apply::carry_out(&ctx, &facts, &plan).await?,
+        None => audit::carried_out(&ctx, &facts, &plan, apply::carry_out(&ctx, &facts, &plan)).await?,
     }
     let under_way = facts.hosts.iter().any(|h| h.journey.get().is_some());
     Ok(Later(if under_way { AGAIN_SOON } else { AGAIN }))

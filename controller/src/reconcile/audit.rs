@@ -1,0 +1,78 @@
+//! What every look puts on record, and when. Reports go on where nothing can be recorded; what cannot be undone does not.
+
+use super::Context;
+use super::driver::{LookError, chain};
+use super::permission::Freshness;
+use kube::ResourceExt;
+use qianyun_crds::{Approval, DecisionEffect, SubjectKind};
+use qianyun_planning::audit::found;
+use qianyun_planning::audit::{Draft, State};
+use qianyun_planning::{Action, Facts, Plan};
+
+/// Records what a look at a system found.
+pub(super) async fn system_seen(ctx: &Context, facts: &Facts) {
+    let now = (ctx.clock)();
+    // A failure was said; the next look finds the same again.
+    let _ = record(ctx, facts, |state| found::of_system(state, facts, now)).await;
+}
+
+/// Records what a look at a host found.
+pub(super) async fn host_seen(ctx: &Context, facts: &Facts, host: &str, plan: &Plan, freshness: Freshness) {
+    let fresh = freshness == Freshness::Now;
+    // As above.
+    let _ = record(ctx, facts, |state| found::of_host(state, facts, host, plan, fresh)).await;
+}
+
+/// Carries a plan out: not before what it intends is on record, if it cannot be undone. What can, is a way back more often than
+/// not, and is not held up: the next look records what it then finds.
+pub(super) async fn carried_out(
+    ctx: &Context,
+    facts: &Facts,
+    plan: &Plan,
+    carry_out: impl Future<Output = Result<(), LookError>>,
+) -> Result<(), LookError> {
+    let recorded = record(ctx, facts, |state| found::intended(state, facts, plan)).await;
+    if plan.actions.iter().any(Action::is_irreversible) {
+        recorded?;
+    }
+    let done = carry_out.await;
+    if let Err(error) = &done {
+        let why = chain(error);
+        let _ = record(ctx, facts, |state| found::failed(state, facts, plan, &why)).await;
+    }
+    done
+}
+
+/// Records a decision that names a scheme by its UID from where it is not. Any other is seen by the look at its system.
+pub(super) async fn approval_seen(ctx: &Context, approval: &Approval, effect: Option<DecisionEffect>) {
+    let subject = &approval.spec.subject;
+    let Some(effect @ DecisionEffect::SubjectNotFound) = effect else { return };
+    let meant = ctx.stores().migrations.state().into_iter().find(|m| m.uid().as_ref() == Some(&subject.uid));
+    let Some(migration) = meant.filter(|_| subject.kind == SubjectKind::SystemMigration) else { return };
+    let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
+    if approval.namespace().as_ref() == Some(&namespace) && subject.name == name {
+        return;
+    }
+    let from_elsewhere = |state: &State| found::from_elsewhere(state, approval, effect);
+    let _ = record_for(ctx, &namespace, &name, from_elsewhere).await;
+}
+
+async fn record(ctx: &Context, facts: &Facts, decide: impl Fn(&State) -> Vec<Draft>) -> Result<(), LookError> {
+    let migration = &facts.migration;
+    record_for(ctx, &migration.namespace().unwrap_or_default(), &migration.name_any(), decide).await
+}
+
+async fn record_for(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+    decide: impl Fn(&State) -> Vec<Draft>,
+) -> Result<(), LookError> {
+    ctx.audit.record(namespace, name, (ctx.clock)(), decide).await.map_err(|source| {
+        tracing::error!(migration = %format!("{namespace}/{name}"), error = %chain(&source), "nothing can be recorded");
+        LookError::Audit { source }
+    })
+}
+
+#[cfg(test)]
+mod tests;
