@@ -1,6 +1,8 @@
 //! Flags, and the only place where the environment is read.
 
-use clap::Parser;
+use crate::audit::command::AuditArgs;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,6 +42,31 @@ pub(crate) struct Args {
     identity: Option<String>,
 }
 
+/// What the process is to do.
+pub(crate) enum Invocation {
+    /// Control.
+    Control(Box<Args>),
+    /// Look at audit records.
+    Audit(AuditArgs),
+}
+
+impl Invocation {
+    /// From the command line. Ends the process where it is wrong, or asks for help.
+    pub(crate) fn read() -> Self {
+        Self::read_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn read_from<T: Into<OsString> + Clone>(words: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        // Without a subcommand it controls, as its Pods have always been started.
+        let command = Args::command().subcommand_negates_reqs(true).subcommand(AuditArgs::command());
+        let mut found = command.try_get_matches_from(words)?;
+        match found.remove_subcommand() {
+            Some((_, mut audit)) => AuditArgs::from_arg_matches_mut(&mut audit).map(Self::Audit),
+            None => Args::from_arg_matches_mut(&mut found).map(|args| Self::Control(Box::new(args))),
+        }
+    }
+}
+
 impl Args {
     /// Who this replica is in the lease.
     pub(crate) fn identity(&self) -> String {
@@ -51,11 +78,19 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
     #[test]
     fn the_flags_are_consistent() {
-        Args::command().debug_assert();
+        Args::command().subcommand(AuditArgs::command()).debug_assert();
+    }
+
+    #[test]
+    fn audit_needs_none_of_the_flags_that_control_needs() {
+        let asks = |words: &[&str]| Invocation::read_from(words.iter().copied());
+        assert!(matches!(asks(&["x", "audit", "verify", "a.jsonl"]), Ok(Invocation::Audit(_))));
+        assert!(asks(&["x", "--state-dir", "/s"]).is_err(), "it was to control without a gateway");
+        assert!(asks(&["x", "audit", "export", "--namespace", "n"]).is_err(), "it was to export nothing in particular");
+        let flags = ["x", "--gateway-url", "https://gw:8443", "--state-dir", "/s", "--namespace", "n"];
+        assert!(matches!(asks(&flags), Ok(Invocation::Control(_))));
     }
 
     #[test]

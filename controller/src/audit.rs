@@ -1,6 +1,7 @@
 //! The audit record of each system, as it lies in the cluster: appends what `qianyun_planning::audit` calls for, and reads what is
 //! there. It decides nothing about a journey, and it never changes or removes an entry.
 
+pub(crate) mod command;
 mod log;
 #[cfg(test)]
 mod tests;

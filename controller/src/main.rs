@@ -17,14 +17,15 @@ mod run;
 mod telemetry;
 mod world;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let asked = args::Invocation::read();
     // Before anything talks: kube, the gateway and rcgen all use this one provider.
     let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match installed.map_err(|_| anyhow::anyhow!("a crypto provider is installed already")).and_then(|()| run::run(args))
+    match installed
+        .map_err(|_| anyhow::anyhow!("a crypto provider is installed already"))
+        .and_then(|()| run::run(asked))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

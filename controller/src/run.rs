@@ -9,7 +9,8 @@
 //!
 //! Receivers and machines are not parts of the process: they go on.
 
-use crate::args::Args;
+use crate::args::{Args, Invocation};
+use crate::audit::command::{self, AuditArgs};
 use crate::ca::Authority;
 use crate::gateway::agents::Agents;
 use crate::gateway::{Listening, Shared};
@@ -30,8 +31,26 @@ use tokio::task::JoinSet;
 /// Calls to the API server that are waited for at the end: longer than one needs, shorter than a pod's 30 s.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
+/// Does what was asked.
+pub(crate) fn run(asked: Invocation) -> anyhow::Result<()> {
+    match asked {
+        Invocation::Control(args) => control(*args),
+        Invocation::Audit(args) => audit(args),
+    }
+}
+
+fn audit(args: AuditArgs) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Some(wanted) = args.run_offline(&mut out)? else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = Client::try_from(client_config(wanted.kubeconfig.as_deref()).await?)?;
+        Ok(command::export(client, &wanted, &mut out).await?)
+    })
+}
+
 /// Runs the controller until it is asked to end, or has to.
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+fn control(args: Args) -> anyhow::Result<()> {
     telemetry::init(&args.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(supervise(args));

@@ -262,3 +262,14 @@ fn segment_of(map: &ConfigMap, number: u64) -> Segment {
         head: (says(ENTRIES_ANNOTATION), says(HEAD_ANNOTATION)),
     }
 }
+
+/// All entries of a record as they lie in the cluster, in their order, believed or not.
+pub(super) async fn lines(client: Client, namespace: &str, migration: &str) -> Result<Vec<String>, AuditError> {
+    let maps = Api::namespaced(client, namespace);
+    let mut lines = Vec::new();
+    for number in 1.. {
+        let Some(map) = get(&maps, &name(migration, number)).await? else { break };
+        lines.extend(map.data.unwrap_or_default().into_values());
+    }
+    Ok(lines)
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::fake_api::FakeApi;
+use clap::Parser;
+use command::{AuditArgs, CommandError, Wanted};
 use qianyun_planning::audit::Event;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -171,4 +173,67 @@ async fn while_the_api_server_is_down_nothing_is_recorded_and_afterwards_all_is(
     api.set_down(false);
     append(&audit, "c").await.unwrap();
     assert_eq!(subjects(&api), ["a", "c"]);
+}
+
+fn run(words: &[&str]) -> Result<String, CommandError> {
+    let mut out = Vec::new();
+    let args = AuditArgs::try_parse_from([&["audit"], words].concat()).unwrap();
+    assert!(args.run_offline(&mut out)?.is_none());
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn wanted(name: &str) -> Wanted {
+    let words = ["audit", "export", "--namespace", "civil", "--name", name];
+    AuditArgs::try_parse_from(words).unwrap().run_offline(&mut Vec::new()).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn an_export_is_verified_without_the_cluster() {
+    let (api, client) = FakeApi::with_client().await;
+    let audit = Audit::new(client.clone(), 1);
+    let many = |_: &State| (0..102).map(|i| draft(&format!("{i}"))).collect();
+    audit.record("civil", "registry", now(), many).await.unwrap();
+    let mut lines = Vec::new();
+    command::export(client, &wanted("registry"), &mut lines).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (as_lines, as_objects) = (folder.path().join("a.jsonl"), folder.path().join("a.json"));
+    let (as_lines, as_objects) = (as_lines.to_str().unwrap(), as_objects.to_str().unwrap());
+    std::fs::write(as_lines, &lines).unwrap();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": api.all("configmaps")});
+    std::fs::write(as_objects, list.to_string()).unwrap();
+    let head = entries(&api)[101]["hash"].as_str().unwrap().to_owned();
+    let expected = format!(
+        "civil/registry: 完整,102 条 / unbroken, 102 entries, 2026-11-24T02:00:00Z – 2026-11-24T02:00:00Z\n  102 {head}\n"
+    );
+    for file in [as_lines, as_objects] {
+        assert_eq!(run(&["verify", file]).unwrap(), expected);
+        assert_eq!(run(&["verify", "--head", &head, file]).unwrap(), expected);
+        assert!(matches!(run(&["verify", "--head", "sha256:00", file]), Err(CommandError::Broken(_))));
+    }
+    let text = String::from_utf8(lines).unwrap().replacen("\"subject\":\"50\"", "\"subject\":\"51\"", 1);
+    std::fs::write(as_lines, text).unwrap();
+    let Err(CommandError::Broken(found)) = run(&["verify", as_lines]) else {
+        panic!("a tampered file was found unbroken")
+    };
+    assert_eq!(found.to_string(), "the record of civil/registry is broken after 50 unbroken entries");
+    assert!(found.source.to_string().starts_with("entry 51: its hash is sha256:"), "{}", found.source);
+    assert!(matches!(run(&["verify", "/nowhere/at/all"]), Err(CommandError::Read { .. })));
+}
+
+#[tokio::test]
+async fn a_broken_record_is_exported_as_it_is_and_called_broken() {
+    let (api, client) = FakeApi::with_client().await;
+    let audit = Audit::new(client.clone(), 1);
+    for word in ["a", "b", "c"] {
+        append(&audit, word).await.unwrap();
+    }
+    let mut map = api.get(&path(1)).unwrap();
+    map["data"]["00000002"] = json!("nothing happened");
+    api.put(COLLECTION, map);
+    let mut out = Vec::new();
+    let found = command::export(client.clone(), &wanted("registry"), &mut out).await;
+    assert!(matches!(found, Err(CommandError::Broken(_))), "{found:?}");
+    assert_eq!(String::from_utf8(out).unwrap().lines().nth(1), Some("nothing happened"));
+    let found = command::export(client, &wanted("another"), &mut Vec::new()).await;
+    assert!(matches!(found, Err(CommandError::Missing { .. })), "{found:?}");
 }
