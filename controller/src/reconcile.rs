@@ -4,8 +4,8 @@
 //! `qianyun-planning`; nothing here decides about a journey. Nothing here runs on a replica that does not lead.
 
 mod approval;
-mod check_waiver;
 mod audit;
+mod check_waiver;
 mod cloud_platform;
 mod custody_record;
 mod department;
