@@ -449,7 +449,7 @@ fn a_scheme_that_is_made_again_goes_on_in_the_same_record() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     /// The controller dies again and again, before and after an entry, before and after an action.
     #[test]

@@ -322,7 +322,7 @@ fn tamper(lines: &[String], tampering: &Tampering) -> Option<Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn any_single_tampering_with_lines_is_found(entries in 2..130_usize, tampering in tampering()) {
