@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what a site installs, in `target/dist`: the static agent, its Debian package, the controller.
+//! `cargo xtask dist`: what a site installs, in `target/dist`: the static agent, its Debian package, the static controller.
 
 mod deb;
 
@@ -14,20 +14,19 @@ use crate::setup::STATIC_TARGET;
 /// Builds all of it and returns the folder.
 pub(crate) fn run(layout: &Layout) -> Result<PathBuf> {
     fs::create_dir_all(&layout.dist).with_context(|| format!("making {}", layout.dist.display()))?;
-    say(format!("build qianyun-agent for {STATIC_TARGET}"));
-    build(layout, &["--package", "qianyun-agent", "--target", STATIC_TARGET])?;
-    say("build qianyun-controller");
-    build(layout, &["--package", "qianyun-controller"])?;
-    let agent = layout.cargo_target.join(STATIC_TARGET).join("release/qianyun-agent");
-    place(&agent, &layout.dist.join("qianyun-agent"))?;
-    place(&layout.cargo_target.join("release/qianyun-controller"), &layout.dist.join("qianyun-controller"))?;
-    let package = deb::build(layout, &agent)?;
+    // One after the other: together each would be built with the features of both.
+    for program in ["qianyun-agent", "qianyun-controller"] {
+        say(format!("build {program} for {STATIC_TARGET}"));
+        Run::new("cargo")
+            .args(["build", "--release", "--quiet", "--locked", "--target", STATIC_TARGET, "--package", program])
+            .in_folder(&layout.root)
+            .run()?;
+        let built = layout.cargo_target.join(STATIC_TARGET).join("release").join(program);
+        place(&built, &layout.dist.join(program))?;
+    }
+    let package = deb::build(layout, &layout.dist.join("qianyun-agent"))?;
     say(format!("{} is ready", package.display()));
     Ok(layout.dist.clone())
-}
-
-fn build(layout: &Layout, arguments: &[&str]) -> Result<()> {
-    Run::new("cargo").args(["build", "--release", "--quiet", "--locked"]).args(arguments).in_folder(&layout.root).run()
 }
 
 /// Replaces by rename: the old file may be running.

@@ -19,7 +19,7 @@ pub(super) const PACKAGES: &[(&str, &str)] = &[
     ("kmod", "loads loop and tap drivers"),
     ("mmdebstrap", "makes the office server's Debian from packages"),
     ("mount", "mounts the file systems of loop devices"),
-    ("musl-tools", "the agent is one static binary"),
+    ("musl-tools", "agent and controller are one static binary each"),
     ("qemu-system-x86", "the office server and the machine in the cloud"),
     ("qemu-utils", "qemu-img makes overlays of replicas"),
     ("seabios", "BIOS of the office server"),
