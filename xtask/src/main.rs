@@ -10,6 +10,7 @@ mod crds;
 mod demo;
 mod dist;
 mod fuzz;
+mod image;
 mod layout;
 mod setup;
 mod sim;
@@ -53,6 +54,8 @@ enum Verb {
     Crds,
     /// Build the static agent, its Debian package and the controller into target/dist
     Dist,
+    /// Build the above, and pack the controller as an OCI image beside them; no container tool is needed
+    Image,
 }
 
 fn main() -> ExitCode {
@@ -83,5 +86,6 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Tidy => tidy::run(&layout),
         Verb::Crds => crds::write(&layout),
         Verb::Dist => dist::run(&layout).map(|_| ()),
+        Verb::Image => image::run(&layout).map(|_| ()),
     }
 }

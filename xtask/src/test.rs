@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::command::{Run, say};
 use crate::layout::Layout;
-use crate::{dist, setup};
+use crate::{dist, image, setup};
 
 /// The word that selects the long kill tests instead of a name.
 const KILL: &str = "kill";
@@ -38,7 +38,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
             rust_tests(layout, UNITS, &[])?;
             rust_tests(layout, EXAMPLES, &[])?;
             go_tests(layout, &[])?;
-            dist::run(layout)?;
+            image::run(layout)?;
             integration_tests(layout)
         }
         Some(KILL) => {
@@ -47,7 +47,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
             rust_tests(layout, INTEGRATION, &["--ignored", "--nocapture", "--test-threads=1", KILL])
         }
         Some(pattern) => {
-            dist::run(layout)?;
+            image::run(layout)?;
             rust_tests(layout, UNITS, &[pattern])?;
             go_tests(layout, &["-run", pattern])?;
             rust_tests(layout, INTEGRATION, &[pattern])

@@ -23,6 +23,7 @@ pub(super) const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-x86", "the office server and the machine in the cloud"),
     ("qemu-utils", "qemu-img makes overlays of replicas"),
     ("seabios", "BIOS of the office server"),
+    ("tzdata", "the zones that the controller's image carries"),
     ("util-linux", "losetup, nsenter, unshare, fsfreeze"),
     ("xfsprogs", "makes and checks the xfs of loop devices"),
 ];
