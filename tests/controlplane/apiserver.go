@@ -61,7 +61,10 @@ func startAPIServer(ctx, startCtx context.Context, cl *cluster, listener net.Lis
 	}
 	running := background(ctx, "kube-apiserver", died, prepared.Run)
 	if err = waitReady(startCtx, loopback); err == nil {
-		err = bindAdmin(startCtx, loopback)
+		err = bindUser(startCtx, loopback, adminUser, "cluster-admin")
+	}
+	if err == nil && cl.node {
+		err = bindUser(startCtx, loopback, kubeletClientUser, "system:kubelet-api-admin")
 	}
 	if err != nil {
 		endCtx, cancel := context.WithTimeout(context.Background(), stopDeadline)
@@ -73,8 +76,11 @@ func startAPIServer(ctx, startCtx context.Context, cl *cluster, listener net.Lis
 }
 
 func apiServerFlags(cl *cluster, listener net.Listener, store string) []string {
-	bind := listener.Addr().(*net.TCPAddr).IP.String()
-	return []string{
+	bind, mode := listener.Addr().(*net.TCPAddr).IP.String(), "RBAC"
+	if cl.node {
+		mode = "Node,RBAC" // Node gives a kubelet what its own Pods need, and nobody else anything
+	}
+	flags := []string{
 		"--etcd-servers=" + store,
 		"--bind-address=" + bind,
 		"--advertise-address=" + bind,
@@ -87,13 +93,25 @@ func apiServerFlags(cl *cluster, listener net.Listener, store string) []string {
 		"--service-account-signing-key-file=" + cl.pki.path("service-account.key"),
 		"--service-cluster-ip-range=" + serviceRange,
 		// The default is AlwaysAllow, under which every approval test would pass for the wrong reason.
-		"--authorization-mode=RBAC",
-		// Nothing routes to Services here.
-		"--endpoint-reconciler-type=none",
+		"--authorization-mode=" + mode,
 		// One client at a time needs no fair queues, and without them a start is shorter.
 		"--enable-priority-and-fairness=false",
 		"--profiling=false",
 	}
+	if !cl.node {
+		// Nothing routes to Services.
+		return append(flags, "--endpoint-reconciler-type=none")
+	}
+	return append(flags,
+		// Pods find the API server by the Service "kubernetes", which leads to the advertised address.
+		"--endpoint-reconciler-type=master-count",
+		"--allow-privileged",
+		"--enable-admission-plugins=NodeRestriction",
+		// For logs and exec. The node's name stands in no DNS.
+		"--kubelet-client-certificate="+cl.pki.path("kubelet-client.crt"),
+		"--kubelet-client-key="+cl.pki.path("kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+	)
 }
 
 // assemble is app.Run up to the point where it would block, so that the loopback identity can be had.
@@ -125,16 +143,16 @@ func waitReady(ctx context.Context, client kubernetes.Interface) error {
 	return nil
 }
 
-// bindAdmin gives the admin the role cluster-admin by the same kind of object that any other right comes from.
-func bindAdmin(ctx context.Context, client kubernetes.Interface) error {
+// bindUser gives a user a role by the same kind of object that any other right comes from.
+func bindUser(ctx context.Context, client kubernetes.Interface, user, role string) error {
 	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: adminUser},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: adminUser}},
+		ObjectMeta: metav1.ObjectMeta{Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}
 	_, err := client.RbacV1().ClusterRoleBindings().Create(ctx, binding, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("binding %s to cluster-admin: %w", adminUser, err)
+		return fmt.Errorf("binding %s to %s: %w", user, role, err)
 	}
 	return nil
 }

@@ -89,8 +89,10 @@ func (c *clusters) reportDeath(err error) {
 
 // A cluster is one etcd, one API server and one controller manager on one directory.
 type cluster struct {
-	dir, server     string
-	port            int
+	dir, server string
+	port        int
+	// node says that Pods will run.
+	node            bool
 	adminKubeconfig string
 	pki             *authority
 	// parts are ended in reverse order of their start.
@@ -104,7 +106,7 @@ type part struct {
 }
 
 func startCluster(ctx context.Context, req request, died func(error)) (_ *cluster, err error) {
-	cl := &cluster{dir: filepath.Clean(req.Dir)}
+	cl := &cluster{dir: filepath.Clean(req.Dir), node: req.Node}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, cl.stop())

@@ -27,6 +27,15 @@ var controllers = []string{
 	"validatingadmissionpolicy-status-controller", // type warnings of our policies
 }
 
+// withNode are the default ones less those that this program's flags do not suffice for: no cloud gives addresses or routes.
+var withNode = []string{
+	"*",
+	"-cloud-node-lifecycle-controller",
+	"-node-ipam-controller",
+	"-node-route-controller",
+	"-service-lb-controller",
+}
+
 // startControllerManager runs the controller manager until ctx ends, and returns when its controllers have visibly worked.
 func startControllerManager(ctx, startCtx context.Context, cl *cluster, died func(error)) (part, error) {
 	opts, err := options.NewKubeControllerManagerOptions()
@@ -38,7 +47,10 @@ func startControllerManager(ctx, startCtx context.Context, cl *cluster, died fun
 	for _, set := range opts.Flags(known, disabled, aliases).FlagSets {
 		flags.AddFlagSet(set)
 	}
-	kubeconfig := cl.managerKubeconfig()
+	kubeconfig, wanted := cl.managerKubeconfig(), controllers
+	if cl.node {
+		wanted = withNode
+	}
 	err = flags.Parse([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
@@ -48,7 +60,7 @@ func startControllerManager(ctx, startCtx context.Context, cl *cluster, died fun
 		"--leader-elect=false", // one process, one manager
 		"--use-service-account-credentials=true",
 		"--secure-port=0",
-		"--controllers=" + strings.Join(controllers, ","),
+		"--controllers=" + strings.Join(wanted, ","),
 	})
 	if err != nil {
 		return part{}, fmt.Errorf("kube-controller-manager flags: %w", err)

@@ -1,8 +1,8 @@
 // Command controlplane is a real Kubernetes control plane in one process: etcd, kube-apiserver and
 // kube-controller-manager, unmodified, linked into one program. Tests and the demo talk to it.
 //
-// It never runs Pods (there is no node), never grants system:masters to anyone, and never outlives its parent:
-// end of file on stdin ends it at once. Its stores survive that, and SIGKILL, by design of etcd.
+// It never runs Pods itself (a kubelet that joins it may), never grants system:masters to anyone, and never outlives its
+// parent: end of file on stdin ends it at once. Its stores survive that, and SIGKILL, by design of etcd.
 //
 // # Use
 //
@@ -16,10 +16,10 @@
 //	{"op":"stop","name":"a"}
 //	  → {"ok":true,"op":"stop","name":"a"}
 //
-// start also takes "bind" (an IP address, 127.0.0.1 if left out) and "port". Port 0, or none, means the port of the last
-// start of this directory if it had one, and a free one otherwise. Several clusters, under different names and
-// directories, live side by side and share nothing. Starting again on the same directory continues with the same
-// objects, authority, keys and port, so kubeconfigs stay valid.
+// start also takes "bind" (an IP address, 127.0.0.1 if left out), "port", and "node": true if a kubelet is to join, which must
+// reach "bind". Port 0, or none, means the port of the last start of this directory if it had one, and a free one otherwise.
+// Several clusters, under different names and directories, live side by side and share nothing. Starting again on the same
+// directory continues with the same objects, authority, keys and port, so kubeconfigs stay valid.
 //
 // kubeconfig issues a client certificate (user is its common name, groups its organisations) for a user who has no
 // rights until somebody binds a role to them. The admin kubeconfig of start is such a user too: "qianyun:admin", bound to

@@ -24,6 +24,7 @@ type request struct {
 	Dir    string   `json:"dir,omitempty"`
 	Bind   string   `json:"bind,omitempty"`
 	Port   int      `json:"port,omitempty"`
+	Node   bool     `json:"node,omitempty"`
 	User   string   `json:"user,omitempty"`
 	Groups []string `json:"groups,omitempty"`
 }

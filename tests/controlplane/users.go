@@ -14,8 +14,11 @@ import (
 )
 
 // adminUser is the first person of a cluster: an ordinary user whose rights come from a ClusterRoleBinding
-// (see bindAdmin), never from a group that the API server trusts blindly.
+// (see bindUser), never from a group that the API server trusts blindly.
 const adminUser = "qianyun:admin"
+
+// kubeletClientUser is the API server where it asks a kubelet, for logs and exec.
+const kubeletClientUser = "qianyun:kubelet-client"
 
 // managerUser is the name that the bootstrap policy of Kubernetes binds to the controller manager's role.
 const managerUser = "system:kube-controller-manager"
@@ -26,6 +29,9 @@ func (c *cluster) issueComponents(bind string) error {
 		return err
 	}
 	if err := c.pki.issueServer("apiserver", net.ParseIP(bind)); err != nil {
+		return err
+	}
+	if _, err := c.pki.issueClient("kubelet-client", kubeletClientUser, nil); err != nil {
 		return err
 	}
 	c.adminKubeconfig = filepath.Join(c.dir, "admin.kubeconfig")
