@@ -46,11 +46,13 @@ fn licences(layout: &Layout) -> Result<()> {
 fn go_vet(layout: &Layout) -> Result<()> {
     say("go vet, gofmt");
     let go = setup::go::ensure(layout)?;
-    go.run(layout).args(["vet", "./..."]).run()?;
     let gofmt = go.run(layout).args(["env", "GOROOT"]).output()?;
     let gofmt = std::path::Path::new(gofmt.trim()).join("bin/gofmt");
-    let unformatted = Run::new(gofmt).args(["-l", "."]).in_folder(layout.controlplane()).output()?;
-    anyhow::ensure!(unformatted.is_empty(), "not formatted, run gofmt -w: {}", unformatted.trim());
+    for module in [layout.controlplane(), layout.node()] {
+        go.run_in(&module).args(["vet", "./..."]).run()?;
+        let unformatted = Run::new(&gofmt).args(["-l", "."]).in_folder(&module).output()?;
+        anyhow::ensure!(unformatted.is_empty(), "not formatted, run gofmt -w: {}", unformatted.trim());
+    }
     Ok(())
 }
 

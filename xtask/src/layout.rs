@@ -39,6 +39,10 @@ impl Layout {
         self.root.join("tests/controlplane")
     }
 
+    pub(crate) fn node(&self) -> PathBuf {
+        self.root.join("tests/node")
+    }
+
     pub(crate) fn chart(&self) -> PathBuf {
         self.root.join("charts/qianyun")
     }

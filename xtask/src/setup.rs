@@ -1,6 +1,7 @@
 //! Makes a bare Debian machine with Rust ready for every other verb. Each part looks first and does nothing when it is done.
 
 pub(crate) mod go;
+mod node;
 mod packages;
 mod rust;
 mod tools;
@@ -19,6 +20,7 @@ pub(crate) fn run(layout: &Layout) -> Result<()> {
     rust::ensure(layout)?;
     let go = go::ensure(layout)?;
     tools::ensure(layout, &go)?;
+    node::ensure(layout, &go)?;
     say("set-up is complete");
     Ok(())
 }

@@ -24,7 +24,12 @@ pub(crate) struct Go(PathBuf);
 impl Go {
     /// A run of it in the control plane's module. Some distributions forbid fetching a newer version; here it is wanted.
     pub(crate) fn run(&self, layout: &Layout) -> Run {
-        Run::new(&self.0).env("GOTOOLCHAIN", "auto").in_folder(layout.controlplane())
+        self.run_in(&layout.controlplane())
+    }
+
+    /// A run of it in the module at `folder`.
+    pub(crate) fn run_in(&self, folder: &Path) -> Run {
+        Run::new(&self.0).env("GOTOOLCHAIN", "auto").in_folder(folder)
     }
 }
 

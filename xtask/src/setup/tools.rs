@@ -1,5 +1,5 @@
-//! Programs built from source into `target/tools`: the control plane, kubectl and helm from one Go module, cargo-deny from
-//! the crate registry. Kept by the hash of what they are built from.
+//! Programs built from source into `target/tools`: the control plane, what a node of it runs, kubectl and helm from one Go module,
+//! cargo-deny from the crate registry. Kept by the hash of what they are built from.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +14,12 @@ use crate::setup::go::Go;
 /// The version of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// kubectl built from its module does not know its own version and cannot compare it with the server's; these say it. They
-/// follow `k8s.io/kubernetes` in `go.mod`.
-fn kubectl_flags(version: &str) -> String {
+/// What of Kubernetes is built as it is.
+const KUBERNETES: &[&str] = &["kubectl", "kubelet", "kube-proxy", "kube-scheduler"];
+
+/// A program of Kubernetes that is built from its module does not know its own version and cannot compare it with the server's;
+/// these say it. They follow `k8s.io/kubernetes` in `go.mod`.
+fn version_flags(version: &str) -> String {
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let set = |name: &str, value: &str| format!(" -X k8s.io/component-base/version.{name}={value}");
@@ -44,8 +47,10 @@ pub(super) fn ensure(layout: &Layout, go: &Go) -> Result<()> {
         })
     };
     build("controlplane", controlplane.finish(), "-s -w", ".")?;
-    let flags = kubectl_flags(&version);
-    build("kubectl", key("kubectl")?.text(&flags).finish(), &flags, "k8s.io/kubernetes/cmd/kubectl")?;
+    let flags = version_flags(&version);
+    for name in KUBERNETES {
+        build(name, key(name)?.text(&flags).finish(), &flags, &format!("k8s.io/kubernetes/cmd/{name}"))?;
+    }
     build("helm", key("helm")?.finish(), "-s -w", "helm.sh/helm/v4/cmd/helm")
 }
 
