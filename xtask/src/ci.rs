@@ -1,6 +1,8 @@
 //! `cargo xtask ci`: all that a change must pass. The cheap rules go first.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context, Result};
 
 use crate::command::{Run, say};
 use crate::layout::Layout;
@@ -26,6 +28,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     licences(layout)?;
     go_vet(layout)?;
     helm_lint(layout)?;
+    kube_score(layout)?;
     if options.checks_only {
         return Ok(());
     }
@@ -59,4 +62,24 @@ fn go_vet(layout: &Layout) -> Result<()> {
 fn helm_lint(layout: &Layout) -> Result<()> {
     say("helm lint");
     Run::new(layout.tool("helm")).args(["lint", "--strict", "--quiet"]).args([layout.chart()]).run()
+}
+
+/// Ways in which the chart is installed: as it is, and with a controller that waits beside the one that leads.
+const INSTALLATIONS: &[(&str, &[&str])] =
+    &[("as it is", &[]), ("with two replicas", &["--set=replicas=2", "--set=persistence.accessMode=ReadWriteMany"])];
+
+/// What kube-score finds is an error, a warning too. What we keep all the same is named and argued in the chart.
+fn kube_score(layout: &Layout) -> Result<()> {
+    setup::kube_score(layout)?;
+    for (installed, settings) in INSTALLATIONS {
+        say(format!("helm template, kube-score: the chart {installed}"));
+        let helm = Run::new(layout.tool("helm")).args(["template", "qianyun", "--namespace", "qianyun-system"]);
+        let rendered = helm.args(*settings).args([layout.chart()]).output()?;
+        let file = layout.cargo_target.join("chart-rendered.yaml");
+        fs::write(&file, rendered).with_context(|| format!("writing {}", file.display()))?;
+        let score = Run::new(layout.tool("kube-score")).args(["score", "--exit-one-on-warning", "--color=never"]);
+        // Argued at `resources` in values.yaml.
+        score.args(["--ignore-container-cpu-limit", "--kubernetes-version=v1.33"]).args([&file]).output()?;
+    }
+    Ok(())
 }

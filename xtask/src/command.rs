@@ -104,13 +104,13 @@ impl Run {
         Ok(())
     }
 
-    /// Runs it and returns what it wrote on stdout, or fails with what it wrote on stderr.
+    /// Runs it and returns what it wrote on stdout, or fails with all that it wrote.
     pub(crate) fn output(self) -> Result<String> {
         let child = self.start(Stdio::null(), Stdio::piped(), Stdio::piped())?;
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("{self} ended with {}: {}", output.status, said.trim());
+            let said = [output.stderr, output.stdout].concat();
+            bail!("{self} ended with {}: {}", output.status, String::from_utf8_lossy(&said).trim());
         }
         String::from_utf8(output.stdout).with_context(|| format!("{self} wrote something else than UTF-8"))
     }

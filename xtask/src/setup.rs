@@ -12,7 +12,7 @@ use crate::command::say;
 use crate::layout::Layout;
 
 pub(crate) use rust::STATIC_TARGET;
-pub(crate) use tools::cargo_deny;
+pub(crate) use tools::{cargo_deny, kube_score};
 
 /// Everything that building, testing and the demo need.
 pub(crate) fn run(layout: &Layout) -> Result<()> {

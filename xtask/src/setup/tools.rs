@@ -1,5 +1,5 @@
 //! Programs built from source into `target/tools`: the control plane, what a node of it runs, kubectl and helm from one Go module,
-//! cargo-deny from the crate registry. Kept by the hash of what they are built from.
+//! kube-score from another, cargo-deny from the crate registry. Kept by the hash of what they are built from.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::command::{Run, say};
 use crate::content::{Key, ensure_tool};
 use crate::layout::Layout;
-use crate::setup::go::Go;
+use crate::setup::go::{self, Go};
 
 /// The version of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -52,6 +52,20 @@ pub(super) fn ensure(layout: &Layout, go: &Go) -> Result<()> {
         build(name, key(name)?.text(&flags).finish(), &flags, &format!("k8s.io/kubernetes/cmd/{name}"))?;
     }
     build("helm", key("helm")?.finish(), "-s -w", "helm.sh/helm/v4/cmd/helm")
+}
+
+/// kube-score, which only `ci` needs. Its module is its own: it still knows API versions that Kubernetes has dropped.
+pub(crate) fn kube_score(layout: &Layout) -> Result<()> {
+    let module = layout.root.join("tests/kube-score");
+    let key = Key::new("kube-score").file(&module.join("go.mod"))?.file(&module.join("go.sum"))?.finish();
+    ensure_tool(layout, "kube-score", &key, |to| {
+        say("build kube-score from its Go module");
+        let go = go::ensure(layout)?.run_in(&module);
+        go.args(["build", "-ldflags", "-s -w", "-o"])
+            .args([to])
+            .args(["github.com/zegl/kube-score/cmd/kube-score"])
+            .run()
+    })
 }
 
 fn kubernetes_version(module: &Path) -> Result<String> {
