@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::site::{SITE_ADDRESS, Site};
 
 /// Namespace of the release.
 pub const SYSTEM: &str = "qianyun-system";
@@ -25,6 +25,7 @@ pub struct Cluster {
     folder: PathBuf,
     namespace: PathBuf,
     port: u16,
+    for_node: bool,
     authority: PathBuf,
     admin: User,
     program: Option<Program>,
@@ -58,21 +59,34 @@ impl Cluster {
         Self::start_at(site, folder, 0)
     }
 
+    /// Starts it inside `site` so that a node can join: at the site's address, and with the controllers that make Pods.
+    pub fn start_for_node(site: &Site, folder: &Path) -> Result<Self> {
+        Self::prepare(site, folder, 0, true)?.begun()
+    }
+
     /// Starts it inside `site` at a port, 0 for any; on what `folder` has from before, if it has anything.
     pub(crate) fn start_at(site: &Site, folder: &Path, port: u16) -> Result<Self> {
+        Self::prepare(site, folder, port, false)?.begun()
+    }
+
+    fn prepare(site: &Site, folder: &Path, port: u16, for_node: bool) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let tools = built("tools/controlplane")?.parent().context("a tool lies in a folder")?.to_owned();
-        let mut cluster = Self {
+        Ok(Self {
             tools,
             folder: folder.to_owned(),
             namespace: site.path(),
             port,
+            for_node,
             authority: PathBuf::new(),
             admin: User { name: "qianyun:admin".into(), kubeconfig: PathBuf::new() },
             program: None,
-        };
-        cluster.begin()?;
-        Ok(cluster)
+        })
+    }
+
+    fn begun(mut self) -> Result<Self> {
+        self.begin()?;
+        Ok(self)
     }
 
     /// Who installs the chart; nobody of the story.
@@ -107,8 +121,12 @@ impl Cluster {
     /// Starts it, or starts it again on what it had stored, at the same port.
     pub fn begin(&mut self) -> Result<()> {
         let mut program = self.spawn()?;
-        let started = program
-            .ask(&json!({"op": "start", "name": NAME, "dir": self.folder.join("cluster"), "port": self.port}))?;
+        let mut request = json!({"op": "start", "name": NAME, "dir": self.folder.join("cluster"), "port": self.port});
+        if self.for_node {
+            request["node"] = json!(true);
+            request["bind"] = json!(SITE_ADDRESS);
+        }
+        let started = program.ask(&request)?;
         self.port = started["port"].as_u64().and_then(|port| port.try_into().ok()).context("an answer without port")?;
         self.authority = started["ca"].as_str().context("an answer without ca")?.into();
         self.admin.kubeconfig = started["kubeconfig"].as_str().context("an answer without kubeconfig")?.into();
