@@ -11,6 +11,7 @@ pub mod file_shelf;
 pub mod image;
 pub mod interrupt;
 pub mod machine;
+pub mod node;
 pub mod office_image;
 pub mod site;
 pub mod stacked_image;

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::node::groups;
 use crate::wait::{self, Look};
 
 /// The site's own address on its bridge: the gateway, the file shelf and the witness are here.
@@ -27,7 +28,7 @@ pub const BRIDGE: &str = "br0";
 /// Namespaces of this framework are called `qy-<pid of the runner>-<number in it>`.
 const PREFIX: &str = "qy-";
 /// Where iproute2 keeps named namespaces.
-const NAMESPACES: &str = "/run/netns";
+pub(crate) const NAMESPACES: &str = "/run/netns";
 /// A process that was sent SIGKILL goes as soon as its I/O is done; machines have gigabytes to let go of.
 const KILLED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -39,15 +40,13 @@ pub struct Site {
 impl Site {
     /// Makes the namespace, with its loopback and its bridge up.
     pub fn create() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         ensure!(
             rustix::process::geteuid().is_root(),
             "a run needs root, because it makes a network namespace: run as root, found uid {}",
             rustix::process::geteuid().as_raw()
         );
         clear_dead_runs()?;
-        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        run(Command::new("ip").args(["netns", "add", &name]))?;
+        let name = add_namespace()?;
         let site = Self { name };
         site.ip(&["link", "set", "lo", "up"])?;
         site.ip(&["link", "add", BRIDGE, "type", "bridge"])?;
@@ -88,7 +87,7 @@ impl Site {
         self.ip(&["link", "set", device, if up { "up" } else { "down" }])
     }
 
-    fn ip(&self, arguments: &[&str]) -> Result<()> {
+    pub(crate) fn ip(&self, arguments: &[&str]) -> Result<()> {
         run(Command::new("ip").args(["-n", &self.name]).args(arguments))
     }
 }
@@ -99,6 +98,14 @@ impl Drop for Site {
             eprintln!("{}: not removed: {error:#}", self.name);
         }
     }
+}
+
+/// Makes a namespace of this run's own, and says how it is called.
+pub(crate) fn add_namespace() -> Result<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{}{}", names_of(std::process::id()), NUMBER.fetch_add(1, Ordering::Relaxed));
+    run(Command::new("ip").args(["netns", "add", &name]))?;
+    Ok(name)
 }
 
 /// A program that will run in the namespace at `path`.
@@ -132,7 +139,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Ends what still runs inside (all of it was started by the run that owns the namespace) and removes the namespace.
-fn remove(name: &str) -> Result<()> {
+pub(crate) fn remove(name: &str) -> Result<()> {
     wait::until_even_if_interrupted("nothing runs in the namespace any more", KILLED_WITHIN, || {
         let inside = output(Command::new("ip").args(["netns", "pids", name]))?;
         let mut left = 0;
@@ -148,22 +155,44 @@ fn remove(name: &str) -> Result<()> {
     run(Command::new("ip").args(["netns", "delete", name]))
 }
 
-/// Removes the namespaces of runs whose runner no longer lives.
-fn clear_dead_runs() -> Result<()> {
-    let entries = match std::fs::read_dir(NAMESPACES) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("{NAMESPACES}: cannot be read")),
-    };
-    for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let runner = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
-        let Some(runner) = runner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
-        if !Path::new("/proc").join(runner.to_string()).exists() {
-            remove(&name)?;
-        }
+/// Removes the namespaces and the control groups of runs whose runner no longer lives.
+pub(crate) fn clear_dead_runs() -> Result<()> {
+    for name in groups::names()?.iter().filter(|name| is_of_dead_run(name)) {
+        groups::remove(name)?;
+    }
+    for name in names()?.iter().filter(|name| is_of_dead_run(name)) {
+        remove(name)?;
     }
     Ok(())
+}
+
+/// The named network namespaces of this machine.
+pub(crate) fn names() -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(NAMESPACES) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("{NAMESPACES}: cannot be read")),
+    };
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// How the names of a runner's namespaces begin.
+pub(crate) fn names_of(runner: u32) -> String {
+    format!("{PREFIX}{runner}-")
+}
+
+/// Whether the name is one of ours, and the process in it is gone.
+fn is_of_dead_run(name: &str) -> bool {
+    let runner = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(pid, _)| pid);
+    let runner = runner.and_then(|pid| pid.parse::<u32>().ok());
+    runner.is_some_and(|runner| !lives(runner))
+}
+
+/// Whether a process still does anything. One that was killed may wait for its parent to take notice.
+fn lives(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it stands in brackets, and may hold some itself.
+    state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! What a node at a site is made of.
+
+pub(crate) mod groups;
