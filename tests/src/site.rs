@@ -82,6 +82,11 @@ impl Site {
         self.ip(&["link", "set", tap, "master", BRIDGE, "up"])
     }
 
+    /// Sends what it has no route for to the bridge: a node needs a default route, though nothing is there.
+    pub(crate) fn route_to_itself(&self) -> Result<()> {
+        self.ip(&["route", "replace", "default", "dev", BRIDGE])
+    }
+
     /// Takes the link away (`false`) or gives it back (`true`), as a pulled cable would.
     pub fn set_link(&self, device: &str, up: bool) -> Result<()> {
         self.ip(&["link", "set", device, if up { "up" } else { "down" }])

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{self, Look};
 
@@ -13,7 +14,7 @@ use crate::wait::{self, Look};
 const EMPTY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Makes the group in every hierarchy.
-pub(crate) fn make(name: &str) -> Result<()> {
+pub(super) fn make(name: &str) -> Result<()> {
     for hierarchy in hierarchies()? {
         share_controllers(&hierarchy)?;
         let group = hierarchy.join(name);
@@ -34,6 +35,33 @@ pub(crate) fn remove(name: &str) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Kills what runs in the group `part` somewhere below the group `name`; how many processes that were.
+pub(super) fn kill(name: &str, part: &str) -> Result<usize> {
+    let mut killed = 0;
+    for pid in processes_below(&format!("{name}/"))? {
+        if in_groups(pid).contains(&format!("/{part}/")) {
+            kill_process(pid, Signal::KILL)?;
+            killed += 1;
+        }
+    }
+    Ok(killed)
+}
+
+/// Processes in groups whose path begins like this.
+pub(super) fn processes_below(beginning: &str) -> Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        found.extend(pid.filter(|&pid| in_groups(pid).contains(&format!(":/{beginning}"))));
+    }
+    Ok(found)
+}
+
+/// The groups that a process is in, a line for each hierarchy. One that has ended is in none.
+fn in_groups(pid: Pid) -> String {
+    fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).unwrap_or_default()
 }
 
 /// Names of groups at the top of any hierarchy.
