@@ -2,6 +2,7 @@
 //! whole machine, and a witness outside it. It never mocks a part that the tests are about, and never leaves a run's
 //! processes, namespaces or loop devices behind.
 
+pub mod agent;
 pub mod bench;
 pub mod cluster;
 pub mod controller;
@@ -13,6 +14,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod node;
 pub mod office_image;
+pub mod room;
 pub mod site;
 pub mod stacked_image;
 pub mod wait;
