@@ -149,6 +149,18 @@ impl Cluster {
         command
     }
 
+    /// A script at `path` that is kubectl as `user`, for a person outside the site.
+    pub(crate) fn kubectl_script(&self, user: &User, path: &Path) -> Result<PathBuf> {
+        let real = self.kubectl(user);
+        let words: Vec<String> = std::iter::once(real.get_program())
+            .chain(real.get_args())
+            .map(|word| format!("'{}'", word.to_string_lossy()))
+            .collect();
+        std::fs::write(path, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")))?;
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(path.to_owned())
+    }
+
     /// Runs kubectl as `user` with `object` on its input; what it wrote, or what it said against it.
     pub fn feed(&self, user: &User, arguments: &[&str], object: &Value) -> Result<String> {
         let mut child = self

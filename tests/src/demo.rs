@@ -4,10 +4,10 @@
 
 mod attack;
 mod checkpoint;
-mod city;
+pub(crate) mod city;
 mod kill;
 mod mistakes;
-mod papers;
+pub(crate) mod papers;
 mod place;
 mod proof;
 mod server;
@@ -24,6 +24,7 @@ use crate::interrupt;
 pub use checkpoint::Checkpoint;
 pub use kill::{Death, Moment, Victim, sample};
 pub use place::Place;
+pub use server::Invitation;
 pub use stage::Stage;
 pub use tell::Language;
 

@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// Removes what runs beside this one left behind that were killed or ended early. Their folders are named by process.
-    pub(super) fn clear_dead_runs(&self) -> Result<()> {
+    pub(crate) fn clear_dead_runs(&self) -> Result<()> {
         let beside = self.folder.parent().context("a run's folder lies in another")?;
         for entry in std::fs::read_dir(beside)? {
             let path = entry?.path();

@@ -29,13 +29,42 @@ pub(super) const DECLARATION: &str = "This machine neither stores nor processes 
 
 /// What a machine joins with.
 #[derive(Clone, Debug)]
-pub(crate) struct Invitation {
+pub struct Invitation {
     pub(crate) server: String,
     pub(crate) token: String,
     pub(crate) ca_hash: String,
 }
 
 impl Invitation {
+    /// As the Secret of an enrolment has it.
+    pub(crate) fn from_secret(secret: &Value) -> Result<Self> {
+        let field = |name: &str| -> Result<String> {
+            let text = secret["data"][name].as_str().with_context(|| format!("the secret has no {name}"))?;
+            decode_base64(text)
+        };
+        Ok(Self { server: field("server")?, token: field("token")?, ca_hash: field("caHash")? })
+    }
+
+    /// What follows `enroll`, where no shell reads it.
+    pub(crate) fn words(&self) -> [&str; 12] {
+        let Self { server, token, ca_hash } = self;
+        let [statement, name, phone] = [DECLARATION, "Zhou Ming", "13800000000"];
+        [
+            "--server",
+            server,
+            "--token",
+            token,
+            "--ca-hash",
+            ca_hash,
+            "--statement",
+            statement,
+            "--name",
+            name,
+            "--phone",
+            phone,
+        ]
+    }
+
     /// The line that the admin types, with what they declare.
     pub(crate) fn line(&self, statement: &str) -> String {
         let Self { server, token, ca_hash } = self;
@@ -93,11 +122,7 @@ impl Stage {
                 Err(error) => Look::NotYet(format!("{error:#}")),
             })
         })?;
-        let field = |name: &str| -> Result<String> {
-            let text = secret["data"][name].as_str().with_context(|| format!("the secret has no {name}"))?;
-            decode_base64(text)
-        };
-        Ok(Invitation { server: field("server")?, token: field("token")?, ca_hash: field("caHash")? })
+        Invitation::from_secret(&secret)
     }
 
     fn await_inventory(&mut self) -> Result<String> {

@@ -257,14 +257,7 @@ impl Stage {
 
     /// Leaves everything running until the terminal says otherwise.
     pub(crate) fn keep(&mut self) -> Result<()> {
-        let kubectl = self.folder.join("kubectl");
-        let real = self.cluster.kubectl(&self.city.operator);
-        let words: Vec<String> = std::iter::once(real.get_program())
-            .chain(real.get_args())
-            .map(|word| format!("'{}'", word.to_string_lossy()))
-            .collect();
-        std::fs::write(&kubectl, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")))?;
-        std::fs::set_permissions(&kubectl, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let kubectl = self.cluster.kubectl_script(&self.city.operator, &self.folder.join("kubectl"))?;
         println!("\n{}", self.teller.words("Everything keeps running. To look at it:", "一切保持运行。查看方法:"));
         println!("  {} get mp,isys,ph,sysmig,hostmig,appr -A", kubectl.display());
         println!("  {} describe sysmig -n {CIVIL}", kubectl.display());
