@@ -10,6 +10,7 @@ pub mod daybook;
 pub mod demo;
 pub mod file_shelf;
 pub mod image;
+pub mod installation;
 pub mod interrupt;
 pub mod machine;
 pub mod node;
