@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{Run, Running, interrupted, say};
 use crate::layout::Layout;
-use crate::setup;
+use crate::{image, setup};
 
 /// Where the chart goes, as in the README.
 const NAMESPACE: &str = "qianyun-system";
@@ -23,15 +23,31 @@ pub(crate) struct Options {
     /// Port of the API server on 127.0.0.1 [default: the last one of --dir, or a free one]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// With a node (containerd, runc, kubelet) in namespaces of its own, on which the chart's Pods run; as root
+    #[arg(long, conflicts_with_all = ["dir", "port"])]
+    node: bool,
 }
 
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     setup::run(layout)?;
+    if options.node {
+        return run_with_node(layout);
+    }
     let home = Home::open(layout, options.dir.as_deref())?;
     let cluster = Cluster::start(layout, &home.path, options.port)?;
     install_chart(layout, &cluster.kubeconfig)?;
     explain(layout, &cluster, &home);
     cluster.wait_until_interrupted()
+}
+
+/// The node is a program of the crate `qianyun-tests`, whose tests need it too.
+fn run_with_node(layout: &Layout) -> Result<()> {
+    image::run(layout)?;
+    Run::new("cargo")
+        .args(["build", "--quiet", "--workspace", "--bin", "qianyun-node"])
+        .in_folder(&layout.root)
+        .run()?;
+    Run::new(layout.cargo_target.join("debug/qianyun-node")).in_folder(&layout.root).run_at_terminal()
 }
 
 /// The cluster's directory: given and kept, or made and removed.
@@ -144,6 +160,6 @@ fn explain(layout: &Layout, cluster: &Cluster, home: &Home) {
     println!("  k explain sysmig.spec.scheme\n");
     println!("An operator without administrator's rights: {}", cluster.operator.display());
     println!("The components log to {}.", home.path.join("controlplane.log").display());
-    println!("There is no node here, so the controller's Pod stays pending; `cargo xtask demo` runs it as a process.");
+    println!("There is no node here, so the controller's Pod stays pending; with --node it runs.");
     println!("Ctrl-C ends it{}.", if home.kept { "; the objects are kept" } else { " and removes everything" });
 }
