@@ -113,7 +113,7 @@ fn counts(facts: &PlanFacts, now: Timestamp) -> PlanCounts {
     let mut counts = PlanCounts::default();
     let today = facts.zone.day(now);
     for (system, planned) in facts.systems.iter().zip(&facts.plan.spec.systems) {
-        match excluded(system, planned, today) {
+        match excluded(system.department, planned, today) {
             Some(Excluded::NotBound) => counts.not_bound += 1,
             Some(Excluded::Retained) => counts.retained += 1,
             Some(Excluded::Retired) => counts.retired += 1,
@@ -140,6 +140,11 @@ fn count_due(counts: &mut PlanCounts, system: &PlannedSystemFacts, planned: &Pla
     }
 }
 
+/// Whether the plan's day binds a system: its department has to move it, and the plan does not say that it may stay.
+pub(crate) fn is_due(department: Option<DepartmentKind>, planned: &PlannedSystem, today: Date) -> bool {
+    excluded(department, planned, today).is_none()
+}
+
 /// Why a system is not counted as due.
 enum Excluded {
     NotBound,
@@ -147,8 +152,8 @@ enum Excluded {
     Retired,
 }
 
-fn excluded(system: &PlannedSystemFacts, planned: &PlannedSystem, today: Date) -> Option<Excluded> {
-    if !bound(system) {
+fn excluded(department: Option<DepartmentKind>, planned: &PlannedSystem, today: Date) -> Option<Excluded> {
+    if !bound(department) {
         return Some(Excluded::NotBound);
     }
     let exclusion = planned.exclusion.as_ref()?;
@@ -193,8 +198,8 @@ fn of_plan(planned: &PlannedWave, systems: &[PlannedSystem]) -> Result<Wave, Win
 
 /// Art. 22 and 23 bind municipal departments; others may migrate, and are never late. One whose department is not known
 /// is counted as bound, so that it is not forgotten.
-fn bound(system: &PlannedSystemFacts) -> bool {
-    system.department.is_none_or(|kind| match kind {
+fn bound(department: Option<DepartmentKind>) -> bool {
+    department.is_none_or(|kind| match kind {
         DepartmentKind::MunicipalDepartment => true,
         DepartmentKind::County
         | DepartmentKind::Park

@@ -3,7 +3,9 @@
 
 mod world;
 
-use qianyun_crds::{Decision, GateName, GateVerdict, SystemMigrationStatus};
+use qianyun_crds::{
+    Decision, DepartmentKind, GateName, GateVerdict, Lamp, PlanExclusion, PlanExclusionKind, SystemMigrationStatus,
+};
 use qianyun_planning::facts::Known;
 use qianyun_planning::sequence::{Step, needs};
 use qianyun_planning::system_migration;
@@ -75,4 +77,26 @@ fn what_is_due_next_follows_the_phase() {
     let mut unlisted = World::new();
     unlisted.plan.spec.systems[0].namespace = "elsewhere".into();
     assert_eq!(system(&unlisted).next_due, None);
+}
+
+#[test]
+fn a_system_that_need_not_move_is_never_late() {
+    let mut world = World::new();
+    world.at("2027-04-01T01:00:00Z".parse().unwrap());
+    assert_eq!(system(&world).lamp, Some(Lamp::Overdue));
+    let mut of_a_county = world.clone();
+    of_a_county.department.spec.kind = DepartmentKind::County;
+    let mut retained = world;
+    let exclusion = |valid_until: Option<&str>| PlanExclusion {
+        kind: PlanExclusionKind::Retained,
+        document_no: "No. 7".into(),
+        valid_until: valid_until.map(str::to_string),
+    };
+    retained.plan.spec.systems[0].exclusion = Some(exclusion(None));
+    for world in [of_a_county, retained.clone()] {
+        let status = system(&world);
+        assert_eq!((status.lamp, status.next_due), (Some(Lamp::NotStarted), None));
+    }
+    retained.plan.spec.systems[0].exclusion = Some(exclusion(Some("2027-03-31")));
+    assert_eq!(system(&retained).lamp, Some(Lamp::Overdue), "the exclusion has ended");
 }

@@ -2,6 +2,7 @@
 
 use crate::calendar::{Answer, Standing, TrialPeriod, parse_day};
 use crate::facts::Facts;
+use crate::plan_status::is_due;
 use crate::report::{Words, words};
 use crate::time_limit;
 use jiff::Timestamp;
@@ -49,7 +50,7 @@ pub(super) fn lamp(facts: &Facts, phase: Phase, next: Option<&NextDue>, now: Tim
     let late = |day: &str| parse_day(day).is_some_and(|day| day < facts.today(now));
     // A trial run that lasts longer than it must, and a window that has passed, are nobody's delay by themselves.
     let own = !matches!(phase, Phase::Trial | Phase::CuttingOver | Phase::Provisional);
-    let plan = (phase < Phase::Accepted).then(|| planned_day(facts)).flatten();
+    let plan = (phase < Phase::Accepted).then(|| planned_day(facts, now)).flatten();
     if next.is_some_and(|n| own && late(&n.date)) || plan.is_some_and(|day| day < facts.today(now)) {
         return Lamp::Overdue;
     }
@@ -101,13 +102,15 @@ fn custody_due(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Opt
 
 fn plan_due(facts: &Facts, now: Timestamp) -> Option<NextDue> {
     let what = words("acceptance due by the migration plan", "迁移计划完成时限");
-    Some(due(facts, planned_day(facts)?, &what, DueBinding::Duty, now))
+    Some(due(facts, planned_day(facts, now)?, &what, DueBinding::Duty, now))
 }
 
-fn planned_day(facts: &Facts) -> Option<Date> {
+/// The plan's day for the system; `None` where the plan does not bind it to move.
+fn planned_day(facts: &Facts, now: Timestamp) -> Option<Date> {
     let namespace = facts.migration.metadata.namespace.as_deref();
     let system = &facts.migration.spec.system_ref;
     let systems = &facts.plan.get()?.spec.systems;
-    let mine = systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == *system);
-    parse_day(&mine?.due_date)
+    let mine = systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == *system)?;
+    let department = facts.department.get().map(|d| d.spec.kind);
+    is_due(department, mine, facts.today(now)).then(|| parse_day(&mine.due_date)).flatten()
 }
