@@ -6,16 +6,14 @@ mod world;
 use jiff::civil::date;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    Acceptance, AcceptanceIssue, AcceptanceMeeting, CatalogueRegistration, Conclusion, CustodyBasis, CustodyDevice,
-    CustodyDisposition, CustodyMedium, CustodyRecord, CustodyRecordSpec, Decision, DeviceCondition, GateName, Handover,
-    HandoverPerson, Incident, IncidentGrade, Lamp, MediumHandling, Participant, PartyRole, Phase, Placement,
-    PlacementPurpose,
+    Acceptance, AcceptanceIssue, CatalogueRegistration, Conclusion, CustodyDisposition, CustodyRecord, Decision,
+    GateName, Incident, IncidentGrade, Lamp, PartyRole, Phase,
 };
 use qianyun_planning::custody::{CustodyEffect, judge};
 use qianyun_planning::phase::has_served;
 use qianyun_planning::reason::{Reason, ReportKind, Verdict};
 use qianyun_planning::{gate, phase};
-use world::{World, paper, report};
+use world::{World, custody_record, meeting, report};
 
 #[track_caller]
 fn found(world: &World, name: GateName) -> Verdict {
@@ -29,7 +27,6 @@ fn phase_of(world: &World) -> Phase {
 /// In its trial run, which began on Mon 2026-11-23.
 fn in_trial() -> World {
     let mut world = World::approved(&["db1"]);
-    world.servers[0].physical.metadata.uid = Some("uid-db1".into());
     world.until("served", |w| has_served(&w.facts()));
     world.confirm();
     world.tick();
@@ -44,24 +41,6 @@ fn after_trial() -> World {
     world.tick();
     assert_eq!(phase_of(&world), Phase::Acceptance);
     world
-}
-
-fn present(role: PartyRole) -> Participant {
-    Participant { role, unit: format!("{role:?}"), representative: Some("Wu".into()), absence_reason: None }
-}
-
-fn meeting(held_on: &str) -> AcceptanceMeeting {
-    AcceptanceMeeting {
-        held_on: held_on.into(),
-        organiser: "Civil affairs".into(),
-        participants: vec![
-            present(PartyRole::Designer),
-            present(PartyRole::Contractor),
-            present(PartyRole::Supervisor),
-        ],
-        conclusion: Conclusion::Passed,
-        minutes: paper("Minutes"),
-    }
 }
 
 /// All papers of an acceptance are there, and nobody signed yet.
@@ -245,50 +224,6 @@ fn the_rules_of_2025_ask_for_an_approval_of_the_papers_before_the_meeting() {
     assert_eq!(phase_of(&world), Phase::Accepted);
 }
 
-fn record(name: &str, disposition: CustodyDisposition, day: &str) -> CustodyRecord {
-    let person = |name: &str| HandoverPerson { name: name.into(), unit: "unit".into() };
-    let stays = disposition == CustodyDisposition::RetainedInPlace;
-    let mut record = CustodyRecord::new(
-        name,
-        CustodyRecordSpec {
-            host_ref: "db1".into(),
-            host_uid: "uid-db1".into(),
-            system_ref: "civil-registry".into(),
-            disposition,
-            device: CustodyDevice {
-                serial: "S-db1".into(),
-                model: "Inspur NF5270".into(),
-                asset_no: None,
-                owner_ref: "minzheng".into(),
-                original_location: "room 3".into(),
-                purchased_on: None,
-                original_value_yuan: None,
-            },
-            handover: (!stays).then(|| Handover {
-                date: day.into(),
-                handed_by: person("Li"),
-                received_by: person("Wang"),
-                witness: person("Wu"),
-                condition: DeviceCondition::Working,
-                sheet_no: "J-1".into(),
-                sheet_digest: format!("sha256:{:064}", 3),
-            }),
-            placement: (!stays).then(|| Placement {
-                room: "centre".into(),
-                rack: "A1".into(),
-                rack_unit: Some(3),
-                purpose: PlacementPurpose::Sealed,
-            }),
-            basis: stays.then(|| CustodyBasis { document_no: "D-1".into(), digest: format!("sha256:{:064}", 4) }),
-            media: vec![CustodyMedium { serial: "SN-db1".into(), handling: MediumHandling::Kept, erasure: None }],
-            remark: None,
-            recorded_by: "op-wang".into(),
-        },
-    );
-    record.metadata.creation_timestamp = Some(Time(format!("{day}T08:00:00Z").parse().unwrap()));
-    record
-}
-
 #[test]
 fn a_system_is_closed_once_each_of_its_old_servers_is_where_a_record_says() {
     let mut world = accepted();
@@ -296,7 +231,7 @@ fn a_system_is_closed_once_each_of_its_old_servers_is_where_a_record_says() {
         found(&world, GateName::AllHostsDisposed),
         Verdict::Closed(Reason::DeviceNotSettled { host: "db1".into() })
     );
-    world.custody = vec![record("r1", CustodyDisposition::InCustody, "2027-03-02")];
+    world.custody = vec![custody_record("r1", "db1", CustodyDisposition::InCustody, "2027-03-02")];
     world.tick();
     assert_eq!(phase_of(&world), Phase::Closed);
     let status = world.migration.status.as_ref().unwrap();
@@ -314,7 +249,7 @@ fn a_record_holds_for_this_server_its_serial_number_and_not_before_the_acceptanc
     let host = &world.servers[0].physical;
     let day = Some(date(2027, 3, 1));
     let effect = |change: fn(&mut CustodyRecord), accepted_on| {
-        let mut one = record("r1", CustodyDisposition::InCustody, "2027-03-02");
+        let mut one = custody_record("r1", "db1", CustodyDisposition::InCustody, "2027-03-02");
         change(&mut one);
         judge(&[one], "db1", Some(host), accepted_on)[0].1
     };
@@ -325,8 +260,8 @@ fn a_record_holds_for_this_server_its_serial_number_and_not_before_the_acceptanc
     let early = |r: &mut CustodyRecord| r.spec.handover.as_mut().unwrap().date = "2027-02-28".into();
     assert_eq!(effect(early, day), CustodyEffect::NotAccepted);
     let both = [
-        record("r2", CustodyDisposition::Reused, "2027-03-05"),
-        record("r1", CustodyDisposition::InCustody, "2027-03-02"),
+        custody_record("r2", "db1", CustodyDisposition::Reused, "2027-03-05"),
+        custody_record("r1", "db1", CustodyDisposition::InCustody, "2027-03-02"),
     ];
     let judged: Vec<_> = judge(&both, "db1", Some(host), day).into_iter().map(|(_, effect)| effect).collect();
     assert_eq!(judged, [CustodyEffect::Superseded, CustodyEffect::Accepted]);

@@ -5,15 +5,14 @@ mod world;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    Assessment, Certificate, CheckOutcome, CheckWaiver, CheckWaiverSpec, ClockPause, Conclusion, FreezeEffect,
-    FreezeException, FreezeOccasion, FreezePeriod, FreezePeriodSpec, FreezeScope, FreezeScopeKind, GateName, PartyRole,
-    PlannedWave, ProjectParty, SystemDependency,
+    Assessment, Certificate, CheckOutcome, ClockPause, Conclusion, FreezeEffect, FreezeException, FreezePeriod,
+    GateName, PartyRole, PlannedWave, ProjectParty, SystemDependency,
 };
 use qianyun_planning::calendar::WindowReason;
 use qianyun_planning::facts::{DependencyFact, Known};
 use qianyun_planning::gate;
 use qianyun_planning::reason::{Asked, Reason, RehearsalFault, Verdict};
-use world::{World, report};
+use world::{World, freeze_period, report, waiver};
 
 #[track_caller]
 fn found(world: &World, name: GateName) -> Verdict {
@@ -187,18 +186,9 @@ fn an_interruption_longer_than_the_department_accepts_is_not_begun() {
 }
 
 fn freeze(from: &str, until: &str, mode: FreezeEffect) -> FreezePeriod {
-    let at = |text: &str| Time(text.parse().unwrap());
-    let spec = FreezePeriodSpec {
-        title: "两会".into(),
-        occasion: FreezeOccasion::LocalTwoSessions,
-        from: at(from),
-        until: at(until),
-        mode,
-        scope: FreezeScope { kind: FreezeScopeKind::Everything, departments: Vec::new(), systems: Vec::new() },
-        source_document: None,
-        entered_by: "op-wang".into(),
-    };
-    FreezePeriod::new("sessions", spec)
+    let mut period = freeze_period("sessions", from.parse().unwrap(), until.parse().unwrap(), mode);
+    period.spec.title = "两会".into();
+    period
 }
 
 #[test]
@@ -268,23 +258,10 @@ fn the_window_lies_in_that_of_the_wave_which_the_plan_names() {
     assert_eq!(found(&world, GateName::SchemeValid), Verdict::Open);
 }
 
-fn waiver(check: &str, uid: &str, until: &str) -> CheckWaiver {
-    let spec = CheckWaiverSpec {
-        host_ref: "db1".into(),
-        host_uid: uid.into(),
-        check_id: check.into(),
-        reason: "the partition is enlarged next week".into(),
-        accepted_by: "op-wang".into(),
-        until: until.into(),
-    };
-    CheckWaiver::new("waiver", spec)
-}
-
 #[test]
 fn a_failed_check_is_waived_by_name_for_this_server_until_a_day_and_not_every_check_can_be() {
     let mut world = World::new();
     let host = &mut world.servers[0].physical;
-    host.metadata.uid = Some("uid-db1".into());
     host.status.as_mut().unwrap().checks = vec![qianyun_crds::HostCheck {
         id: "ST-02".into(),
         outcome: CheckOutcome::Block,
@@ -298,15 +275,15 @@ fn a_failed_check_is_waived_by_name_for_this_server_until_a_day_and_not_every_ch
         ("ST-02", "uid-of-another", "2026-12-31", false),
         ("ST-01", "uid-db1", "2026-12-31", false),
     ] {
-        world.waivers = vec![waiver(check, uid, until)];
+        world.waivers = vec![waiver("db1", check, uid, until)];
         assert_eq!(!closed(&world), opens, "{check} {uid} {until}");
     }
     let checks = &mut world.servers[0].physical.status.as_mut().unwrap().checks;
     checks[0].id = "CT-01".into();
-    world.waivers = vec![waiver("CT-01", "uid-db1", "2026-12-31")];
+    world.waivers = vec![waiver("db1", "CT-01", "uid-db1", "2026-12-31")];
     assert!(closed(&world));
     let checks = &mut world.servers[0].physical.status.as_mut().unwrap().checks;
     (checks[0].id, checks[0].outcome) = ("ST-02".into(), CheckOutcome::Unknown);
-    world.waivers = vec![waiver("ST-02", "uid-db1", "2026-12-31")];
+    world.waivers = vec![waiver("db1", "ST-02", "uid-db1", "2026-12-31")];
     assert!(closed(&world));
 }

@@ -4,9 +4,11 @@
 // Each test program uses a part of it.
 
 mod objects;
+mod records;
 mod server;
 
-pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, paper, report};
+pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, report};
+pub(crate) use records::{custody_record, freeze_period, meeting, waiver};
 pub(crate) use server::{Server, Stage};
 
 use jiff::{Timestamp, ToSpan};
@@ -25,7 +27,7 @@ use qianyun_planning::facts::{
 };
 use qianyun_planning::{host_migration, lint, phase, system_migration};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The world.
 #[derive(Clone)]
@@ -49,6 +51,12 @@ pub(crate) struct World {
     pub(crate) custody: Vec<CustodyRecord>,
     /// Whether each system that this one depends on serves from the cloud.
     pub(crate) dependencies: Vec<DependencyFact>,
+}
+
+/// Read once: it holds the notices of many years, and facts are gathered thousands of times.
+fn calendar() -> &'static Arc<Calendar> {
+    static CALENDAR: OnceLock<Arc<Calendar>> = OnceLock::new();
+    CALENDAR.get_or_init(|| Arc::new(Calendar::built_in()))
 }
 
 /// What people decide on at a gate.
@@ -215,7 +223,7 @@ impl World {
             approvals: Known::Is(approvals.collect()),
             application_digest: self.application_digest(),
             acceptance_digest: self.acceptance_digest(),
-            calendar: Known::Is(Arc::new(Calendar::built_in())),
+            calendar: Known::Is(Arc::clone(calendar())),
             zone: Zone::default(),
             freezes: Known::Is(self.freezes.clone()),
             dependencies: self.dependencies.clone(),

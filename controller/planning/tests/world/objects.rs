@@ -261,6 +261,7 @@ pub(crate) fn physical(name: &str, now: Timestamp) -> PhysicalHost {
             },
         },
     );
+    host.metadata.uid = Some(format!("uid-{name}"));
     host.status = Some(PhysicalHostStatus {
         inventory: Some(inventory(name)),
         inventory_at: Some(Time(now)),

@@ -245,11 +245,11 @@ impl Server {
         })
     }
 
-    /// The newest report as the controller remembers it.
+    /// The newest report as the controller remembers it. A clock that jumps back makes none older.
     pub(crate) fn heard(&self, now: Timestamp) -> Option<AgentFacts> {
         let (at, facts) = self.last.as_ref()?;
         let age = now.as_millisecond() - at.as_millisecond();
-        Some(AgentFacts { age_ms: u64::try_from(age).unwrap(), ..facts.clone() })
+        Some(AgentFacts { age_ms: u64::try_from(age).unwrap_or(0), ..facts.clone() })
     }
 
     pub(crate) fn arrival(&self) -> Option<ArrivalFacts> {
