@@ -100,7 +100,7 @@ pub struct AcceptanceMeeting {
 /// A unit asked to an acceptance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.representative) != has(self.absenceReason)").message(
-    "a participant has either a representative who was present, or an absenceReason"
+    "a participant has either a representative who was present, or an absenceReason: give one of the two"
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {

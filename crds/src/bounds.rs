@@ -106,19 +106,41 @@ shape! {
 }
 shape! {
     /// Administrative division code (GB/T 2260).
-    DivisionCode = {"type": "string", "maxLength": 6, "pattern": "^[0-9]{6}$"}
+    DivisionCode = {
+        "type": "string", "maxLength": 6,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9]{6}$')", "message": "must be a division code of six digits, as 510900 for Suining"
+        }]
+    }
 }
 shape! {
     /// Unified social credit code (GB 32100-2015): no I, O, S, V, Z.
-    CreditCode = {"type": "string", "maxLength": 18, "pattern": "^[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}$"}
+    CreditCode = {
+        "type": "string", "maxLength": 18,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}$')",
+            "message": "must be a unified social credit code of 18 digits and capitals without I, O, S, V and Z, as 11510900MB1234567X"
+        }]
+    }
 }
 shape! {
     /// A telephone number as people write it.
-    Phone = {"type": "string", "minLength": 3, "maxLength": 32, "pattern": "^\\+?[0-9][0-9 ()/-]*$"}
+    Phone = {
+        "type": "string", "minLength": 3, "maxLength": 32,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^\\\\+?[0-9][0-9 ()/-]*$')", "message": "must be a telephone number, as 0825-2222222"
+        }]
+    }
 }
 shape! {
     /// A time zone of the IANA database.
-    ZoneName = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"}
+    ZoneName = {
+        "type": "string", "minLength": 1, "maxLength": 64,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
+            "message": "must be a time zone of the IANA database, as Asia/Shanghai"
+        }]
+    }
 }
 shape! {
     /// A systemd unit.

@@ -94,10 +94,10 @@ fn a_department_and_its_system_are_who_they_say() -> Result<()> {
         &li,
         &objects::department("d"),
         vec![
-            ("/spec/creditCode", json!("11510900MB1234567O"), "should match"),
-            ("/spec/jurisdiction", json!("5109"), "should match"),
+            ("/spec/creditCode", json!("11510900MB1234567O"), "must be a unified social credit code"),
+            ("/spec/jurisdiction", json!("5109"), "must be a division code of six digits"),
             ("/spec/namespace", json!("Civil_Affairs"), "should match"),
-            ("/spec/contacts/0/phone", json!("call me"), "should match"),
+            ("/spec/contacts/0/phone", json!("call me"), "must be a telephone number"),
             ("/spec/kind", json!("Ministry"), "Unsupported value: \"Ministry\""),
         ],
     )?;
