@@ -69,6 +69,12 @@ pub struct MigrationPlanSpec {
 #[x_kube(validation = Rule::new("self.until > self.from").message(
     "a wave's until is not after its from: enter the first and the last instant of its window"
 ))]
+#[x_kube(validation = Rule::new("self.until <= self.from || (self.until - self.from).getMinutes() > self.lockoutMinutes").message(
+    "a wave's lockoutMinutes leaves nothing of its window: shorten it, or lengthen the window"
+))]
+#[x_kube(validation = Rule::new("self.until <= self.from || (self.until - self.from).getMinutes() >= self.minutesEach").message(
+    "a wave's window is shorter than minutesEach: lengthen it, or correct what one system is forecast to take"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedWave {
     /// Name, unique in the plan.
