@@ -52,8 +52,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("!has(self.acceptanceApprovers) || self.acceptanceApprovers.all(r, self.roles.exists(x, x.name == r))").message(
     "spec.acceptanceApprovers names a role that is not in spec.roles: add it there"
 ))]
-#[x_kube(validation = Rule::new("!has(self.gates) || self.gates.all(g, g.enabled || !(g.name in ['NonClassifiedDeclared', 'DualApproved', 'RecordVerified', 'SourceFenced']))").message(
-    "spec.gates switches off a gate that always holds: NonClassifiedDeclared, DualApproved, RecordVerified and SourceFenced cannot be disabled"
+#[x_kube(validation = Rule::new("!has(self.gates) || self.gates.all(g, g.enabled || !(g.name in ['NonClassifiedDeclared', 'SchemeValid', 'DualApproved', 'ReplicationInSync', 'InWindow', 'RecordVerified', 'SourceFenced', 'ProbesPassed', 'CutoverConfirmed']))").message(
+    "spec.gates switches off a gate that always holds: NonClassifiedDeclared, SchemeValid, DualApproved, ReplicationInSync, InWindow, RecordVerified, SourceFenced, ProbesPassed and CutoverConfirmed cannot be disabled"
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyProfileSpec {
