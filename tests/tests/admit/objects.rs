@@ -243,6 +243,56 @@ pub(crate) fn scheme(name: &str, author: &str) -> Value {
     )
 }
 
+/// A scheme with every paper that the road from its writing to its acceptance asks for.
+pub(crate) fn papers(name: &str, author: &str) -> Value {
+    let paper = |title: &str| json!({"title": title, "digest": DIGEST});
+    let report =
+        |by: &str| json!({"conclusion": "Passed", "issuedBy": by, "issuedOn": "2027-03-01", "paper": paper("报告")});
+    let parts = json!({
+        "emergencyPlan": paper("应急预案"),
+        "project": {"contained": true, "fundingSource": "市级财政"},
+        "parties": [{
+            "role": "Contractor", "name": "遂宁软件公司",
+            "certificate": {"name": "涉密信息系统集成资质", "number": "JC-01", "validUntil": "2027-12-31"},
+        }],
+        "securityProducts": [{"name": "云防火墙", "certificateNo": "销许证字第0000001号"}],
+        "standards": ["GB/T 22239-2019"],
+        "freezeExceptions": [{"freezeRef": "two-sessions", "reason": "the old machine room closes"}],
+    });
+    let beside = json!({
+        "receipt": {"receivedOn": "2026-11-02", "digest": DIGEST, "pauses": [
+            {"from": "2026-11-03", "until": "2026-11-05", "reason": "补正"}
+        ]},
+        "assessment": {
+            "submittedOn": "2026-09-01", "acceptedOn": "2026-09-03", "cityApprovalNo": "遂府函〔2026〕9号",
+            "report": {"conclusion": "Passed", "issuedBy": "市智慧办", "issuedOn": "2026-09-20", "paper": paper("论证评估报告")},
+        },
+        "rehearsal": {
+            "digest": DIGEST, "heldOn": "2026-11-20", "conclusion": "Passed", "servicesStopped": true,
+            "rollbackRehearsed": true, "downtimeMinutes": 12, "minutes": paper("演练记录"), "recordedBy": author,
+        },
+        "securityInUse": {"digest": DIGEST, "checklist": paper("三同步检查表"), "confirmedBy": author},
+        "incidents": [{
+            "number": 1, "occurredAt": "2026-12-20T10:00:00+08:00", "grade": "Larger", "impact": "登记中断",
+            "action": "restarted", "reportedTo": "市委网信办", "resolvedAt": "2026-12-20T11:00:00+08:00",
+        }],
+        "acceptance": {
+            "performanceTest": report("检测中心"), "securityAssessment": report("测评机构"),
+            "meeting": {
+                "heldOn": "2027-03-10", "organiser": "市民政局", "conclusion": "Passed", "minutes": paper("验收意见"),
+                "participants": [{"role": "Contractor", "unit": "遂宁软件公司", "representative": "周明"}],
+            },
+            "issues": [{"number": 1, "what": "补齐运维手册", "dueOn": "2027-04-10"}],
+        },
+    });
+    let mut object = scheme(name, author);
+    for (at, more) in [("/spec/scheme", parts), ("/spec", beside)] {
+        let place = object.pointer_mut(at).and_then(Value::as_object_mut).expect("a scheme has both");
+        place.extend(more.as_object().cloned().unwrap_or_default());
+    }
+    object
+}
+
 pub(crate) fn journey(name: &str) -> Value {
     object(
         "HostMigration",
