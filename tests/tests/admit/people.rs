@@ -9,7 +9,7 @@ pub(crate) const CIVIL: &str = "civil-affairs";
 pub(crate) const WATER: &str = "water";
 
 /// (name, groups) of everyone whom the tests act as.
-const EVERYONE: [(&str, &[&str]); 8] = [
+pub(crate) const EVERYONE: [(&str, &[&str]); 10] = [
     ("li", &["qianyun:operators"]),
     ("he", &["qianyun:operators"]),
     ("wang", &[]),
@@ -17,6 +17,8 @@ const EVERYONE: [(&str, &[&str]); 8] = [
     ("chen", &[]),
     ("sun", &[]),
     ("zhou", &["qianyun:inspectors"]),
+    ("cai", &["qianyun:departments"]),
+    ("cloud-operator", &["qianyun:operators"]),
     ("nobody", &[]),
 ];
 
