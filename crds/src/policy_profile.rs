@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "FROM", type_ = "string", json_path = ".spec.effectiveFrom"),
     printcolumn(name = "UNTIL", type_ = "string", json_path = ".spec.effectiveUntil"),
     printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status"),
+    printcolumn(name = "GATES", type_ = "string", json_path = ".status.conditions[?(@.type==\"GatesComplete\")].reason"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -223,7 +224,8 @@ pub struct PolicyProfileStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// `Ready`: the profile is consistent. `InForce`: today lies between its first and its last day.
+    /// `Ready`: the profile is consistent. `InForce`: today lies between its first and its last day. `GatesComplete`: no gate
+    /// that an article asks for is switched off; else its reason is `GateOff`, and its message names them. Neither of the last two blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,

@@ -71,7 +71,24 @@ fn statuses() -> Vec<(&'static str, Value)> {
     let condition = |name: &str, status: &str, reason: &str, message: &str| json!({"type": name, "status": status, "reason": reason, "message": message, "lastTransitionTime": since});
     let gate = |name: &str, verdict: &str, basis: &str, message: &str| json!({"name": name, "verdict": verdict, "basis": basis, "message": message, "since": since});
     let ready = || json!({"conditions": [condition("Ready", "True", "Ready", "")]});
+    let off = "switched off, though the law asks for it: SystemGraded (Art. 29) by \"pilot\"";
     vec![
+        (
+            "policyprofile/suining-2018",
+            json!({"conditions": [
+                condition("Ready", "True", "Ready", ""),
+                condition("InForce", "False", "NotInForce", "today lies outside its period"),
+                condition("GatesComplete", "False", "GateOff", off),
+            ]}),
+        ),
+        (
+            "policyprofile/suining-2025",
+            json!({"conditions": [
+                condition("Ready", "True", "Ready", ""),
+                condition("InForce", "True", "InForce", ""),
+                condition("GatesComplete", "True", "EveryGateOn", ""),
+            ]}),
+        ),
         (
             "migrationplan/plan-2026-1",
             json!({

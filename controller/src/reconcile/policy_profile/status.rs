@@ -1,10 +1,12 @@
-//! Judges a profile by itself: whether its roles exist, its days are days, and two offices approve.
+//! Judges a profile by itself: whether its roles exist, its days are days, two offices approve, and which gates of the law it
+//! switches off. A city may do that by decree, and answers for it: it is shown, and blocks nothing.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{PolicyProfile, PolicyProfileSpec, PolicyProfileStatus};
 use qianyun_planning::approval::distinct;
 use qianyun_planning::calendar::parse_day;
+use qianyun_planning::gate::GATES;
 use qianyun_planning::report::condition;
 
 /// The status of a profile.
@@ -22,13 +24,36 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
     } else {
         ("NotInForce", "today lies outside its period; check which rules apply now. It blocks nothing")
     };
+    let off = switched_off(&profile.spec);
+    let (gates_reason, gates_words) = if off.is_empty() {
+        ("EveryGateOn", String::new())
+    } else {
+        let words = format!(
+            "switched off, though the law asks for it: {}. It blocks nothing; set enabled to true in spec.gates, or make sure \
+             that each basis is the document that allows it",
+            off.join("; ")
+        );
+        ("GateOff", words)
+    };
     PolicyProfileStatus {
         observed_generation: generation,
         conditions: vec![
             condition(before, "Ready", Some(ready), reason, &fault.unwrap_or_default(), generation, now),
             condition(before, "InForce", Some(in_force), force_reason, words, generation, now),
+            condition(before, "GatesComplete", Some(off.is_empty()), gates_reason, &gates_words, generation, now),
         ],
     }
+}
+
+/// The gates of an article that the profile switches off, in the order of the journey: each with the article, and what the
+/// profile rests it on. A gate of practice alone is the city's own affair; what cannot be switched off holds all the same.
+fn switched_off(spec: &PolicyProfileSpec) -> Vec<String> {
+    let of_law = GATES.iter().filter(|gate| gate.switchable && gate.basis.starts_with("Art."));
+    let off = of_law.filter_map(|gate| {
+        let switch = spec.gates.iter().find(|switch| switch.name == gate.name && !switch.enabled)?;
+        Some(format!("{:?} ({}) by {:?}", gate.name, gate.basis, switch.basis))
+    });
+    off.collect()
 }
 
 /// The first thing that makes a profile useless, in words that say how to fix it.
@@ -52,4 +77,78 @@ fn fault(spec: &PolicyProfileSpec) -> Option<String> {
         return Some(format!("spec.effectiveFrom is {:?}; write YYYY-MM-DD", spec.effective_from));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::CustomResourceExt;
+    use qianyun_crds::{GateName, GateSwitch};
+
+    fn profile(gates: &[(GateName, bool)]) -> PolicyProfile {
+        let role = |name: &str, party: &str| serde_json::json!({"name": name, "displayName": name, "displayNameZh": name, "party": party});
+        let spec = serde_json::json!({
+            "title": "t", "titleZh": "t", "effectiveFrom": "2018-03-16", "planIssuers": ["a"], "schemeConfirmer": "c",
+            "roles": [role("a", "mgo"), role("b", "sco"), role("c", "dept")], "schemeApprovers": ["a", "b"],
+            "numbers": {
+                "trialMonths": 3, "reviewTargetWorkingDays": 20, "inventoryMaxAgeDays": 30, "freezeLimitSeconds": 30
+            },
+        });
+        let mut profile = PolicyProfile::new("p", serde_json::from_value(spec).unwrap());
+        let switch =
+            |(name, enabled): &(GateName, bool)| GateSwitch {
+                name: *name, enabled: *enabled, basis: "市府令".into()
+            };
+        profile.spec.gates = gates.iter().map(switch).collect();
+        profile
+    }
+
+    /// Status, reason and message of `GatesComplete`.
+    fn gates_complete(profile: &PolicyProfile) -> (String, String, String) {
+        let today = jiff::civil::date(2026, 11, 24);
+        let status = status(profile, today, Timestamp::UNIX_EPOCH);
+        let found = status.conditions.into_iter().find(|c| c.type_ == "GatesComplete").unwrap();
+        (found.status, found.reason, found.message)
+    }
+
+    #[test]
+    fn a_gate_of_an_article_that_is_off_is_named_with_what_it_rests_on() {
+        let off =
+            profile(&[(GateName::TrialElapsed, false), (GateName::SystemGraded, false), (GateName::PlanIssued, true)]);
+        let (status, reason, message) = gates_complete(&off);
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "GateOff"));
+        let named = "SystemGraded (Art. 29) by \"市府令\"; TrialElapsed (Art. 20) by \"市府令\".";
+        assert!(message.contains(named) && !message.contains("PlanIssued"), "{message}");
+    }
+
+    #[test]
+    fn a_gate_of_practice_is_the_citys_own_affair() {
+        for gates in [&[][..], &[(GateName::RehearsalPassed, false)], &[(GateName::SystemGraded, true)]] {
+            assert_eq!(gates_complete(&profile(gates)).0, "True", "{gates:?}");
+        }
+    }
+
+    #[test]
+    fn a_gate_that_is_off_blocks_nothing() {
+        let status = status(
+            &profile(&[(GateName::SystemGraded, false)]),
+            jiff::civil::date(2026, 11, 24),
+            Timestamp::UNIX_EPOCH,
+        );
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.status.as_str());
+        assert_eq!(ready, Some("True"));
+    }
+
+    /// The schema refuses what the planner would take no notice of, and nothing else.
+    #[test]
+    fn the_schema_refuses_to_switch_off_what_always_holds() {
+        let schema = serde_json::to_value(PolicyProfile::crd()).unwrap();
+        let rules = schema.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations");
+        let rules = rules.and_then(|rules| rules.as_array()).unwrap();
+        let rule =
+            rules.iter().filter_map(|rule| rule["rule"].as_str()).find(|rule| rule.contains("g.enabled")).unwrap();
+        for gate in GATES {
+            assert_eq!(!gate.switchable, rule.contains(&format!("'{:?}'", gate.name)), "{:?}", gate.name);
+        }
+    }
 }
