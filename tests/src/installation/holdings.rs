@@ -15,9 +15,9 @@ const GROUP: &str = "migration.qianyun.dev";
 /// The authority's key: without it no server could prove any more whom it belongs to.
 const AUTHORITY: &str = "qianyun-controller-ca";
 
-/// Each thing by kind and name, with what must not change about it.
+/// Each thing by kind and name: which one it is, and what must not change about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holdings(BTreeMap<String, String>);
+pub struct Holdings(BTreeMap<String, (String, Value)>);
 
 impl Holdings {
     pub(super) fn take(cluster: &Cluster, volume: &Path) -> Result<Self> {
@@ -47,7 +47,7 @@ impl Holdings {
         for entry in std::fs::read_dir(volume)? {
             let path = entry?.path();
             let content = if path.is_file() { std::fs::read_to_string(&path)? } else { String::new() };
-            held.insert(format!("file {}", path.display()), content);
+            held.insert(format!("file {}", path.display()), (content, Value::Null));
         }
         Ok(Self(held))
     }
@@ -61,9 +61,23 @@ impl Holdings {
     pub fn ensure_all_in(&self, now: &Self) -> Result<()> {
         for (key, was) in &self.0 {
             let is = now.0.get(key).with_context(|| format!("{key} is gone"))?;
-            ensure!(is == was, "{key} has changed:\n{was}\n{is}");
+            let same = is.0 == was.0 && holds(&is.1, &was.1);
+            ensure!(same, "{key} has changed:\n{} {}\n{} {}", was.0, was.1, is.0, is.1);
         }
         Ok(())
+    }
+}
+
+/// Whether all that was there is there with the same value. A field that a newer definition adds may have its default.
+fn holds(is: &Value, was: &Value) -> bool {
+    match (is, was) {
+        (Value::Object(is), Value::Object(was)) => {
+            was.iter().all(|(name, was)| is.get(name).is_some_and(|is| holds(is, was)))
+        }
+        (Value::Array(is), Value::Array(was)) => {
+            is.len() == was.len() && is.iter().zip(was).all(|(is, was)| holds(is, was))
+        }
+        (is, was) => is == was,
     }
 }
 
@@ -71,11 +85,11 @@ fn items(list: Value) -> Result<Vec<Value>> {
     list["items"].as_array().cloned().context("kubectl printed no list")
 }
 
-fn keep(held: &mut BTreeMap<String, String>, object: &Value, part: &Value) {
+fn keep(held: &mut BTreeMap<String, (String, Value)>, object: &Value, part: &Value) {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let meta = &object["metadata"];
     let key = format!("{} {}/{}", word(&object["kind"]), word(&meta["namespace"]), word(&meta["name"]));
-    held.insert(key, format!("{} {part}", word(&meta["uid"])));
+    held.insert(key, (word(&meta["uid"]), part.clone()));
 }
 
 #[cfg(test)]
@@ -99,7 +113,9 @@ mod tests {
             assert!(told(&other).starts_with("Department -/civil has changed:"), "{other:?}");
         }
         let mut more = before.clone();
-        more.0.insert("Department -/water".into(), String::new());
+        more.0.insert("Department -/water".into(), (String::new(), Value::Null));
         before.ensure_all_in(&more).expect("more is not less");
+        assert!(holds(&json!({"n": 1, "tier": "City"}), &json!({"n": 1})), "a default of a new field");
+        assert!(!holds(&json!({"n": [1, 2]}), &json!({"n": [1]})));
     }
 }
