@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{
     Approval, CheckWaiver, CloudPlatform, CustodyRecord, CutoverDecision, CutoverStatus, Department, DiskPhase,
-    DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile,
-    RecordStatus, SchemeHost, SourceCutover, StepStatus, SystemMigration,
+    DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PlannedSystem,
+    PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus, SystemMigration,
 };
 use std::sync::Arc;
 
@@ -87,14 +87,15 @@ impl Facts {
         self.hosts.iter().find(|h| h.name == name)
     }
 
+    /// What the plan says about the system; `None` where it does not list it.
+    pub fn planned(&self) -> Option<&PlannedSystem> {
+        let (namespace, name) = (self.migration.metadata.namespace.as_deref(), &self.migration.spec.system_ref);
+        self.plan.get()?.spec.systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == *name)
+    }
+
     /// The day that an instant lies in, where the offices are.
     pub fn day(&self, at: Timestamp) -> Date {
         self.zone.day(at)
-    }
-
-    /// The day that it is, where the offices are.
-    pub fn today(&self, now: Timestamp) -> Date {
-        self.day(now)
     }
 
     /// Whether the acceptance as it stands was reached before, as the status remembers: who holds a role later does not

@@ -43,7 +43,7 @@ pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, 
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
-use crate::approval::{self, Subject, party_of, tally};
+use crate::approval::{self, Subject, Tally, party_of, tally};
 use crate::facts::{Facts, Known};
 use crate::reason::{Asked, Found, Obstacle, Reason, ReportKind, Verdict, closed, unknown};
 use jiff::Timestamp;
@@ -171,12 +171,20 @@ fn report_passed(report: Option<&Report>, kind: ReportKind) -> Found {
     }
 }
 
-/// Whether every role that a gate asks signed a subject.
-fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate: GateName) -> Found {
+/// Whether every role that a gate asks decided for a subject; else what `returned` makes of the first return (who, and the
+/// opinion), or `missing` of the decisions so far and of the party that is next.
+fn decided(
+    facts: &Facts,
+    policy: &PolicyProfileSpec,
+    subject: &Subject<'_>,
+    gate: GateName,
+    returned: fn(String, String) -> Reason,
+    missing: fn(&Tally, Party) -> Reason,
+) -> Found {
     let judged = approval::judge(subject, policy, need(&facts.approvals, Asked::Approvals, "")?);
-    let tally = tally(subject, gate, &judged);
-    if let Some((by, opinion)) = tally.returned {
-        return Err(closed(Reason::AcceptanceReturned { by, opinion }));
+    let mut tally = tally(subject, gate, &judged);
+    if let Some((by, opinion)) = tally.returned.take() {
+        return Err(closed(returned(by, opinion)));
     }
     if tally.unknown {
         return Err(unknown(Asked::Permission));
@@ -184,10 +192,16 @@ fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate
     if tally.missing.is_empty() && tally.need > 0 {
         return Ok(());
     }
-    Err(closed(Reason::SignaturesMissing {
+    Err(closed(missing(&tally, party_of(policy, tally.missing.first()))))
+}
+
+/// The same for the papers of an acceptance.
+fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate: GateName) -> Found {
+    let returned = |by, opinion| Reason::AcceptanceReturned { by, opinion };
+    decided(facts, policy, subject, gate, returned, |tally, party| Reason::SignaturesMissing {
         have: tally.have,
         need: tally.need,
-        party: party_of(policy, tally.missing.first()),
         missing: tally.missing.join(", "),
-    }))
+        party,
+    })
 }

@@ -43,5 +43,5 @@ fn stands(
     if let Some(day) = ended {
         clock = clock.ended(parse_day(day)?).ok()?;
     }
-    clock.standing(calendar, facts.today(now)).ok()
+    clock.standing(calendar, facts.day(now)).ok()
 }

@@ -103,7 +103,7 @@ pub(super) fn decisions_on_edited<S: Subject>(
         let (name, namespace) = (subject.name_any(), subject.namespace());
         let on_it = |approval: &Arc<Approval>| {
             let about = &approval.spec.subject;
-            let of_kind = about.kind == S::KIND || (about.kind.is_of_migration() && S::KIND.is_of_migration());
+            let of_kind = about.kind.is_of_migration() == S::KIND.is_of_migration();
             of_kind && about.name == name && (namespace.is_none() || approval.namespace() == namespace)
         };
         approvals.state().into_iter().filter(on_it).map(|approval| ObjectRef::from_obj(&*approval)).collect()

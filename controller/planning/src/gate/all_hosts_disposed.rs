@@ -2,20 +2,18 @@
 //!
 //! Blocks 办结. Opened by the operator, who records the handover.
 
+use super::need;
 use crate::custody;
 use crate::facts::Facts;
-use crate::reason::{Found, Reason, closed};
+use crate::reason::{Asked, Found, Reason, closed};
 use jiff::Timestamp;
 use qianyun_crds::PolicyProfileSpec;
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
-    let records = super::need(&facts.custody, crate::reason::Asked::Custody, "")?;
-    for scheme in &facts.migration.spec.scheme.hosts {
-        let host = &scheme.host_ref;
-        match custody::of_host(records, facts, host) {
-            Some(_) => {}
-            None => return Err(closed(Reason::DeviceNotSettled { host: host.clone() })),
-        }
+    let records = need(&facts.custody, Asked::Custody, "")?;
+    let mut hosts = facts.migration.spec.scheme.hosts.iter().map(|h| &h.host_ref);
+    match hosts.find(|host| custody::of_host(records, facts, host).is_none()) {
+        Some(host) => Err(closed(Reason::DeviceNotSettled { host: host.clone() })),
+        None => Ok(()),
     }
-    Ok(())
 }

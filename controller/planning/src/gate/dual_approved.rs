@@ -4,10 +4,10 @@
 //! Blocks every action on hosts, traffic and power, and stops what runs if it closes. Opened by the offices. It cannot be
 //! switched off, and a policy that names fewer than two offices does not open it.
 
-use super::need;
-use crate::approval::{distinct, judge, party_of, scheme_subject, tally};
+use super::decided;
+use crate::approval::{distinct, scheme_subject};
 use crate::facts::Facts;
-use crate::reason::{Asked, Found, Reason, closed, unknown};
+use crate::reason::{Found, Reason, closed};
 use jiff::Timestamp;
 use qianyun_crds::{GateName, PolicyProfileSpec};
 
@@ -20,21 +20,11 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -
         return Err(closed(Reason::TooFewApprovers { found }));
     }
     let subject = scheme_subject(facts, policy);
-    let judged = judge(&subject, policy, need(&facts.approvals, Asked::Approvals, "")?);
-    let tally = tally(&subject, GateName::DualApproved, &judged);
-    if let Some((by, opinion)) = tally.returned {
-        return Err(closed(Reason::Returned { by, opinion }));
-    }
-    if tally.unknown {
-        return Err(unknown(Asked::Permission));
-    }
-    if tally.missing.is_empty() {
-        return Ok(());
-    }
-    Err(closed(Reason::ApprovalsMissing {
+    let returned = |by, opinion| Reason::Returned { by, opinion };
+    decided(facts, policy, &subject, GateName::DualApproved, returned, |tally, party| Reason::ApprovalsMissing {
         have: tally.have,
         need: tally.need,
-        party: party_of(policy, tally.missing.first()),
         missing: tally.missing.join(", "),
-    }))
+        party,
+    })
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use qianyun_crds::{CheckOutcome, PolicyProfileSpec};
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
-    let today = facts.today(now);
+    let today = facts.day(now);
     for scheme in &facts.migration.spec.scheme.hosts {
         let name = &scheme.host_ref;
         let Some(of_host) = facts.host(name) else { return Err(unknown(Asked::Host)) };

@@ -19,7 +19,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
     }
     let limit_days = i64::from(policy.numbers.rehearsal_max_age_days);
     let held_on = parse_day(&rehearsal.held_on);
-    let age = held_on.map(|on| i64::from((facts.today(now) - on).get_days()));
+    let age = held_on.map(|on| i64::from((facts.day(now) - on).get_days()));
     match age {
         // One that is still to come proves nothing.
         Some(days) if (0..=limit_days).contains(&days) => Ok(()),

@@ -10,8 +10,7 @@ use crate::facts::{Facts, HostFacts, Known};
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{
-    CloudPlatform, HostDisk, HostInventory, PlannedSystem, PlannedWave, PolicyProfileSpec, Scheme, SchemeDisk,
-    SchemeHost,
+    CloudPlatform, HostDisk, HostInventory, PlannedWave, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost,
 };
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
@@ -60,12 +59,8 @@ fn window_fits(facts: &Facts) -> Found {
 
 /// The wave that the plan puts the system into.
 fn wave_of(facts: &Facts) -> Option<&PlannedWave> {
-    let plan = &facts.plan.get()?.spec;
-    let namespace = facts.migration.metadata.namespace.as_deref();
-    let mine =
-        |s: &&PlannedSystem| Some(s.namespace.as_str()) == namespace && s.name == facts.migration.spec.system_ref;
-    let wave = plan.systems.iter().find(mine)?.wave.as_deref()?;
-    plan.waves.iter().find(|w| w.name == wave)
+    let wave = facts.planned()?.wave.as_deref()?;
+    facts.plan.get()?.spec.waves.iter().find(|w| w.name == wave)
 }
 
 fn shape(scheme: &Scheme) -> Found {

@@ -21,7 +21,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
         return Err(closed(Reason::PlatformLevelTooLow { level: mlps.level, needed }));
     }
     match parse_day(&mlps.next_due) {
-        Some(due) if due >= facts.today(now) => Ok(()),
+        Some(due) if due >= facts.day(now) => Ok(()),
         Some(_) | None => Err(closed(Reason::AssessmentOverdue { due: mlps.next_due.clone() })),
     }
 }

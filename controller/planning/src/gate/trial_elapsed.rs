@@ -10,7 +10,7 @@ use qianyun_crds::PolicyProfileSpec;
 
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let Some(period) = trial::period(facts, policy, now) else { return Err(closed(Reason::TrialNotBegun)) };
-    if period.has_elapsed(facts.today(now)) {
+    if period.has_elapsed(facts.day(now)) {
         return Ok(());
     }
     let opens_at = trial::opens_at(facts, period);

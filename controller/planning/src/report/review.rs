@@ -4,7 +4,7 @@
 // Two tables, each for the reasons of one kind; a test shows that none is without words.
 
 use super::{Words, words};
-use crate::calendar::minute;
+use crate::calendar::WindowReason;
 use crate::reason::{Reason, RehearsalFault};
 use qianyun_crds::PartyRole;
 
@@ -97,10 +97,7 @@ impl Reason {
                 "the security products were confirmed for the scheme before it was edited; go through the list again",
                 "安全产品投用确认所依据的方案已被修改,须重新核对",
             ),
-            Reason::Frozen { freeze, until } => words(
-                format!("the freeze period {freeze:?} lasts until {} (UTC+8)", minute(*until)),
-                format!("重保期“{freeze}”至 {} 止,期间不割接", minute(*until)),
-            ),
+            Reason::Frozen { freeze, until } => WindowReason::Frozen { freeze: freeze.clone(), until: *until }.words(),
             Reason::FreezeUnreadable { freeze } => words(
                 format!("the freeze period {freeze:?} cannot be read; correct it"),
                 format!("重保期“{freeze}”内容有误,请更正"),

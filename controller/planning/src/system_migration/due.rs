@@ -47,11 +47,11 @@ pub(super) fn lamp(facts: &Facts, phase: Phase, next: Option<&NextDue>, now: Tim
     if phase == Phase::Closed {
         return Lamp::Closed;
     }
-    let late = |day: &str| parse_day(day).is_some_and(|day| day < facts.today(now));
+    let late = |day: &str| parse_day(day).is_some_and(|day| day < facts.day(now));
     // A trial run that lasts longer than it must, and a window that has passed, are nobody's delay by themselves.
     let own = !matches!(phase, Phase::Trial | Phase::CuttingOver | Phase::Provisional);
     let plan = (phase < Phase::Accepted).then(|| planned_day(facts, now)).flatten();
-    if next.is_some_and(|n| own && late(&n.date)) || plan.is_some_and(|day| day < facts.today(now)) {
+    if next.is_some_and(|n| own && late(&n.date)) || plan.is_some_and(|day| day < facts.day(now)) {
         return Lamp::Overdue;
     }
     let left = |n: &NextDue| n.working_days_left.as_deref()?.trim_start_matches('~').parse::<i32>().ok();
@@ -62,7 +62,7 @@ pub(super) fn lamp(facts: &Facts, phase: Phase, next: Option<&NextDue>, now: Tim
 }
 
 fn due(facts: &Facts, day: Date, what: &Words, binding: DueBinding, now: Timestamp) -> NextDue {
-    let left = facts.calendar.get().and_then(|c| c.between(facts.today(now), day).ok());
+    let left = facts.calendar.get().and_then(|c| c.between(facts.day(now), day).ok());
     let shown = |answer: Answer<i32>| {
         let mark = if answer.is_estimated() { "~" } else { "" };
         format!("{mark}{}", answer.even_if_estimated())
@@ -107,10 +107,7 @@ fn plan_due(facts: &Facts, now: Timestamp) -> Option<NextDue> {
 
 /// The plan's day for the system; `None` where the plan does not bind it to move.
 fn planned_day(facts: &Facts, now: Timestamp) -> Option<Date> {
-    let namespace = facts.migration.metadata.namespace.as_deref();
-    let system = &facts.migration.spec.system_ref;
-    let systems = &facts.plan.get()?.spec.systems;
-    let mine = systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == *system)?;
+    let mine = facts.planned()?;
     let department = facts.department.get().map(|d| d.spec.kind);
-    is_due(department, mine, facts.today(now)).then(|| parse_day(&mine.due_date)).flatten()
+    is_due(department, mine, facts.day(now)).then(|| parse_day(&mine.due_date)).flatten()
 }
