@@ -6,17 +6,15 @@
 
 mod admit;
 
+use admit::controller::{self, Running};
 use admit::objects::{self, DIGEST, with};
 use admit::people::{CIVIL, person};
-use admit::{Cluster, User};
+use admit::{Cluster, User, golden};
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use qianyun_tests::cluster::built;
 use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const SYSTEM: &str = "civil-registry";
@@ -30,7 +28,7 @@ struct Course {
     cluster: Cluster,
     account: User,
     folder: tempfile::TempDir,
-    controller: Option<Child>,
+    controller: Option<Running>,
     seen: String,
 }
 
@@ -44,31 +42,12 @@ impl Course {
     }
 
     fn start_controller(&mut self) -> Result<()> {
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log"))?;
-        let child = Command::new(built("dist/qianyun-controller")?)
-            .args(["--gateway-listen", "127.0.0.1:0", "--gateway-url", "https://127.0.0.1:8443"])
-            .args(["--health-listen", "127.0.0.1:0", "--namespace", admit::SYSTEM])
-            .arg("--state-dir")
-            .arg(self.folder.path().join("state"))
-            .arg("--agent-binary")
-            .arg(built("dist/qianyun-agent")?)
-            .arg("--kubeconfig")
-            .arg(&self.account.kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("the controller cannot be started")?;
-        self.controller = Some(child);
+        self.controller = Some(Running::start(&self.cluster, self.folder.path())?);
         Ok(())
     }
 
-    fn stop_controller(&mut self) -> Result<()> {
-        if let Some(mut child) = self.controller.take() {
-            child.kill().context("the controller cannot be killed")?;
-            child.wait()?;
-        }
-        Ok(())
+    fn stop_controller(&mut self) {
+        self.controller = None;
     }
 
     fn create(&self, who: &str, object: &Value) -> Result<()> {
@@ -140,12 +119,9 @@ impl Course {
 impl Drop for Course {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let log = controller::log(self.folder.path());
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             eprintln!("the controller's last words, newest first:\n{}", tail.join("\n"));
-        }
-        if let Err(error) = self.stop_controller() {
-            eprintln!("controller: {error:#}");
         }
     }
 }
@@ -326,7 +302,7 @@ fn record_the_cutover(course: &mut Course) -> Result<()> {
         Ok(made.map_or_else(|| Look::NotYet("no journey".into()), Look::Holds))
     })
     .and_then(|name| {
-        course.stop_controller()?;
+        course.stop_controller();
         let journey = format!("hostmig/{name}");
         let spec = json!({"spec": {"intent": "Serve", "attempt": 1}});
         course.cluster.patch(&account, CIVIL, &journey, &spec, false)?.done()?;
@@ -340,7 +316,7 @@ fn from_provisional_to_closed(course: &mut Course) -> Result<()> {
     let digest = course.migration()?["status"]["digest"].clone();
     course.patch("li", "sysmig/civil-registry", &json!({"spec": {"confirmation": {"by": "li", "digest": digest}}}))?;
     course.show("The operator confirmed it: the trial run", "chen", "/status/phase", "Trial")?;
-    course.stop_controller()?;
+    course.stop_controller();
     let began = json!({"status": {"trialStartedAt": "2026-08-01T02:00:00Z"}});
     course.cluster.patch(&course.account.clone(), CIVIL, "sysmig/civil-registry", &began, true)?.done()?;
     course.start_controller()?;
@@ -383,11 +359,6 @@ fn every_person_does_their_part_and_reads_at_each_moment_who_must_do_what() -> R
     from_drafting_to_approved(&mut course)?;
     record_the_cutover(&mut course)?;
     from_provisional_to_closed(&mut course)?;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/course.txt");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&file, &course.seen)?;
-    }
-    let kept = std::fs::read_to_string(&file).with_context(|| format!("{}: run with BLESS=1", file.display()))?;
-    assert_eq!(course.seen, kept, "{} differs; BLESS=1 writes it anew", file.display());
+    golden::is_as_it_was("course.txt", &course.seen);
     Ok(())
 }

@@ -5,15 +5,16 @@
 
 mod admit;
 
+use admit::controller::{self, Running};
 use admit::objects::{self, NO_UID, OTHER_DIGEST, with};
 use admit::people::{CIVIL, WATER, person};
-use admit::{Cluster, SYSTEM, User};
+use admit::{Cluster, User};
 use anyhow::{Context, Result, ensure};
 use qianyun_tests::cluster::built;
 use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 const MGO: &str = "municipalGovernmentOffice";
@@ -31,16 +32,6 @@ struct City {
     uid: String,
     /// Each attempt that was made: the approval's name, who made it, and what has to be thought of it.
     attempts: Vec<(String, String, &'static str)>,
-}
-
-/// The controller's process. Dropping it kills it, as a power cut would.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl City {
@@ -79,23 +70,11 @@ impl City {
     }
 
     fn controller(&self) -> Result<Running> {
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("controller.log"))?;
-        let child = Command::new(built("dist/qianyun-controller")?)
-            .args(["--gateway-listen", "127.0.0.1:0", "--gateway-url", "https://127.0.0.1:8443", "--namespace", SYSTEM])
-            .args(["--health-listen", "127.0.0.1:0", "--agent-binary", "/nowhere", "--state-dir"])
-            .arg(self.folder.join("state"))
-            .arg("--kubeconfig")
-            .arg(self.cluster.controller()?.kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("the controller cannot be started")?;
-        Ok(Running(child))
+        Running::start(&self.cluster, &self.folder)
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("controller.log")).unwrap_or_default()
+        controller::log(&self.folder)
     }
 
     fn digest_of(&self, object: &str) -> Result<String> {

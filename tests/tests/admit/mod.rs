@@ -4,6 +4,7 @@
 // Each test program is compiled with all of this and uses a part.
 #![allow(dead_code)]
 
+pub(crate) mod controller;
 pub(crate) mod golden;
 pub(crate) mod objects;
 pub(crate) mod people;
