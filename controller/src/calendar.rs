@@ -16,11 +16,7 @@ const ZONES: &str = "/usr/share/zoneinfo";
 
 /// The built-in notices, with those that operators entered laid over them.
 pub(crate) async fn days(ctx: &Context, source: Source) -> Known<Arc<Calendar>> {
-    match whole_city(ctx, &ctx.stores().calendars, source).await {
-        Known::Is(entered) => Known::Is(Arc::new(of(&entered))),
-        Known::Absent => Known::Absent,
-        Known::Unknown => Known::Unknown,
-    }
+    whole_city(ctx, &ctx.stores().calendars, source).await.map(|entered| Arc::new(of(&entered)))
 }
 
 /// Of two notices for one year the one whose object was made first holds; admission names an object after its year, so

@@ -47,14 +47,13 @@ pub fn judge<'a>(
 /// The record that holds of a server of the scheme.
 pub fn of_host<'a>(records: &'a [CustodyRecord], facts: &Facts, name: &str) -> Option<&'a CustodyRecord> {
     let host = facts.host(name).and_then(|h| h.host.get());
-    let judged = judge(records, name, host, accepted_on(&facts.migration, facts.accepted_before()));
+    let judged = judge(records, name, host, met_on(&facts.migration).filter(|_| facts.accepted_before()));
     judged.into_iter().find(|(_, effect)| *effect == CustodyEffect::Accepted).map(|(record, _)| record)
 }
 
-/// The day of the acceptance meeting of a migration, if it was accepted.
-pub fn accepted_on(migration: &SystemMigration, accepted: bool) -> Option<Date> {
-    let meeting = migration.spec.acceptance.as_ref()?.meeting.as_ref()?;
-    parse_day(&meeting.held_on).filter(|_| accepted)
+/// The day of the acceptance meeting of a migration; whether it accepted the system is for the caller to know.
+pub fn met_on(migration: &SystemMigration) -> Option<Date> {
+    parse_day(&migration.spec.acceptance.as_ref()?.meeting.as_ref()?.held_on)
 }
 
 fn on_its_own(spec: &CustodyRecordSpec, host: Option<&PhysicalHost>, accepted_on: Option<Date>) -> CustodyEffect {

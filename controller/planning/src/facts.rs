@@ -24,6 +24,15 @@ pub enum Known<T> {
 }
 
 impl<T> Known<T> {
+    /// What follows from the value, where there is one.
+    pub fn map<U>(self, follow: impl FnOnce(T) -> U) -> Known<U> {
+        match self {
+            Known::Is(value) => Known::Is(follow(value)),
+            Known::Absent => Known::Absent,
+            Known::Unknown => Known::Unknown,
+        }
+    }
+
     /// The value, if there is one.
     pub fn get(&self) -> Option<&T> {
         match self {

@@ -107,9 +107,8 @@ impl Stage {
     /// Both offices have approved; then the operator changes what they have approved.
     fn edited_after_approval(&self) -> Result<()> {
         self.await_condition(&SCHEME, "DualApproved", SOON)?;
-        let edit =
-            json!({"spec": {"scheme": {"summary": "Move it, and something else that nobody has read."}}}).to_string();
-        self.cluster.ask(&self.city.operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &edit]].concat())?;
+        let summary = "Move it, and something else that nobody has read.";
+        self.patch_scheme(&json!({"spec": {"scheme": {"summary": summary}}}))?;
         self.suspend(false)?;
         self.await_gate("DualApproved", "0 of 2")?;
         self.assert_no_journey()

@@ -156,8 +156,7 @@ impl Stage {
             "digest": self.scheme()?["status"]["digest"], "confirmedBy": operator.name,
             "checklist": papers::paper("云上安全措施投用清单"),
         });
-        let patch = serde_json::json!({"spec": {"securityInUse": word}}).to_string();
-        self.cluster.ask(operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat())?;
+        self.patch_scheme(&serde_json::json!({"spec": {"securityInUse": word}}))?;
         self.teller
             .tell("operator: the security products are in use on the cloud", "运维单位:安全措施已在云上同步投用");
         Ok(())
@@ -173,8 +172,7 @@ impl Stage {
     pub(crate) fn confirm_service(&mut self) -> Result<()> {
         let operator = &self.city.operator;
         let digest = self.scheme()?["status"]["digest"].clone();
-        let patch = serde_json::json!({"spec": {"confirmation": {"by": operator.name, "digest": digest}}}).to_string();
-        self.cluster.ask(operator, &[&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat())?;
+        self.patch_scheme(&serde_json::json!({"spec": {"confirmation": {"by": operator.name, "digest": digest}}}))?;
         self.await_phase("Trial", SOON)?;
         self.teller.tell("operator: confirmed; the system is in its trial run", "运维单位:已确认,系统进入试运行");
         self.show_tables("mp,isys,ph,sysmig,hostmig,appr")
@@ -187,8 +185,13 @@ impl Stage {
 
     /// Holds the journey where it is, or lets it go on.
     pub(crate) fn suspend(&self, held: bool) -> Result<()> {
-        let patch = serde_json::json!({"spec": {"suspend": held}}).to_string();
-        let words = [&["patch"], &SCHEME[..], &["--type=merge", "-p", &patch]].concat();
+        self.patch_scheme(&serde_json::json!({"spec": {"suspend": held}}))
+    }
+
+    /// The operator changes something in the scheme's object.
+    pub(crate) fn patch_scheme(&self, change: &Value) -> Result<()> {
+        let change = change.to_string();
+        let words = [&["patch"], &SCHEME[..], &["--type=merge", "-p", &change]].concat();
         self.cluster.ask(&self.city.operator, &words).map(drop)
     }
 

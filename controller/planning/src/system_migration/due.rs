@@ -93,7 +93,7 @@ fn of_papers(facts: &Facts, policy: Option<&PolicyProfileSpec>, now: Timestamp) 
 }
 
 fn custody_due(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Option<NextDue> {
-    let accepted_on = crate::custody::accepted_on(&facts.migration, true)?;
+    let accepted_on = crate::custody::met_on(&facts.migration)?;
     let days = u16::try_from(policy.numbers.custody_target_working_days).ok()?;
     let day = facts.calendar.get()?.after(accepted_on, days).ok()?;
     let what = words("service target of the devices' custody", "设备入托管服务目标");

@@ -4,7 +4,7 @@ use crate::reconcile::Context;
 use crate::world::{Source, all, local};
 use kube::ResourceExt;
 use qianyun_crds::{CustodyRecord, SystemMigration};
-use qianyun_planning::custody::{CustodyEffect, accepted_on, judge};
+use qianyun_planning::custody::{CustodyEffect, judge, met_on};
 use qianyun_planning::facts::Known;
 
 /// Whether the record holds; `None` while that is not known.
@@ -18,7 +18,7 @@ pub(super) async fn observe(ctx: &Context, record: &CustodyRecord) -> Option<Cus
     let records = all(ctx, &ctx.stores().custody, Some(&namespace), Source::Watch).await;
     let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch).await;
     let of_system = migrations.get()?.iter().filter(|m| m.spec.system_ref == spec.system_ref);
-    let accepted = of_system.filter_map(|m| accepted_on(m, is_accepted(m))).max();
+    let accepted = of_system.filter(|m| is_accepted(m)).filter_map(met_on).max();
     let judged = judge(records.get()?, &spec.host_ref, host.get(), accepted);
     judged.into_iter().find(|(other, _)| other.uid() == record.uid()).map(|(_, effect)| effect)
 }

@@ -34,11 +34,8 @@ pub(crate) async fn facts(
     let hosting = hosting(ctx, digest, journey.get()).await;
     let silence = silence(ctx, migration, &key, journey.get(), hosting.machine).await;
     let probes = probes(ctx, journey.get());
-    let waivers = match all(ctx, &ctx.stores().waivers, Some(&namespace), source).await {
-        Known::Is(list) => Known::Is(list.into_iter().filter(|w: &CheckWaiver| w.spec.host_ref == name).collect()),
-        Known::Absent => Known::Absent,
-        Known::Unknown => Known::Unknown,
-    };
+    let of_host = |list: Vec<CheckWaiver>| list.into_iter().filter(|w| w.spec.host_ref == name).collect();
+    let waivers = all(ctx, &ctx.stores().waivers, Some(&namespace), source).await.map(of_host);
     let in_scheme = migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name);
     HostFacts {
         name: name.to_string(),

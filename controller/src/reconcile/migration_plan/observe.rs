@@ -46,10 +46,6 @@ async fn system(ctx: &Context, planned: &PlannedSystem) -> PlannedSystemFacts {
     PlannedSystemFacts {
         phase: mine.filter_map(|m| m.status.as_ref()?.phase).max(),
         department: department.get().map(|d| d.spec.kind),
-        exists: match system {
-            Known::Is(_) => Known::Is(()),
-            Known::Absent => Known::Absent,
-            Known::Unknown => Known::Unknown,
-        },
+        exists: system.map(|_| ()),
     }
 }

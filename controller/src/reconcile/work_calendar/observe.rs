@@ -15,10 +15,6 @@ pub(super) struct Found {
 /// Looks.
 pub(super) async fn observe(ctx: &Context, calendar: &WorkCalendar) -> Found {
     let name = calendar.name_any();
-    let others = match whole_city(ctx, &ctx.stores().calendars, Source::Watch).await {
-        Known::Is(list) => Known::Is(list.into_iter().filter(|c: &WorkCalendar| c.name_any() != name).collect()),
-        Known::Absent => Known::Absent,
-        Known::Unknown => Known::Unknown,
-    };
-    Found { others }
+    let others = |list: Vec<WorkCalendar>| list.into_iter().filter(|c| c.name_any() != name).collect();
+    Found { others: whole_city(ctx, &ctx.stores().calendars, Source::Watch).await.map(others) }
 }
