@@ -55,19 +55,27 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     }
 }
 
-/// First those that need no machine, by themselves, since some of them count what the kernel does; then those with machines,
-/// at once: a machine under emulation is one thread, and one after another would leave a core idle for five minutes.
+/// First those that count what the kernel does, by themselves. Then those with a control plane, which wait more than they work,
+/// beside all that only compute. Then those with machines, at once: a machine under emulation is one thread, and one after
+/// another would leave a core idle for five minutes.
 fn integration_tests(layout: &Layout) -> Result<()> {
-    let (machines, others): (Vec<_>, Vec<_>) = test_programs(layout)?.into_iter().partition(|name| needs_machine(name));
-    let selection =
-        |names: &[String]| names.iter().flat_map(|name| ["--test".into(), name.clone()]).collect::<Vec<_>>();
-    rust_tests(layout, &selection(&others), &[])?;
+    let programs = test_programs(layout)?;
+    let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(|name| name.starts_with("kernel_"));
+    let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| needs_machine(name));
+    let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
+    at_once(layout, &[counting])?;
+    at_once(layout, &[clusters, others])?;
+    at_once(layout, &machines.into_iter().map(|name| vec![name]).collect::<Vec<_>>())
+}
+
+/// Runs groups of test programs beside each other, and the programs of a group one after another.
+fn at_once(layout: &Layout, groups: &[Vec<String>]) -> Result<()> {
     let results: Vec<Result<()>> = thread::scope(|scope| {
-        let run = |name: &String| {
-            let selection = selection(std::slice::from_ref(name));
+        let run = |names: &Vec<String>| {
+            let selection: Vec<String> = names.iter().flat_map(|name| ["--test".into(), name.clone()]).collect();
             scope.spawn(move || rust_tests(layout, &selection, &[]))
         };
-        let running: Vec<_> = machines.iter().map(run).collect();
+        let running: Vec<_> = groups.iter().map(run).collect();
         let ended = |thread: thread::ScopedJoinHandle<'_, Result<()>>| {
             thread.join().unwrap_or_else(|_| bail!("a thread that runs tests panicked"))
         };

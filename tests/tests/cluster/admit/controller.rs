@@ -4,8 +4,9 @@
 use super::{Cluster, SYSTEM};
 use anyhow::{Context, Result};
 use qianyun_tests::cluster::built;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The process. Dropping it kills it, as a power cut would.
 pub(crate) struct Running(Child);
@@ -13,10 +14,15 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Starts it, with its state and its log in `folder`.
     pub(crate) fn start(cluster: &Cluster, folder: &Path) -> Result<Self> {
+        Self::start_as("qianyun-controller-0", cluster, folder)
+    }
+
+    /// Starts it under the name of a Pod.
+    pub(crate) fn start_as(pod: &str, cluster: &Cluster, folder: &Path) -> Result<Self> {
         let log = std::fs::File::options().create(true).append(true).open(folder.join("controller.log"))?;
         let child = Command::new(built("dist/qianyun-controller")?)
             .args(["--gateway-listen", "127.0.0.1:0", "--gateway-url", "https://127.0.0.1:8443", "--namespace", SYSTEM])
-            .args(["--health-listen", "127.0.0.1:0", "--agent-binary", "/nowhere", "--state-dir"])
+            .args(["--health-listen", "127.0.0.1:0", "--agent-binary", "/nowhere", "--identity", pod, "--state-dir"])
             .arg(folder.join("state"))
             .arg("--kubeconfig")
             .arg(cluster.controller()?.kubeconfig)
@@ -26,6 +32,23 @@ impl Running {
             .spawn()
             .context("the controller cannot be started")?;
         Ok(Self(child))
+    }
+}
+
+impl Running {
+    /// Stops it where it is, as a machine does that is frozen or swapped out.
+    pub(crate) fn pause(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.0), Signal::STOP)?)
+    }
+
+    /// Lets it go on as if no time had passed.
+    pub(crate) fn wake(&self) -> Result<()> {
+        Ok(kill_process(Pid::from_child(&self.0), Signal::CONT)?)
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
     }
 }
 

@@ -1,9 +1,6 @@
 //! A real control plane with the chart on it, and the people who use it: each with a client certificate of their own and no
 //! right that the chart's roles or a binding did not give them. It never acts as `system:masters`.
 
-// Each test program is compiled with all of this and uses a part.
-#![allow(dead_code)]
-
 pub(crate) mod controller;
 pub(crate) mod golden;
 pub(crate) mod objects;

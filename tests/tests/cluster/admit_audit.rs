@@ -1,11 +1,9 @@
 //! The audit record against the people who would like it otherwise, on a real API server: who may write it, that it only grows,
 //! and that inspectors read it. What the controller writes into it is pinned by the controller's own tests.
 
-mod admit;
-
-use admit::objects::{self, NO_UID, with};
-use admit::people::{CIVIL, person};
-use admit::{Cluster, Said, User};
+use crate::admit::objects::{self, NO_UID, with};
+use crate::admit::people::{CIVIL, person};
+use crate::admit::{Cluster, Said, User};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::sync::LazyLock;

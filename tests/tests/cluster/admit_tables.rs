@@ -1,11 +1,9 @@
 //! What people see: the examples as a new operator applies them, the tables of `kubectl get`, one `kubectl describe`, and every
 //! field that `kubectl explain` knows, from a real API server. `BLESS=1` writes the files in `golden/` anew.
 
-mod admit;
-
-use admit::objects::{self, DIGEST, with};
-use admit::people::{CIVIL, person};
-use admit::{Cluster, User, golden};
+use crate::admit::objects::{self, DIGEST, with};
+use crate::admit::people::{CIVIL, person};
+use crate::admit::{Cluster, User, golden};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

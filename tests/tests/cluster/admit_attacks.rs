@@ -3,11 +3,9 @@
 //! wrote the scheme, the person decided before, the subject lies elsewhere) is let through to the controller; the last test
 //! pins that, and the controller's own tests judge it.
 
-mod admit;
-
-use admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
-use admit::people::{CIVIL, WATER, person};
-use admit::{Cluster, SYSTEM, Said, User};
+use crate::admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
+use crate::admit::people::{CIVIL, WATER, person};
+use crate::admit::{Cluster, SYSTEM, Said, User};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::LazyLock;

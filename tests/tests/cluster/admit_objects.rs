@@ -1,11 +1,9 @@
 //! What one object can say about itself, judged by a real API server: each row makes a right object wrong in one respect and
 //! pins the message, because the message is what tells people how to fix it.
 
-mod admit;
-
-use admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
-use admit::people::{CIVIL, person};
-use admit::{Cluster, Said, User};
+use crate::admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
+use crate::admit::people::{CIVIL, person};
+use crate::admit::{Cluster, Said, User};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::LazyLock;

@@ -4,11 +4,9 @@
 //! A line `POINTER = VALUE` puts JSON where the pointer leads; `null` removes what is there, `long N` is a text of N characters,
 //! and `twice` has a list's first item two times. What only an update can get wrong is in the tables below.
 
-mod admit;
-
-use admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
-use admit::people::{CIVIL, person};
-use admit::{Cluster, Said, User, golden};
+use crate::admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
+use crate::admit::people::{CIVIL, person};
+use crate::admit::{Cluster, Said, User, golden};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

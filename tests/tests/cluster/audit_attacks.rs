@@ -3,12 +3,10 @@
 //! stops, and the controller's own program finds it. What is refused at the door is in `admit_attacks` and `admit_audit`: the
 //! controller never hears of it, and the API server's own audit log has it.
 
-mod admit;
-
-use admit::controller::{self, Running};
-use admit::objects::{self, NO_UID, OTHER_DIGEST, with};
-use admit::people::{CIVIL, WATER, person};
-use admit::{Cluster, User};
+use crate::admit::controller::{self, Running};
+use crate::admit::objects::{self, NO_UID, OTHER_DIGEST, with};
+use crate::admit::people::{CIVIL, WATER, person};
+use crate::admit::{Cluster, User};
 use anyhow::{Context, Result, ensure};
 use qianyun_tests::cluster::built;
 use qianyun_tests::wait::{self, Look};

@@ -1,10 +1,8 @@
 //! Who may do what, asked of a real API server by SubjectAccessReview with nothing bound but what the chart's notes say:
 //! `golden/roles.txt` is the whole table, to be read by whoever answers for the rights. `BLESS=1` writes it anew.
 
-mod admit;
-
-use admit::people::{CIVIL, EVERYONE};
-use admit::{Cluster, SYSTEM, golden};
+use crate::admit::people::{CIVIL, EVERYONE};
+use crate::admit::{Cluster, SYSTEM, golden};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
