@@ -40,7 +40,7 @@ use qianyun_crds::{
 };
 use std::sync::Arc;
 use wakes::{
-    decisions_on_edited, host_wakes, journey_wakes, journeys_of_migration, migration_of, migrations_of_device,
+    decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of, migrations_of_device,
     migrations_of_system, subject_migration, subject_plan,
 };
 pub(crate) use write::MANAGER;
@@ -144,7 +144,11 @@ pub(crate) async fn run(parts: Parts) {
         custody: custody.store(),
         ready: Arc::default(),
     };
-    let hosts = hosts.reconcile_on(host_wakes(&parts.agents));
+    let hosts = hosts.reconcile_on(host_wakes(&parts.agents)).watches(
+        Api::<CustodyRecord>::all(client.clone()),
+        watcher::Config::default(),
+        host_of_device,
+    );
     let journeys = journeys.reconcile_on(journey_wakes(&parts.agents, &stores)).watches(
         Api::<SystemMigration>::all(client.clone()),
         watcher::Config::default(),

@@ -135,22 +135,34 @@ where
     }
 }
 
-/// All objects of a kind, in one namespace or in all.
-pub(crate) async fn all<K>(ctx: &Context, store: &Store<K>, namespace: Option<&str>, source: Source) -> Known<Vec<K>>
+/// The objects of a kind, in one namespace or in all, that `wanted` wants. Shared with the watch, not copied: a city has ten
+/// thousand of some kinds, and every look asks.
+pub(crate) async fn all<K>(
+    ctx: &Context,
+    store: &Store<K>,
+    namespace: Option<&str>,
+    source: Source,
+    wanted: impl Fn(&K) -> bool,
+) -> Known<Vec<Arc<K>>>
 where
     K: Kind + Resource<Scope = NamespaceResourceScope>,
 {
-    let here = |object: &K| namespace.is_none() || object.namespace().as_deref() == namespace;
+    let is_here = |object: &K| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
     match ctx.stores().source(source) {
-        Source::Watch => Known::Is(store.state().iter().filter(|o| here(o)).map(|o| K::clone(o)).collect()),
+        Source::Watch => Known::Is(store.state().into_iter().filter(|o| is_here(o) && wanted(o)).collect()),
         Source::Server => {
             let api = match namespace {
                 Some(namespace) => Api::<K>::namespaced(ctx.client().clone(), namespace),
                 None => Api::<K>::all(ctx.client().clone()),
             };
-            listed(api).await
+            listed(api).await.map(|list| list.into_iter().filter(|o| wanted(o)).map(Arc::new).collect())
         }
     }
+}
+
+/// Objects of one's own.
+pub(crate) fn owned<K: Kind>(shared: Vec<Arc<K>>) -> Vec<K> {
+    shared.into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
 async fn listed<K: Kind>(api: Api<K>) -> Known<Vec<K>> {

@@ -103,7 +103,7 @@ pub struct PhysicalHostStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// When the agent last reported; written at most once a minute.
+    /// When the agent last reported. Written once an hour while it is connected, and with the second when it falls silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Time>,
     /// Age of the last report, as `4m`; `never` before the first.

@@ -4,12 +4,16 @@ use crate::gateway::agents::HostKey;
 use crate::hosting::MigrationKey;
 use jiff::Timestamp;
 use qianyun_planning::facts::{Authorisation, ProbeFact};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an answer about a permission is taken as it was, where nothing irreversible rests on it.
 const PERMISSION_FRESH: Duration = Duration::from_secs(15);
+
+/// How long the API server's list of a namespace's journeys serves for all its hosts. Only this leader makes journeys, and what it
+/// has made it has also handed out, so an old list can miss nothing that runs: this is for who was leader a moment ago.
+const JOURNEYS_FRESH: Duration = Duration::from_secs(5);
 
 /// Whose permission.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +32,7 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Inner {
     permissions: HashMap<Holder, (Authorisation, Instant)>,
+    travellers: HashMap<String, (HashSet<String>, Instant)>,
     volumes: HashMap<MigrationKey, String>,
     trouble: HashMap<MigrationKey, String>,
     probes: HashMap<MigrationKey, Vec<ProbeFact>>,
@@ -57,6 +62,18 @@ impl Memory {
             }
             Authorisation::Unknown => {}
         }
+    }
+
+    /// Whether the host has a journey, by what the API server listed a moment ago; `None` if that is too long ago.
+    pub(super) fn travels(&self, host: &HostKey) -> Option<bool> {
+        let inner = self.inner();
+        let (travellers, at) = inner.travellers.get(&host.namespace)?;
+        (at.elapsed() < JOURNEYS_FRESH).then(|| travellers.contains(&host.name))
+    }
+
+    /// Keeps which hosts of a namespace have journeys, as the API server just said.
+    pub(super) fn keep_travellers(&self, namespace: &str, hosts: HashSet<String>) {
+        self.inner().travellers.insert(namespace.to_string(), (hosts, Instant::now()));
     }
 
     /// Whether the volumes of a journey were made for this digest.

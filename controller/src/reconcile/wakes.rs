@@ -50,6 +50,11 @@ pub(super) fn migrations_of_device(
     move |record| of_system(&migrations, &record.spec.system_ref, record.namespace())
 }
 
+/// The server that was disposed of.
+pub(super) fn host_of_device(record: CustodyRecord) -> Option<ObjectRef<PhysicalHost>> {
+    Some(ObjectRef::new(&record.spec.host_ref).within(&record.namespace()?))
+}
+
 fn of_system(
     migrations: &Store<SystemMigration>,
     system: &str,

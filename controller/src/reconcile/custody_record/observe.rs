@@ -1,7 +1,7 @@
 //! Gathers the server, its records, and whether its system was accepted; and has the records judged together.
 
 use crate::reconcile::Context;
-use crate::world::{Source, all, local};
+use crate::world::{Source, all, local, owned};
 use kube::ResourceExt;
 use qianyun_crds::{CustodyRecord, SystemMigration};
 use qianyun_planning::custody::{CustodyEffect, judge, met_on};
@@ -15,10 +15,11 @@ pub(super) async fn observe(ctx: &Context, record: &CustodyRecord) -> Option<Cus
     if matches!(host, Known::Unknown) {
         return None;
     }
-    let records = all(ctx, &ctx.stores().custody, Some(&namespace), Source::Watch).await;
-    let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch).await;
-    let of_system = migrations.get()?.iter().filter(|m| m.spec.system_ref == spec.system_ref);
-    let accepted = of_system.filter(|m| is_accepted(m)).filter_map(met_on).max();
+    let of_host = |other: &CustodyRecord| other.spec.host_ref == spec.host_ref;
+    let records = all(ctx, &ctx.stores().custody, Some(&namespace), Source::Watch, of_host).await.map(owned);
+    let accepted = |m: &SystemMigration| m.spec.system_ref == spec.system_ref && is_accepted(m);
+    let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch, accepted).await;
+    let accepted = migrations.get()?.iter().filter_map(|m| met_on(m)).max();
     let judged = judge(records.get()?, &spec.host_ref, host.get(), accepted);
     judged.into_iter().find(|(other, _)| other.uid() == record.uid()).map(|(_, effect)| effect)
 }

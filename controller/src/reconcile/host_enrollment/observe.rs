@@ -3,7 +3,7 @@
 use crate::reconcile::Context;
 use crate::world::{Source, all, local};
 use kube::ResourceExt;
-use qianyun_crds::{HostEnrollment, InformationSystem};
+use qianyun_crds::{HostEnrollment, InformationSystem, PhysicalHost};
 use qianyun_planning::facts::Known;
 
 /// What is known beside the enrolment.
@@ -18,10 +18,10 @@ pub(super) struct Found {
 pub(super) async fn observe(ctx: &Context, enrollment: &HostEnrollment) -> Found {
     let namespace = enrollment.namespace().unwrap_or_default();
     let name = enrollment.name_any();
-    let hosts = all(ctx, &ctx.stores().hosts, Some(&namespace), Source::Watch).await;
+    let joined = |host: &PhysicalHost| host.spec.enrollment_ref == name;
+    let hosts = all(ctx, &ctx.stores().hosts, Some(&namespace), Source::Watch, joined).await;
     let hosts = hosts.get().map(|list| {
-        let mut names: Vec<String> =
-            list.iter().filter(|h| h.spec.enrollment_ref == name).map(ResourceExt::name_any).collect();
+        let mut names: Vec<String> = list.iter().map(|h| h.name_any()).collect();
         names.sort();
         names
     });

@@ -5,7 +5,7 @@ use crate::gateway::agents::HostKey;
 use crate::hosting::{MachineState, Observed};
 use crate::probe::all_silent;
 use crate::reconcile::Context;
-use crate::world::{Source, all, local};
+use crate::world::{Source, all, local, owned};
 use kube::ResourceExt;
 use qianyun_agent_api::report::{CutoverState, Report, Role};
 use qianyun_crds::{CheckWaiver, DecisionKind, HostMigration, SystemMigration};
@@ -34,8 +34,8 @@ pub(crate) async fn facts(
     let hosting = hosting(ctx, digest, journey.get()).await;
     let silence = silence(ctx, migration, &key, journey.get(), hosting.machine).await;
     let probes = probes(ctx, journey.get());
-    let of_host = |list: Vec<CheckWaiver>| list.into_iter().filter(|w| w.spec.host_ref == name).collect();
-    let waivers = all(ctx, &ctx.stores().waivers, Some(&namespace), source).await.map(of_host);
+    let of_host = |waiver: &CheckWaiver| waiver.spec.host_ref == name;
+    let waivers = all(ctx, &ctx.stores().waivers, Some(&namespace), source, of_host).await.map(owned);
     let in_scheme = migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name);
     HostFacts {
         name: name.to_string(),

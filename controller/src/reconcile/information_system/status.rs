@@ -1,7 +1,8 @@
-//! Says whether a system can be worked with.
+//! Says whether a system can be worked with, and whether what it needs is there.
 
 use super::observe::Found;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use qianyun_crds::{InformationSystem, InformationSystemStatus};
 use qianyun_planning::facts::Known;
@@ -28,6 +29,27 @@ pub(super) fn status(system: &InformationSystem, found: &Found, now: Timestamp) 
     InformationSystemStatus {
         observed_generation: generation,
         hosts: found.hosts,
-        conditions: vec![condition(before, "Ready", ready, reason, &message, generation, now)],
+        conditions: vec![
+            condition(before, "Ready", ready, reason, &message, generation, now),
+            dependencies(before, found.missing.as_deref(), generation, now),
+        ],
     }
+}
+
+fn dependencies(
+    before: &[Condition],
+    missing: Option<&[String]>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let (known, reason, message) = match missing {
+        Some([]) => (Some(true), "AllExist", String::new()),
+        Some(missing) => {
+            let names = missing.join(", ");
+            let words = format!("{names} not found: create what is missing, or correct spec.dependencies");
+            (Some(false), "SystemNotFound", words)
+        }
+        None => (None, "NotKnown", "systems cannot be read just now".to_string()),
+    };
+    condition(before, "DependenciesKnown", known, reason, &message, generation, now)
 }

@@ -3,9 +3,9 @@
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
 use crate::reconcile::permission::{Freshness, judge_all};
-use crate::world::{Source, all, city, local, whole_city};
+use crate::world::{Source, all, city, local, owned, whole_city};
 use kube::ResourceExt;
-use qianyun_crds::{Approval, MigrationPlan, PlannedSystem, SubjectKind};
+use qianyun_crds::{Approval, MigrationPlan, PlannedSystem, SubjectKind, SystemMigration};
 use qianyun_planning::facts::{ApprovalFact, Known};
 use qianyun_planning::plan_status::{PlanFacts, PlannedSystemFacts};
 
@@ -25,11 +25,8 @@ pub(crate) async fn facts(ctx: &Context, plan: &MigrationPlan) -> Result<PlanFac
 async fn approvals(ctx: &Context, plan: &MigrationPlan) -> Known<Vec<ApprovalFact>> {
     let name = plan.name_any();
     let names_it = |a: &Approval| a.spec.subject.kind == SubjectKind::MigrationPlan && a.spec.subject.name == name;
-    match all(ctx, &ctx.stores().approvals, None, Source::Watch).await {
-        Known::Is(list) => {
-            let list = list.into_iter().filter(names_it).collect();
-            Known::Is(judge_all(ctx, list, Freshness::Recent).await)
-        }
+    match all(ctx, &ctx.stores().approvals, None, Source::Watch, names_it).await {
+        Known::Is(list) => Known::Is(judge_all(ctx, owned(list), Freshness::Recent).await),
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
     }
@@ -41,10 +38,11 @@ async fn system(ctx: &Context, planned: &PlannedSystem) -> PlannedSystemFacts {
         Known::Is(s) => city(ctx, &ctx.stores().departments, &s.spec.department_ref, Source::Watch).await,
         Known::Absent | Known::Unknown => Known::Unknown,
     };
-    let migrations = all(ctx, &ctx.stores().migrations, Some(&planned.namespace), Source::Watch).await;
-    let mine = migrations.get().into_iter().flatten().filter(|m| m.spec.system_ref == planned.name);
+    let of_system = |migration: &SystemMigration| migration.spec.system_ref == planned.name;
+    let stores = ctx.stores();
+    let migrations = all(ctx, &stores.migrations, Some(&planned.namespace), Source::Watch, of_system).await;
     PlannedSystemFacts {
-        phase: mine.filter_map(|m| m.status.as_ref()?.phase).max(),
+        phase: migrations.get().into_iter().flatten().filter_map(|m| m.status.as_ref()?.phase).max(),
         department: department.get().map(|d| d.spec.kind),
         exists: system.map(|_| ()),
     }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Reports wake it; this is for what comes of silence.
 const AGAIN: Duration = Duration::from_secs(20);
+/// Of a server that this leader never heard only the age of its silence changes, and its records and journey.
+const AGAIN_UNHEARD: Duration = Duration::from_secs(60);
 
 /// One look.
 pub(super) async fn reconcile(host: Arc<PhysicalHost>, ctx: Arc<Context>) -> Result<Later, LookError> {
@@ -22,5 +24,5 @@ pub(super) async fn reconcile(host: Arc<PhysicalHost>, ctx: Arc<Context>) -> Res
     }
     ctx.agents.set_journey(&heard.key, heard.view.clone());
     apply::apply(&ctx, &host, &status::status(&host, &heard, (ctx.clock)())).await?;
-    Ok(Later(AGAIN))
+    Ok(Later(if heard.source.is_some() { AGAIN } else { AGAIN_UNHEARD }))
 }

@@ -6,8 +6,9 @@ use crate::reconcile::driver::LookError;
 use crate::world::{Source, all, city, local};
 use kube::ResourceExt;
 use qianyun_agent_api::report::{JourneyView, Role};
-use qianyun_crds::{CustodyDisposition, CustodyRecord, DecisionKind, PhysicalHost, SystemMigration};
+use qianyun_crds::{CustodyDisposition, CustodyRecord, DecisionKind, HostMigration, PhysicalHost, SystemMigration};
 use qianyun_planning::facts::Known;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What is known about a host.
@@ -30,16 +31,17 @@ pub(super) struct Found {
 /// Looks.
 pub(super) async fn observe(ctx: &Context, host: &PhysicalHost) -> Result<Found, LookError> {
     let key = HostKey::new(host.namespace().unwrap_or_default(), host.name_any());
-    let journeys = all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Watch).await;
-    let mine = journeys.get().into_iter().flatten().filter(|j| j.spec.host_ref == key.name);
-    let retired = mine.into_iter().any(|j| {
+    let committed = |j: &HostMigration| {
         let decision = j.status.as_ref().and_then(|s| s.cutover.as_ref()).and_then(|c| c.decision.as_ref());
-        decision.is_some_and(|d| d.kind == DecisionKind::Commit)
-    });
+        j.spec.host_ref == key.name && decision.is_some_and(|d| d.kind == DecisionKind::Commit)
+    };
+    let journeys = all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Watch, committed).await;
+    let retired = journeys.get().is_some_and(|committed| !committed.is_empty());
+    let source = ctx.agents.latest(&key, Role::Source);
     Ok(Found {
-        source: ctx.agents.latest(&key, Role::Source),
         inventory: ctx.agents.inventory(&key),
-        without_journey: without_journey(ctx, &key).await,
+        without_journey: without_journey(ctx, &key, source.is_some()).await,
+        source,
         view: view(ctx, host).await,
         retired,
         disposed: disposed(ctx, &key).await,
@@ -49,21 +51,30 @@ pub(super) async fn observe(ctx: &Context, host: &PhysicalHost) -> Result<Found,
 
 /// What the records' own conditions say, a moment later than they: nothing rests on it.
 async fn disposed(ctx: &Context, key: &HostKey) -> Option<CustodyDisposition> {
-    let records = all(ctx, &ctx.stores().custody, Some(&key.namespace), Source::Watch).await;
-    let holds = |record: &&CustodyRecord| {
-        let conditions = record.status.iter().flat_map(|s| &s.conditions);
-        record.spec.host_ref == key.name && conditions.into_iter().any(|c| c.type_ == "Effective" && c.status == "True")
+    let holds = |record: &CustodyRecord| {
+        let mut conditions = record.status.iter().flat_map(|s| &s.conditions);
+        record.spec.host_ref == key.name && conditions.any(|c| c.type_ == "Effective" && c.status == "True")
     };
-    records.get()?.iter().find(holds).map(|record| record.spec.disposition)
+    let records = all(ctx, &ctx.stores().custody, Some(&key.namespace), Source::Watch, holds).await;
+    records.get()?.first().map(|record| record.spec.disposition)
 }
 
-/// `Idle` stops a copy, so it is never said out of ignorance: the API server itself has to say that there is no journey.
-async fn without_journey(ctx: &Context, key: &HostKey) -> bool {
-    if ctx.agents.desired(key, Role::Source).is_some() {
+/// `Idle` stops a copy, so it is never said out of ignorance: the API server itself has to say that there is no journey. Who
+/// was never heard is told nothing yet.
+async fn without_journey(ctx: &Context, key: &HostKey, heard: bool) -> bool {
+    if !heard || ctx.agents.desired(key, Role::Source).is_some() {
         return false;
     }
-    match all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Server).await {
-        Known::Is(list) => !list.iter().any(|j| j.spec.host_ref == key.name),
+    if let Some(travels) = ctx.memory().travels(key) {
+        return !travels;
+    }
+    match all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Server, |_| true).await {
+        Known::Is(list) => {
+            let hosts: HashSet<String> = list.iter().map(|journey| journey.spec.host_ref.clone()).collect();
+            let travels = hosts.contains(&key.name);
+            ctx.memory().keep_travellers(&key.namespace, hosts);
+            !travels
+        }
         Known::Absent | Known::Unknown => false,
     }
 }
@@ -72,11 +83,10 @@ async fn view(ctx: &Context, host: &PhysicalHost) -> JourneyView {
     let namespace = host.namespace().unwrap_or_default();
     let department = city(ctx, &ctx.stores().departments, &host.spec.department_ref, Source::Watch).await;
     let system = local(ctx, &ctx.stores().systems, &namespace, &host.spec.system_ref, Source::Watch).await;
-    let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch).await;
     let name = host.name_any();
-    let lists_it = |m: &&SystemMigration| m.spec.scheme.hosts.iter().any(|h| h.host_ref == name);
-    let status = migrations.get().into_iter().flatten().find(lists_it).and_then(|m| m.status.clone());
-    let status = status.unwrap_or_default();
+    let lists_it = |m: &SystemMigration| m.spec.scheme.hosts.iter().any(|h| h.host_ref == name);
+    let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch, lists_it).await;
+    let status = migrations.get().and_then(|list| list.first()).and_then(|m| m.status.clone()).unwrap_or_default();
     JourneyView {
         department: department
             .get()

@@ -13,8 +13,9 @@ use qianyun_crds::{
 use qianyun_planning::calendar::{seconds_between, to_second};
 use qianyun_planning::report::{condition, length};
 
-/// `lastSeen` and the age beside it are written at most this often.
-const SEEN_EVERY_SECONDS: i64 = 60;
+/// While an agent is connected `lastSeen` is written this often, for the time when nobody remembers: ten thousand servers that are
+/// well are not to write to the API server every minute. That one is silent is written at once, with the second.
+const SEEN_EVERY_SECONDS: i64 = 3600;
 /// An agent that has been silent longer than three long polls is not connected.
 const CONNECTED_SECONDS: i64 = 60;
 /// Of lists that can be long, this much is shown; the rest is on the host.
@@ -37,10 +38,10 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
     let before = host.status.clone().unwrap_or_default();
     let generation = host.metadata.generation;
     let heard = found.source.as_ref().map(|h| to_second(h.wall));
-    let last_seen = last_seen(before.last_seen.as_ref().map(|t| t.0), heard);
-    let newest = heard.or(last_seen);
-    let silent_seconds = newest.map(|at| seconds_between(at, now));
+    let recorded = before.last_seen.as_ref().map(|t| t.0);
+    let silent_seconds = heard.or(recorded).map(|at| seconds_between(at, now));
     let connected = heard.is_some() && silent_seconds.is_some_and(|s| s <= CONNECTED_SECONDS);
+    let last_seen = last_seen(recorded, heard, connected);
     let inventoried = found.inventory.as_deref();
     let checks = inventoried.map_or_else(|| before.checks.clone(), |i| i.checks.iter().map(check).collect());
     let issues = checks.iter().filter(|c| stands_in_the_way(c.outcome)).count();
@@ -97,17 +98,23 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
     }
 }
 
-/// The time of the last report, held for a minute, so that a status is not written for each of them.
-fn last_seen(before: Option<Timestamp>, heard: Option<Timestamp>) -> Option<Timestamp> {
+/// The time of the last report, held while reports come, so that a status is not written for each of them.
+fn last_seen(before: Option<Timestamp>, heard: Option<Timestamp>, connected: bool) -> Option<Timestamp> {
     match (before, heard) {
-        (Some(before), Some(heard)) if seconds_between(before, heard) < SEEN_EVERY_SECONDS => Some(before),
+        (Some(before), Some(heard)) if connected && seconds_between(before, heard) < SEEN_EVERY_SECONDS => Some(before),
         (before, heard) => heard.or(before),
     }
 }
 
-/// An age in steps that change at most once a minute.
+/// An age in steps that grow with it, since each is written: minutes, tens of minutes, hours, days.
 fn age(seconds: i64) -> String {
-    if seconds < SEEN_EVERY_SECONDS { "1m".to_string() } else { length(seconds) }
+    let step = match seconds {
+        ..60 => return "1m".to_string(),
+        60..600 => 60,
+        600..3600 => 600,
+        _ => 3600,
+    };
+    length(seconds / step * step)
 }
 
 /// When an inventory was taken; one that says the same again counts as taken again once an hour, not more often.
@@ -217,4 +224,29 @@ fn nic(nic: &qianyun_agent_api::inventory::Nic) -> HostNic {
 
 fn text(text: &str) -> String {
     text.chars().take(TEXT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Option<Timestamp> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_server_that_is_well_is_written_once_an_hour_and_one_that_falls_silent_with_its_last_second() {
+        let (nine, soon) = (at("2026-03-02T09:00:00Z"), at("2026-03-02T09:59:59Z"));
+        assert_eq!(last_seen(None, nine, true), nine, "the first report");
+        assert_eq!(last_seen(nine, soon, true), nine, "within the hour");
+        assert_eq!(last_seen(nine, soon, false), soon, "it has fallen silent");
+        assert_eq!(last_seen(nine, at("2026-03-02T10:00:00Z"), true), at("2026-03-02T10:00:00Z"), "an hour later");
+        assert_eq!(last_seen(nine, None, false), nine, "this leader never heard it");
+    }
+
+    #[test]
+    fn the_age_of_silence_changes_less_often_the_longer_it_lasts() {
+        let ages = [0, 59, 61, 599, 600, 1199, 3599, 3600, 7199, 86_399, 86_400, 200_000].map(age);
+        assert_eq!(ages, ["1m", "1m", "1m", "9m", "10m", "10m", "50m", "1h", "1h", "23h", "1d", "2d"]);
+    }
 }

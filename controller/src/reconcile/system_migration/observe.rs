@@ -5,12 +5,13 @@ use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
 use crate::reconcile::host_migration::observe as host;
 use crate::reconcile::permission::{Freshness, judge_all};
-use crate::world::{Source, all, city, local, whole_city};
+use crate::world::{Source, all, city, local, owned, whole_city};
 use kube::ResourceExt;
 use qianyun_crds::{
     Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
 };
 use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known};
+use std::sync::Arc;
 
 /// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
 pub(crate) async fn facts(
@@ -50,7 +51,7 @@ pub(crate) async fn facts(
     let zone = calendar::zone(policy.get());
     let calendar = calendar::days(ctx, source).await;
     let freezes = whole_city(ctx, &ctx.stores().freezes, source).await;
-    let custody = all(ctx, &ctx.stores().custody, Some(&namespace), source).await;
+    let custody = all(ctx, &ctx.stores().custody, Some(&namespace), source, |_| true).await.map(owned);
     let dependencies = dependencies(ctx, system.get(), source).await;
     let free_storage_bytes = free_storage(ctx).await;
     let hosts = hosts(ctx, &migration, &digest, source).await;
@@ -112,8 +113,8 @@ async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshn
         }
         subject.name == migration.spec.plan_ref
     };
-    match all(ctx, &ctx.stores().approvals, None, source_of(freshness)).await {
-        Known::Is(list) => Known::Is(judge_all(ctx, list.into_iter().filter(concerns).collect(), freshness).await),
+    match all(ctx, &ctx.stores().approvals, None, source_of(freshness), concerns).await {
+        Known::Is(list) => Known::Is(judge_all(ctx, owned(list), freshness).await),
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
     }
@@ -125,10 +126,13 @@ async fn dependencies(ctx: &Context, system: Option<&InformationSystem>, source:
     let looks = wanted.iter().map(|dependency| async move {
         let SystemDependency { namespace, name, .. } = dependency;
         let serves = match local(ctx, &ctx.stores().systems, namespace, name, source).await {
-            Known::Is(_) => match all(ctx, &ctx.stores().migrations, Some(namespace), source).await {
-                Known::Is(list) => Known::Is(list.iter().any(|m| m.spec.system_ref == *name && serves(m))),
-                Known::Absent | Known::Unknown => Known::Unknown,
-            },
+            Known::Is(_) => {
+                let of_it = |m: &SystemMigration| m.spec.system_ref == *name && serves(m);
+                match all(ctx, &ctx.stores().migrations, Some(namespace), source, of_it).await {
+                    Known::Is(list) => Known::Is(!list.is_empty()),
+                    Known::Absent | Known::Unknown => Known::Unknown,
+                }
+            }
             Known::Absent => Known::Absent,
             Known::Unknown => Known::Unknown,
         };
@@ -154,7 +158,7 @@ async fn free_storage(ctx: &Context) -> Known<u64> {
 /// Hosts of the scheme, in its order, then those that were begun and are in it no longer.
 async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source: Source) -> Vec<HostFacts> {
     let namespace = migration.namespace().unwrap_or_default();
-    let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source).await;
+    let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source, |_| true).await;
     let mut names: Vec<String> = Vec::new();
     let begun = journeys.get().into_iter().flatten().filter(|j| j.spec.migration_ref == migration.name_any());
     let listed = migration.spec.scheme.hosts.iter().map(|h| h.host_ref.clone());
@@ -171,11 +175,12 @@ async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source:
     futures::future::join_all(looks).await
 }
 
-fn journey_of(journeys: &Known<Vec<HostMigration>>, migration: &SystemMigration, host: &str) -> Known<HostMigration> {
+fn journey_of(journeys: &Known<Vec<Arc<HostMigration>>>, migration: &SystemMigration, host: &str) -> Known<HostMigration> {
     match journeys {
         Known::Is(list) => {
-            let mine = |j: &&HostMigration| j.spec.migration_ref == migration.name_any() && j.spec.host_ref == host;
-            list.iter().find(mine).cloned().map_or(Known::Absent, Known::Is)
+            let name = migration.name_any();
+            let mine = list.iter().find(|j| j.spec.migration_ref == name && j.spec.host_ref == host);
+            mine.map_or(Known::Absent, |journey| Known::Is(HostMigration::clone(journey)))
         }
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
@@ -183,9 +188,9 @@ fn journey_of(journeys: &Known<Vec<HostMigration>>, migration: &SystemMigration,
 }
 
 /// Another migration that has the host in hand.
-fn claimed_by(journeys: &Known<Vec<HostMigration>>, migration: &SystemMigration, host: &str) -> Option<String> {
+fn claimed_by(journeys: &Known<Vec<Arc<HostMigration>>>, migration: &SystemMigration, host: &str) -> Option<String> {
     let idle = qianyun_crds::HostIntent::Idle;
     let name = migration.name_any();
-    let other = |j: &&HostMigration| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
+    let other = |j: &&Arc<HostMigration>| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
     journeys.get()?.iter().find(other).map(|j| j.spec.migration_ref.clone())
 }
