@@ -197,7 +197,7 @@ fn a_look_at_what_is_on_record_adds_nothing() {
 /// A way around the offices, and what the controller thinks of it.
 type Attempt = (&'static str, fn(&mut World), DecisionEffect);
 
-const ATTEMPTS: [Attempt; 12] = [
+const ATTEMPTS: [Attempt; 15] = [
     ("the author", |w| w.decide(GateName::DualApproved, MGO, world::AUTHOR, Approve), DecisionEffect::SelfApproval),
     (
         "the same person twice",
@@ -276,6 +276,25 @@ const ATTEMPTS: [Attempt; 12] = [
         "the plan by its author",
         |w| w.decide(GateName::PlanIssued, SCO, "plan-author", Approve),
         DecisionEffect::SelfApproval,
+    ),
+    (
+        "the acceptance, signed by the author of the scheme",
+        |w| w.decide(GateName::Accepted, "department", world::AUTHOR, Approve),
+        DecisionEffect::SelfApproval,
+    ),
+    (
+        "the acceptance of what was edited since",
+        |w| {
+            let digest = w.acceptance_digest();
+            w.edit();
+            w.decide_on(GateName::Accepted, "department", "dept-li", Approve, &digest);
+        },
+        DecisionEffect::DigestMismatch,
+    ),
+    (
+        "papers that nobody asks for, approved",
+        |w| w.decide(GateName::PreAcceptanceApproved, SCO, "sco-zhao", Approve),
+        DecisionEffect::RoleNotRequired,
     ),
 ];
 
