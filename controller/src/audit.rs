@@ -9,6 +9,7 @@ mod tests;
 use jiff::Timestamp;
 use kube::Client;
 use log::Log;
+use qianyun_crds::AuditHead;
 use qianyun_planning::audit::entry::SealError;
 use qianyun_planning::audit::{Break, Draft, State};
 use std::collections::HashMap;
@@ -101,20 +102,31 @@ impl Audit {
         Self { client, epoch, logs: Mutex::default() }
     }
 
-    /// Appends what `decide` finds missing in the record of a migration. It is asked again if someone else was faster.
+    /// Appends what `decide` finds missing in the record of a migration. It is asked again if someone else was faster. Of a
+    /// record that this leadership has not read yet, `noted` is the least that it has to hold.
     pub(crate) async fn record(
         &self,
-        namespace: &str,
-        migration: &str,
+        (namespace, migration): (&str, &str),
+        noted: Option<&AuditHead>,
         at: Timestamp,
         decide: impl Fn(&State) -> Vec<Draft>,
     ) -> Result<(), AuditError> {
         let log = {
             let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
             let log = logs.entry((namespace.to_owned(), migration.to_owned()));
-            Arc::clone(log.or_insert_with(|| Arc::new(Log::new(self.client.clone(), namespace, migration).into())))
+            let new = || Log::new(self.client.clone(), namespace, migration, noted);
+            Arc::clone(log.or_insert_with(|| Arc::new(new().into())))
         };
         // Boxed: whoever looks at a host carries it along at each step.
         Box::pin(async move { log.lock().await.record(self.epoch, at, decide).await }).await
+    }
+
+    /// The end of a record, as this leadership last saw it.
+    pub(crate) async fn head(&self, namespace: &str, migration: &str) -> Option<AuditHead> {
+        let log = {
+            let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+            logs.get(&(namespace.to_owned(), migration.to_owned())).map(Arc::clone)
+        };
+        log?.lock().await.head()
     }
 }

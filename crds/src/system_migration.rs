@@ -217,6 +217,9 @@ pub struct SystemMigrationStatus {
     /// How it stands against its next day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lamp: Option<Lamp>,
+    /// The end of the audit record as it was last seen: one that is shorter, or another, was tampered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditHead>,
     /// Where it stands, in one English sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Maybe<4096>>")]
@@ -240,6 +243,18 @@ pub struct AcceptedRecord {
     pub digest: String,
     /// When the last signature was seen.
     pub at: Time,
+}
+
+/// The end of an audit record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditHead {
+    /// How many entries it has.
+    #[schemars(range(min = 1))]
+    pub entries: i64,
+    /// Hash of the last one.
+    #[schemars(with = "Digest")]
+    pub head: String,
 }
 
 /// A day that matters.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use qianyun_crds::AuditHead;
 use qianyun_planning::audit::entry::{Entry, FORMAT, Sealed, System, seal};
 use qianyun_planning::audit::segment::{ENTRIES_ANNOTATION, HEAD_ANNOTATION, LABEL, Segment, key, name, number_of};
 use qianyun_planning::audit::{Break, Chain, Draft, State};
@@ -24,7 +25,7 @@ pub(super) struct Log {
     namespace: String,
     migration: String,
     read: Option<Read>,
-    /// Number and hash of the last entry that was ever seen: a record only grows.
+    /// Number and hash of the last entry that was ever seen, by this leadership or the one that noted it: a record only grows.
     seen: Option<(u64, String)>,
 }
 
@@ -38,9 +39,17 @@ struct Read {
 }
 
 impl Log {
-    pub(super) fn new(client: Client, namespace: &str, migration: &str) -> Self {
+    pub(super) fn new(client: Client, namespace: &str, migration: &str, noted: Option<&AuditHead>) -> Self {
         let maps = Api::namespaced(client, namespace);
-        Self { maps, namespace: namespace.to_owned(), migration: migration.to_owned(), read: None, seen: None }
+        let seen = noted.and_then(|noted| Some((u64::try_from(noted.entries).ok()?, noted.head.clone())));
+        Self { maps, namespace: namespace.to_owned(), migration: migration.to_owned(), read: None, seen }
+    }
+
+    /// Number and hash of the last entry, once it was read.
+    pub(super) fn head(&self) -> Option<AuditHead> {
+        let chain = &self.read.as_ref()?.chain;
+        let entries = i64::try_from(chain.entries()).ok().filter(|entries| *entries > 0)?;
+        Some(AuditHead { entries, head: chain.head().to_owned() })
     }
 
     fn system(&self) -> String {

@@ -29,7 +29,7 @@ fn now() -> Timestamp {
 }
 
 async fn append(audit: &Audit, word: &str) -> Result<(), AuditError> {
-    audit.record("civil", "registry", now(), |_| vec![draft(word)]).await
+    audit.record(("civil", "registry"), None, now(), |_| vec![draft(word)]).await
 }
 
 /// Appends `word` unless the newest entry says it already: as the planner decides, from what is on record.
@@ -37,7 +37,7 @@ async fn level(audit: &Audit, word: &str) -> Result<(), AuditError> {
     let mut known = State::default();
     known.add(&draft(word));
     let decide = |state: &State| if *state == known { Vec::new() } else { vec![draft(word)] };
-    audit.record("civil", "registry", now(), decide).await
+    audit.record(("civil", "registry"), None, now(), decide).await
 }
 
 fn entries(api: &FakeApi) -> Vec<Value> {
@@ -77,9 +77,9 @@ async fn a_full_object_is_closed_and_the_next_one_goes_on() {
     let (api, client) = FakeApi::with_client().await;
     let audit = Audit::new(client.clone(), 1);
     let many = |n: usize| (0..n).map(|i| draft(&format!("{i}"))).collect::<Vec<_>>();
-    audit.record("civil", "registry", now(), |_| many(99)).await.unwrap();
+    audit.record(("civil", "registry"), None, now(), |_| many(99)).await.unwrap();
     assert_eq!(api.get(&path(1)).unwrap().get("immutable"), None);
-    audit.record("civil", "registry", now(), |_| many(3)).await.unwrap();
+    audit.record(("civil", "registry"), None, now(), |_| many(3)).await.unwrap();
     assert_eq!(api.get(&path(1)).unwrap()["immutable"], true);
     assert_eq!(
         api.get(&path(2)).unwrap()["data"].as_object().unwrap().keys().collect::<Vec<_>>(),
@@ -143,12 +143,32 @@ const TAMPERINGS: [Tampering; 6] = [
 ];
 
 #[tokio::test]
+async fn a_controller_that_starts_anew_misses_what_was_noted_and_is_gone() {
+    let (api, client) = FakeApi::with_client().await;
+    let audit = Audit::new(client.clone(), 1);
+    let many = |_: &State| (0..102).map(|i| draft(&format!("{i}"))).collect();
+    audit.record(("civil", "registry"), None, now(), many).await.unwrap();
+    let noted = audit.head("civil", "registry").await.expect("it has an end");
+    assert_eq!(noted.entries, 102);
+    let later = async |noted: &AuditHead| {
+        let anew = Audit::new(client.clone(), 2);
+        anew.record(("civil", "registry"), Some(noted), now(), |_| vec![draft("later")]).await
+    };
+    later(&noted).await.expect("all that was noted is there");
+    later(&noted).await.expect("more than was noted is there");
+    let other = AuditHead { head: format!("sha256:{}", "0".repeat(64)), ..noted.clone() };
+    assert!(chain_of(&later(&other).await.expect_err("another end")).contains("written anew"));
+    api.remove(&path(2));
+    assert!(chain_of(&later(&noted).await.expect_err("cut off")).contains("expected entry 102"));
+}
+
+#[tokio::test]
 async fn after_tampering_nothing_more_is_recorded_and_it_is_said_why() {
     for (words, at_once, tampering) in TAMPERINGS {
         let (api, client) = FakeApi::with_client().await;
         let mut audit = Audit::new(client.clone(), 1);
         let many = |_: &State| (0..102).map(|i| draft(&format!("{i}"))).collect();
-        audit.record("civil", "registry", now(), many).await.unwrap();
+        audit.record(("civil", "registry"), None, now(), many).await.unwrap();
         tampering(&api);
         if !at_once {
             audit = Audit::new(client, 1);
@@ -192,7 +212,7 @@ async fn an_export_is_verified_without_the_cluster() {
     let (api, client) = FakeApi::with_client().await;
     let audit = Audit::new(client.clone(), 1);
     let many = |_: &State| (0..102).map(|i| draft(&format!("{i}"))).collect();
-    audit.record("civil", "registry", now(), many).await.unwrap();
+    audit.record(("civil", "registry"), None, now(), many).await.unwrap();
     let mut lines = Vec::new();
     command::export(client, &wanted("registry"), &mut lines).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

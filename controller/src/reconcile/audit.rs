@@ -4,7 +4,7 @@ use super::Context;
 use super::driver::{LookError, chain};
 use super::permission::Freshness;
 use kube::ResourceExt;
-use qianyun_crds::{Approval, DecisionEffect, SubjectKind};
+use qianyun_crds::{Approval, AuditHead, DecisionEffect, SystemMigration};
 use qianyun_planning::audit::found;
 use qianyun_planning::audit::{Draft, State};
 use qianyun_planning::{Action, Facts, Plan};
@@ -48,27 +48,34 @@ pub(super) async fn approval_seen(ctx: &Context, approval: &Approval, effect: Op
     let subject = &approval.spec.subject;
     let Some(effect @ DecisionEffect::SubjectNotFound) = effect else { return };
     let meant = ctx.stores().migrations.state().into_iter().find(|m| m.uid().as_ref() == Some(&subject.uid));
-    let Some(migration) = meant.filter(|_| subject.kind == SubjectKind::SystemMigration) else { return };
+    let Some(migration) = meant.filter(|_| subject.kind.is_of_migration()) else { return };
     let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
     if approval.namespace().as_ref() == Some(&namespace) && subject.name == name {
         return;
     }
     let from_elsewhere = |state: &State| found::from_elsewhere(state, approval, effect);
-    let _ = record_for(ctx, &namespace, &name, from_elsewhere).await;
+    let _ = record_for(ctx, &migration, from_elsewhere).await;
+}
+
+/// The end of the record, for the status: who reads it next knows from when on nothing may be missing.
+pub(super) async fn head(ctx: &Context, migration: &SystemMigration) -> Option<AuditHead> {
+    let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
+    let noted = || migration.status.as_ref()?.audit.clone();
+    ctx.audit.head(&namespace, &name).await.or_else(noted)
 }
 
 async fn record(ctx: &Context, facts: &Facts, decide: impl Fn(&State) -> Vec<Draft>) -> Result<(), LookError> {
-    let migration = &facts.migration;
-    record_for(ctx, &migration.namespace().unwrap_or_default(), &migration.name_any(), decide).await
+    record_for(ctx, &facts.migration, decide).await
 }
 
 async fn record_for(
     ctx: &Context,
-    namespace: &str,
-    name: &str,
+    migration: &SystemMigration,
     decide: impl Fn(&State) -> Vec<Draft>,
 ) -> Result<(), LookError> {
-    ctx.audit.record(namespace, name, (ctx.clock)(), decide).await.map_err(|source| {
+    let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
+    let noted = migration.status.as_ref().and_then(|status| status.audit.as_ref());
+    ctx.audit.record((&namespace, &name), noted, (ctx.clock)(), decide).await.map_err(|source| {
         tracing::error!(migration = %format!("{namespace}/{name}"), error = %chain(&source), "nothing can be recorded");
         LookError::Audit { source }
     })

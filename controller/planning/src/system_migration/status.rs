@@ -47,6 +47,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
         acceptance_decisions: acceptance_decisions(facts),
         accepted: (phase >= Phase::Accepted).then(|| accepted(facts, &before, now)),
         devices: (phase >= Phase::Trial).then(|| devices(facts)),
+        audit: before.audit.clone(),
         message: Some(waiting.as_ref().map_or_else(|| format!("{phase:?}"), |w| w.message.clone())),
         message_zh: Some(waiting.as_ref().map_or_else(|| zh(phase).to_string(), |w| w.message_zh.clone())),
         waiting,

@@ -1,6 +1,7 @@
 //! Says where the whole stands.
 
 use crate::reconcile::Context;
+use crate::reconcile::audit;
 use crate::reconcile::driver::LookError;
 use crate::reconcile::write;
 use jiff::Timestamp;
@@ -8,7 +9,8 @@ use qianyun_planning::{Facts, Plan, system_migration};
 
 /// Writes the status, if it says something new.
 pub(super) async fn write(ctx: &Context, facts: &Facts, plan: &Plan, now: Timestamp) -> Result<(), LookError> {
-    let status = system_migration::status(facts, plan.waiting.as_ref(), now);
+    let mut status = system_migration::status(facts, plan.waiting.as_ref(), now);
+    status.audit = audit::head(ctx, &facts.migration).await;
     let api = write::beside(ctx.client(), &facts.migration);
     if facts.migration.status.as_ref().and_then(|s| s.phase) != status.phase {
         let name = facts.migration.metadata.name.as_deref().unwrap_or_default();
