@@ -1,8 +1,9 @@
-//! The benchmark: our engine beside others, on the same data, in one run and in turns; and what its tracker costs. Every
-//! target is compared with its source by programs that are none of ours before its numbers count; one that differs is an
-//! error. It asserts nothing about time: what is fast depends on the machine.
+//! The benchmark: our engine beside others, on the same data, in one run and in turns; what its tracker costs; and the
+//! controller with a large city. Every target is compared with its source by programs that are none of ours before its numbers
+//! count; one that differs is an error. It asserts nothing about time: what is fast depends on the machine.
 
 mod certificates;
+mod controller;
 mod cost;
 mod data;
 mod delta;
@@ -45,6 +46,11 @@ pub enum Subject {
     Replication,
     /// What the tracker costs whoever writes, and how soon it follows.
     Tracker,
+    /// The controller, with a city of so many systems.
+    Controller {
+        /// Ten servers each.
+        systems: usize,
+    },
 }
 
 /// How it is measured.
@@ -67,11 +73,18 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "loop devices and trace events need root: run as root");
     ensure!(*size_mib > 0 && *rounds > 0, "expected at least 1 MiB and 1 round, found {size_mib} and {rounds}");
     run_program(Command::new("ip").args(["link", "set", "lo", "up"])).context("the loopback")?;
-    show_trace_events()?;
-    table::print_versions(folder)?;
     let goals = match subject {
-        Subject::Replication => replication(folder, size_mib << 20, *rounds)?,
-        Subject::Tracker => tracker::measure(folder, size_mib << 20, *rounds)?,
+        Subject::Controller { systems } => controller::measure(folder, *systems, &std::env::current_exe()?)?,
+        Subject::Replication => {
+            show_trace_events()?;
+            table::print_versions(folder)?;
+            replication(folder, size_mib << 20, *rounds)?
+        }
+        Subject::Tracker => {
+            show_trace_events()?;
+            table::print_versions(folder)?;
+            tracker::measure(folder, size_mib << 20, *rounds)?
+        }
     };
     goals::print(&goals);
     Ok(())

@@ -117,6 +117,23 @@ impl Drop for Controller {
     }
 }
 
+/// The controller's own rights as a kubeconfig, for what only it may write.
+pub(crate) fn kubeconfig(cluster: &Cluster) -> Result<PathBuf> {
+    let token = ["create", "token", "qianyun-controller", "-n", SYSTEM, "--duration", TOKEN_FOR];
+    let token = cluster.ask(cluster.admin(), &token)?;
+    let authority = cluster.authority();
+    let server = format!("https://127.0.0.1:{}", cluster.port());
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": authority}}],
+        "users": [{"name": "c", "user": {"token": token.trim()}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    });
+    let file = authority.with_file_name("controller.kubeconfig");
+    std::fs::write(&file, config.to_string()).with_context(|| format!("{}: cannot be written", file.display()))?;
+    Ok(file)
+}
+
 /// First argument in the role of [`as_pod`].
 pub const AS_POD: &str = "as-pod";
 

@@ -26,6 +26,7 @@ pub use kill::{Death, Moment, Victim, sample};
 pub use place::Place;
 pub use server::Invitation;
 pub use stage::Stage;
+pub(crate) use stage::install_chart;
 pub use tell::Language;
 
 /// How the story is told.

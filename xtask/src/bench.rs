@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::command::{Run, say};
 use crate::layout::Layout;
-use crate::setup;
+use crate::{dist, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// How often each tool has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Systems of the city that the controller gets, each of ten servers
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    systems: u32,
     /// Where the images lie; they take eight times the size [default: target/]
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -33,6 +36,8 @@ enum Subject {
     Replication,
     /// What the tracker costs whoever writes, and how soon it follows a disk
     Tracker,
+    /// What the controller costs with a large city, and how soon a change shows
+    Controller,
 }
 
 impl Subject {
@@ -41,12 +46,19 @@ impl Subject {
         match self {
             Self::Replication => "replication",
             Self::Tracker => "tracker",
+            Self::Controller => "controller",
         }
     }
 }
 
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
-    setup::for_bench()?;
+    match options.subject {
+        Subject::Replication | Subject::Tracker => setup::for_bench()?,
+        Subject::Controller => {
+            setup::run(layout)?;
+            dist::run(layout)?;
+        }
+    }
     say("build the benchmark, optimised");
     Run::new("cargo")
         .args(["build", "--release", "--quiet", "--workspace", "--bin", "qianyun-bench"])
@@ -58,7 +70,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
         .args(["--net", "--mount", "--"])
         .args([layout.cargo_target.join("release/qianyun-bench")])
         .args([Path::new(options.subject.word()), &folder.0])
-        .args([options.size_mib.to_string(), options.rounds.to_string()])
+        .args([options.size_mib.to_string(), options.rounds.to_string(), options.systems.to_string()])
         .run()
 }
 

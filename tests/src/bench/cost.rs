@@ -176,7 +176,7 @@ impl Process {
 
     /// What it has used until now, without its children.
     pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        cpu_seconds_of(&self.child.id().to_string(), OWN_TICKS)
+        cpu_seconds_of_pid(self.child.id())
     }
 }
 
@@ -216,10 +216,24 @@ fn lock(peaks: &Mutex<Vec<Peak>>) -> MutexGuard<'_, Vec<Peak>> {
     peaks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Nothing if the process has ended.
-fn peak_bytes(pid: u32) -> Option<u64> {
+/// The most that it had. Nothing if the process has ended.
+pub(super) fn peak_bytes(pid: u32) -> Option<u64> {
+    memory_bytes(pid, "VmHWM:")
+}
+
+/// What it has now.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    memory_bytes(pid, "VmRSS:")
+}
+
+/// What a process has used, without its children.
+pub(super) fn cpu_seconds_of_pid(pid: u32) -> Result<f64> {
+    cpu_seconds_of(&pid.to_string(), OWN_TICKS)
+}
+
+fn memory_bytes(pid: u32, which: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 

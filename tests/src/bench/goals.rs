@@ -57,6 +57,11 @@ impl Goal {
         Self { what, found, bound: Bound::AtMost(2.0), unit: "x" }
     }
 
+    /// A number that is to be small.
+    pub(super) fn at_most(what: &str, found: f64, most: f64, unit: &'static str) -> Self {
+        Self { what: what.to_owned(), found, bound: Bound::AtMost(most), unit }
+    }
+
     fn is_met(&self) -> bool {
         match self.bound {
             Bound::AtLeast(goal) => self.found >= goal,

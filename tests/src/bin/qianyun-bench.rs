@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use qianyun_tests::bench::{self, Options, Subject};
+use qianyun_tests::controller::{AS_POD, as_pod};
 
 fn main() -> ExitCode {
     match run() {
@@ -23,13 +24,18 @@ fn run() -> Result<()> {
     if let Some(played) = bench::play(&words) {
         return played;
     }
-    let [subject, folder, size_mib, rounds] = words[..] else {
-        bail!("expected a subject, a folder, a size in MiB and a number of rounds, found {words:?}");
+    if words.first() == Some(&AS_POD) {
+        return as_pod(std::env::args_os().skip(2));
+    }
+    let [subject, folder, size_mib, rounds, systems] = words[..] else {
+        bail!("expected a subject, a folder, a size in MiB, a number of rounds and one of systems, found {words:?}");
     };
+    let systems = systems.parse().with_context(|| format!("expected a number of systems, found {systems}"))?;
     let subject = match subject {
         "replication" => Subject::Replication,
         "tracker" => Subject::Tracker,
-        other => bail!("expected replication or tracker, found {other}"),
+        "controller" => Subject::Controller { systems },
+        other => bail!("expected replication, tracker or controller, found {other}"),
     };
     bench::run(&Options {
         subject,

@@ -17,7 +17,8 @@ pub(crate) const PLAN: &str = "plan-2026-1";
 /// Nothing here takes longer, whatever else the machine does.
 const WINDOW: SignedDuration = SignedDuration::from_hours(4);
 
-fn object(kind: &str, name: &str, namespace: Option<&str>, spec: &Value) -> Value {
+/// An object of our group.
+pub(crate) fn object(kind: &str, name: &str, namespace: Option<&str>, spec: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "migration.qianyun.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec
     });

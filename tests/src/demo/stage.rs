@@ -299,7 +299,7 @@ fn in_short(status: &Value) -> String {
 }
 
 /// As an operator would, with the site's own addresses.
-fn install_chart(cluster: &Cluster, folder: &Path) -> Result<()> {
+pub(crate) fn install_chart(cluster: &Cluster, folder: &Path) -> Result<()> {
     let cloud = folder.join("cloud");
     std::fs::create_dir_all(&cloud)?;
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/qianyun");

@@ -1,0 +1,87 @@
+//! How soon an edited scheme shows as planned in its status, while nobody else does anything. The time is that between the API server's
+//! answer to the edit and the watch's word that the status is of the new generation.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
+use serde_json::json;
+
+use super::api::{MIGRATIONS, Person};
+use super::city::System;
+
+/// Enough that the worst one in a hundred is not one alone.
+const CHANGES: usize = 400;
+/// An edit each: far more than the offices of a city make.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// Later than this is never.
+const WITHIN: Duration = Duration::from_secs(60);
+/// A step that goes around all systems before it comes back, since it shares no factor with round numbers.
+const STEP: usize = 379;
+
+/// What was seen.
+pub(super) struct Seen {
+    pub(super) p50: Duration,
+    pub(super) p99: Duration,
+    pub(super) most: Duration,
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = |d: Duration| d.as_secs_f64();
+        write!(f, "p50 {:.2} s, p99 {:.2} s, at most {:.2} s", seconds(self.p50), seconds(self.p99), seconds(self.most))
+    }
+}
+
+/// Edits and waits.
+pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
+    let api = operator.all(MIGRATIONS);
+    let from = api.list(&kube::api::ListParams::default().limit(1)).await?.metadata.resource_version;
+    let from = from.context("a list without version")?;
+    let mut watch = api.watch(&WatchParams::default().timeout(290), &from).await?.boxed();
+    let mut edited: HashMap<String, (i64, Instant)> = HashMap::new();
+    let mut took = Vec::new();
+    let mut next = tokio::time::interval(BETWEEN);
+    let mut made = 0;
+    while took.len() < CHANGES {
+        tokio::select! {
+            _ = next.tick(), if made < CHANGES => {
+                let system = System(made * STEP % systems);
+                let generation = edit(operator, system, made).await?;
+                edited.insert(system.name(), (generation, Instant::now()));
+                made += 1;
+            }
+            event = watch.try_next() => {
+                if let Some(WatchEvent::Modified(scheme)) = event.context("the watch")? {
+                    took.extend(shown(&mut edited, &scheme));
+                }
+            }
+        }
+        let oldest = edited.values().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
+        ensure!(oldest < WITHIN, "an edit does not show after {} s", WITHIN.as_secs());
+    }
+    took.sort_unstable();
+    let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)];
+    Ok(Seen { p50: at(50), p99: at(99), most: at(100) })
+}
+
+/// Edits the scheme of a system; the generation that it has then.
+async fn edit(operator: &Person, system: System, number: usize) -> Result<i64> {
+    let change = json!({"spec": {"scheme": {"summary": format!("Moved with everything on it, version {number}.")}}});
+    let api = operator.within(MIGRATIONS, Some(&system.namespace()));
+    let edited = api.patch(&system.name(), &PatchParams::default(), &Patch::Merge(&change)).await?;
+    edited.metadata.generation.context("an object without generation")
+}
+
+/// How long it took, if this is the word that was waited for.
+fn shown(edited: &mut HashMap<String, (i64, Instant)>, scheme: &DynamicObject) -> Option<Duration> {
+    let name = scheme.metadata.name.as_ref()?;
+    let (generation, at) = *edited.get(name)?;
+    let observed = scheme.data["status"]["observedGeneration"].as_i64()?;
+    (observed >= generation).then(|| {
+        edited.remove(name);
+        at.elapsed()
+    })
+}
