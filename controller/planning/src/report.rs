@@ -9,6 +9,8 @@ mod review;
 mod schedule;
 mod waiting;
 
+pub use schedule::left;
+
 use crate::calendar;
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;

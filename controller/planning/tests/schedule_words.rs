@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use qianyun_planning::calendar::{Answer, Binding, Standing, WaveReason, WindowReason};
-use qianyun_planning::report::Words;
+use qianyun_planning::report::{Words, left};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -124,6 +124,27 @@ fn every_standing_of_a_time_limit_has_its_words() {
     ];
     for (standing, en, zh) in cases {
         assert_eq!(said(&standing.words()), (en, zh));
+    }
+}
+
+#[test]
+fn one_working_day_is_not_counted_as_many_and_what_is_past_is_called_overdue() {
+    let due = "2026-06-04".parse().unwrap();
+    let one = [
+        (Standing::Running { due, left_working_days: 1 }, "due on 2026-06-04, 1 working day left"),
+        (Standing::Overdue { due, late_working_days: 1 }, "was due on 2026-06-04, 1 working day ago"),
+    ];
+    for (standing, en) in one {
+        assert_eq!(standing.words().en, en);
+    }
+    for (days, is_estimated, en, zh) in [
+        (9, true, "~9 working days left", "剩余 ~9 个工作日"),
+        (1, false, "1 working day left", "剩余 1 个工作日"),
+        (0, false, "0 working days left", "剩余 0 个工作日"),
+        (-1, false, "1 working day overdue", "超期 1 个工作日"),
+        (-2, true, "~2 working days overdue", "超期 ~2 个工作日"),
+    ] {
+        assert_eq!(said(&left(days, is_estimated)), (en, zh));
     }
 }
 

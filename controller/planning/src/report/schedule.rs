@@ -93,25 +93,40 @@ impl Binding {
     }
 }
 
+/// A number of working days, as English counts them.
+fn working_days(count: i32) -> String {
+    format!("{count} working {}", if count == 1 { "day" } else { "days" })
+}
+
+/// What is left to a day, or how long it is past; an estimate is marked by `~`, as columns mark it.
+pub fn left(working_days_left: i32, is_estimated: bool) -> Words {
+    let mark = if is_estimated { "~" } else { "" };
+    if working_days_left < 0 {
+        let late = working_days_left.saturating_neg();
+        return words(format!("{mark}{} overdue", working_days(late)), format!("超期 {mark}{late} 个工作日"));
+    }
+    words(format!("{mark}{} left", working_days(working_days_left)), format!("剩余 {mark}{working_days_left} 个工作日"))
+}
+
 impl Standing {
     /// The sentence for people.
     pub fn words(&self) -> Words {
         match self {
             Standing::Running { due, left_working_days } => words(
-                format!("due on {due}, {left_working_days} working days left"),
+                format!("due on {due}, {} left", working_days(*left_working_days)),
                 format!("{due} 到期,剩余 {left_working_days} 个工作日"),
             ),
             Standing::Paused { since, reason, left_working_days } => words(
-                format!("paused since {since}: {reason}; {left_working_days} working days will be left"),
+                format!("paused since {since}: {reason}; {} will be left", working_days(*left_working_days)),
                 format!("自 {since} 起暂停计时({reason}),尚余 {left_working_days} 个工作日"),
             ),
             Standing::Overdue { due, late_working_days } => words(
-                format!("was due on {due}, {late_working_days} working days ago"),
+                format!("was due on {due}, {} ago", working_days(*late_working_days)),
                 format!("已于 {due} 到期,超期 {late_working_days} 个工作日"),
             ),
             Standing::Met { due, on } => words(format!("done on {on}, due on {due}"), format!("{on} 办结,时限 {due}")),
             Standing::Missed { due, on, late_working_days } => words(
-                format!("done on {on}, {late_working_days} working days after it was due on {due}"),
+                format!("done on {on}, {} after it was due on {due}", working_days(*late_working_days)),
                 format!("{on} 办结,时限 {due},超期 {late_working_days} 个工作日"),
             ),
         }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use qianyun_crds::{Lamp, Phase};
 use qianyun_planning::Action;
 use qianyun_planning::calendar::minute;
+use qianyun_planning::report::left;
 use std::fmt::Write as _;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -55,8 +56,8 @@ impl Shown {
         let due = status.next_due.map_or_else(
             || "nothing".to_string(),
             |due| {
-                let left = due.working_days_left.unwrap_or_else(|| "?".into());
-                format!("{}, {left} working days left: {} ({:?})", due.date, due.what, due.binding.unwrap())
+                let left = due.working_days_left.map_or_else(|| "?".into(), |column| in_words(&column));
+                format!("{}, {left}: {} ({:?})", due.date, due.what, due.binding.unwrap())
             },
         );
         if due != self.due || status.lamp != self.lamp {
@@ -64,6 +65,11 @@ impl Shown {
             (self.due, self.lamp) = (due, status.lamp);
         }
     }
+}
+
+/// `~-2`, as a column shows it.
+fn in_words(column: &str) -> String {
+    left(column.trim_start_matches('~').parse().unwrap(), column.starts_with('~')).en
 }
 
 fn describe(action: &Action) -> String {
