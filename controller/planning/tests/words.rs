@@ -202,3 +202,10 @@ fn every_abort_has_a_sentence_in_both_languages() {
         assert_written_by_a_person(&reason.words());
     }
 }
+
+#[test]
+fn whoever_reads_that_a_plan_was_returned_reads_what_to_do_about_it() {
+    let words = Reason::PlanReturned { by: "sco-zhao".into(), opinion: "too early".into() }.words();
+    assert_eq!(words.en, "sco-zhao returned the plan: too early; edit it, and have it issued again");
+    assert_eq!(words.zh, "sco-zhao 退回了迁移计划:too early;修改后重新下达");
+}

@@ -59,9 +59,10 @@ impl Reason {
                 format!("the plan is issued by {have} of {need} offices; missing: {missing}"),
                 format!("迁移计划已下达 {have}/{need},尚缺:{missing}"),
             ),
-            Reason::PlanReturned { by, opinion } => {
-                words(format!("{by} returned the plan: {opinion}"), format!("{by} 退回了迁移计划:{opinion}"))
-            }
+            Reason::PlanReturned { by, opinion } => words(
+                format!("{by} returned the plan: {opinion}; edit it, and have it issued again"),
+                format!("{by} 退回了迁移计划:{opinion};修改后重新下达"),
+            ),
             Reason::SystemNotDeclared => words(
                 "the system's declaration as non-classified names no person or no valid day",
                 "系统非涉密声明缺少声明人或日期",
