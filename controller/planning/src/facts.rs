@@ -114,6 +114,13 @@ impl Facts {
         accepted.is_some_and(|a| a.digest == self.acceptance_digest)
     }
 
+    /// Digest of the scheme that was carried out, where it was edited since: what people confirm and sign is no longer what
+    /// was done.
+    pub fn edited_after_commit(&self) -> Option<&str> {
+        let committed = self.hosts.iter().filter(|h| h.committed()).filter_map(|h| h.journey.get());
+        committed.map(|j| j.spec.scheme_digest.as_str()).find(|digest| *digest != self.digest)
+    }
+
     /// Whether any host's commit was decided; from then on the scheme is being carried out.
     pub fn any_committed(&self) -> bool {
         self.hosts.iter().any(HostFacts::committed)

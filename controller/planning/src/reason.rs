@@ -153,6 +153,8 @@ pub enum Reason {
     CutoverNotConfirmed,
     /// The confirmation names another digest.
     ConfirmationOfAnotherDigest { digest: String },
+    /// The scheme was edited after it was carried out.
+    EditedAfterCommit { carried_out: String },
     /// The trial run has not begun.
     TrialNotBegun,
     /// The trial run is not over.
@@ -284,6 +286,7 @@ impl Reason {
             Reason::Returned { .. }
                 | Reason::PlanReturned { .. }
                 | Reason::SchemeEdited { .. }
+                | Reason::EditedAfterCommit { .. }
                 | Reason::AcceptanceReturned { .. }
                 | Reason::TooFewApprovers { .. }
         )

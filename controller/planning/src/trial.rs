@@ -5,6 +5,7 @@ use crate::calendar::TrialPeriod;
 use crate::facts::Facts;
 use crate::gate::judge;
 use crate::phase::has_served;
+use crate::reason::Reason;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{GateName, IncidentGrade, PolicyProfileSpec};
@@ -19,8 +20,22 @@ pub(crate) fn started_at(facts: &Facts, now: Timestamp) -> Option<Timestamp> {
     if !has_served(facts) || !judge(GateName::CutoverConfirmed, facts, now).passes() {
         return None;
     }
-    let recorded = facts.migration.status.as_ref().and_then(|s| s.trial_started_at.as_ref());
-    Some(recorded.map_or(now, |at| at.0))
+    Some(recorded(facts).unwrap_or(now))
+}
+
+/// When it began as recorded, also while an edit of the scheme or a mistaken confirmation hides it: both may be taken back, and
+/// then the months that have passed count.
+pub(crate) fn recorded(facts: &Facts) -> Option<Timestamp> {
+    let status = facts.migration.status.as_ref().filter(|_| facts.any_committed())?;
+    Some(status.trial_started_at.as_ref()?.0)
+}
+
+/// Why there is no trial run.
+pub(crate) fn why_none(facts: &Facts) -> Reason {
+    match facts.edited_after_commit() {
+        Some(carried_out) => Reason::EditedAfterCommit { carried_out: carried_out.into() },
+        None => Reason::TrialNotBegun,
+    }
 }
 
 /// The first instant at which it has elapsed.

@@ -79,6 +79,38 @@ fn a_trial_lasts_whole_calendar_months_and_its_last_day_counts() {
 }
 
 #[test]
+fn an_edit_in_the_trial_run_is_named_as_what_it_is_and_taken_back_without_loss() {
+    let mut world = in_trial();
+    let (carried_out, began) = (world.digest(), world.migration.status.as_ref().unwrap().trial_started_at.clone());
+    world = world.at("2027-03-01T04:00:00Z".parse().unwrap()).clone();
+    world.edit();
+    world.migration.spec.acceptance = Some(Acceptance {
+        performance_test: None,
+        security_assessment: None,
+        meeting: Some(meeting("2027-03-01")),
+        issues: Vec::new(),
+    });
+    // Nor does it help to confirm the edited scheme: nobody carried that one out.
+    for confirms_again in [false, true] {
+        if confirms_again {
+            world.confirm();
+        }
+        world.tick();
+        for name in [GateName::CutoverConfirmed, GateName::TrialElapsed, GateName::Accepted] {
+            let edited = Verdict::Closed(Reason::EditedAfterCommit { carried_out: carried_out.clone() });
+            assert_eq!(found(&world, name), edited, "{name:?}");
+        }
+    }
+    assert_eq!(phase_of(&world), Phase::Provisional);
+    world.migration.spec.scheme.summary = world.migration.spec.scheme.summary.replace(" (edited)", "");
+    world.tick();
+    world.confirm();
+    world.tick();
+    assert_eq!(phase_of(&world), Phase::Acceptance);
+    assert_eq!(world.migration.status.as_ref().unwrap().trial_started_at, began);
+}
+
+#[test]
 fn a_grave_incident_begins_the_trial_again_only_where_the_policy_says_so() {
     let mut world = after_trial();
     let at = |text: &str| Time(text.parse().unwrap());

@@ -90,6 +90,7 @@ fn reasons() -> Vec<Reason> {
         Reason::FreezeUnreadable { freeze: s() },
         Reason::WindowUnfit { reason: WindowReason::Over { end: at } },
         Reason::WindowOutsideWave { wave: s() },
+        Reason::EditedAfterCommit { carried_out: s() },
         Reason::TrialNotBegun,
         Reason::TrialNotOver { earliest_end: s(), opens_at: Some(at) },
         Reason::ReportMissing { kind: ReportKind::PerformanceTest },

@@ -38,7 +38,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
 fn held_in_time(facts: &Facts, policy: &PolicyProfileSpec, meeting: &AcceptanceMeeting, now: Timestamp) -> Found {
     let held_on = parse_day(&meeting.held_on).filter(|on| *on <= facts.day(now));
     let Some(held_on) = held_on else { return Err(closed(Reason::MeetingNotHeld)) };
-    let Some(period) = trial::period(facts, policy, now) else { return Err(closed(Reason::TrialNotBegun)) };
+    let Some(period) = trial::period(facts, policy, now) else { return Err(closed(trial::why_none(facts))) };
     if held_on <= period.earliest_end() {
         let earliest_end = period.earliest_end().to_string();
         return Err(closed(Reason::MeetingTooEarly { held_on: held_on.to_string(), earliest_end }));

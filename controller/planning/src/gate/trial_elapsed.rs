@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use qianyun_crds::PolicyProfileSpec;
 
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
-    let Some(period) = trial::period(facts, policy, now) else { return Err(closed(Reason::TrialNotBegun)) };
+    let Some(period) = trial::period(facts, policy, now) else { return Err(closed(trial::why_none(facts))) };
     if period.has_elapsed(facts.day(now)) {
         return Ok(());
     }

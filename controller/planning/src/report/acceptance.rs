@@ -11,6 +11,13 @@ impl Reason {
     /// What is missing for the acceptance, and after it.
     pub(super) fn acceptance_words(&self) -> Option<Words> {
         Some(match self {
+            Reason::EditedAfterCommit { carried_out } => words(
+                format!(
+                    "the scheme was edited after it was carried out, so no confirmation or signature is about it; restore the \
+                     scheme with the digest {carried_out}"
+                ),
+                format!("方案在执行后被修改,割接确认与验收签署均不再适用;请恢复摘要为 {carried_out} 的方案"),
+            ),
             Reason::TrialNotBegun => words("the trial run has not begun yet", "试运行尚未开始"),
             Reason::TrialNotOver { earliest_end, .. } => words(
                 format!("the trial run lasts until {earliest_end} at least; the acceptance may be held after that day"),

@@ -22,7 +22,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
     let before = facts.migration.status.clone().unwrap_or_default();
     let phase = phase(facts, now);
     let judged = judged(facts);
-    let trial_started_at = trial::started_at(facts, now).map(|at| Time(to_second(at)));
+    let trial_started_at = trial::started_at(facts, now).or_else(|| trial::recorded(facts));
     let policy = facts.policy.get().map(|p| &p.spec);
     let trial = policy.and_then(|policy| trial::period(facts, policy, now));
     let trial_end = trial.map(|t| t.earliest_end().to_string());
@@ -40,7 +40,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
         blocked_by: next_obstacle(facts, now).map(|o| o.gate),
         gates: gates(facts, &before, now),
         hosts: Some(hosts_in_sync(facts)),
-        trial_started_at,
+        trial_started_at: trial_started_at.map(|at| Time(to_second(at))),
         trial_earliest_end: trial_end,
         application_digest: (phase >= Phase::Trial).then(|| facts.application_digest.clone()),
         acceptance_digest: (phase >= Phase::Trial).then(|| facts.acceptance_digest.clone()),

@@ -29,6 +29,10 @@ pub(super) fn command(world: &mut World, words: &[&str]) -> bool {
         ["sign-acceptance", person] => world.decide(GateName::Accepted, "department", person, Decision::Approve),
         ["return-acceptance", person] => world.decide(GateName::Accepted, "department", person, Decision::Return),
         ["edit"] => world.edit(),
+        ["restore"] => {
+            let summary = &mut world.migration.spec.scheme.summary;
+            *summary = summary.replace(" (edited)", "");
+        }
         ["suspend"] => world.migration.spec.suspend = true,
         ["lift"] => world.migration.spec.suspend = false,
         ["confirm"] => world.confirm(),
