@@ -3,6 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 // Three tables in a row, each for the reasons of one kind; a test shows that none is without words.
 
+use super::waiting::copy;
 use super::{Words, length, words};
 use crate::calendar::minute;
 use crate::reason::{Asked, Reason};
@@ -186,7 +187,8 @@ impl Reason {
         match self {
             Reason::NotReplicating { host } => words(format!("{host} is not being copied"), format!("{host} 未在同步")),
             Reason::NotInSync { host, phase } => {
-                words(format!("{host} is not in sync yet ({phase:?})"), format!("{host} 尚未同步完成({phase:?})"))
+                let phase = copy(*phase);
+                words(format!("{host} is not in sync yet ({})", phase.en), format!("{host} 尚未同步完成({})", phase.zh))
             }
             Reason::AgentSilent { host, seconds } => words(
                 format!("the agent on {host} has not reported for {}", length(*seconds)),

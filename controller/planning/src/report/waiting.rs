@@ -3,6 +3,21 @@
 use super::{Words, words};
 use crate::calendar::minute;
 use crate::waiting::WaitingOn;
+use qianyun_crds::DiskPhase;
+
+/// How far the copy of a disk is.
+pub(super) fn copy(phase: DiskPhase) -> Words {
+    match phase {
+        DiskPhase::Idle => words("not begun", "未开始"),
+        DiskPhase::InitialCopy => words("first copy", "首次复制"),
+        DiskPhase::Suspect => words("comparing what may have been missed", "核对可能遗漏的变更"),
+        DiskPhase::CatchingUp => words("catching up", "追赶变更"),
+        DiskPhase::Verifying => words("verifying", "校验中"),
+        DiskPhase::InSync => words("in sync", "已同步"),
+        DiskPhase::Final => words("last changes", "传送最后变更"),
+        DiskPhase::Committed => words("record signed", "记录已签署"),
+    }
+}
 
 impl WaitingOn {
     /// The sentence for people.
@@ -38,10 +53,13 @@ impl WaitingOn {
                 format!("the receiver for {host} cannot be started: {trouble}"),
                 format!("{host} 的接收端无法启动:{trouble}"),
             ),
-            WaitingOn::Copy { host, phase } => words(
-                format!("{host} is being copied while it works ({phase:?})"),
-                format!("{host} 正在不停机同步({phase:?})"),
-            ),
+            WaitingOn::Copy { host, phase } => {
+                let phase = copy(*phase);
+                words(
+                    format!("{host} is being copied while it works ({})", phase.en),
+                    format!("{host} 正在不停机同步({})", phase.zh),
+                )
+            }
             WaitingOn::NextAttempt { host, at, why } => words(
                 format!(
                     "the last attempt on {host} was aborted: {why}; the next one begins after {} (UTC+8)",
