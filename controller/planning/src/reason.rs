@@ -257,6 +257,17 @@ impl Reason {
             .or_else(|| is_one(self.is_of_the_evaluation(), Party::SmartCityOffice))
     }
 
+    /// Roles have still to decide, and which is known from the decisions.
+    pub(crate) fn is_of_decisions(&self) -> bool {
+        matches!(
+            self,
+            Reason::PlanNotIssued { .. }
+                | Reason::NotConfirmed { .. }
+                | Reason::ApprovalsMissing { .. }
+                | Reason::SignaturesMissing { .. }
+        )
+    }
+
     /// Nobody needs to act: the machines are at work, something is asked again, or time has to pass.
     fn ends_by_itself(&self) -> bool {
         matches!(
@@ -280,7 +291,7 @@ impl Reason {
     }
 
     /// The papers have to be edited, or the policy.
-    fn asks_for_an_edit(&self) -> bool {
+    pub(crate) fn asks_for_an_edit(&self) -> bool {
         matches!(
             self,
             Reason::Returned { .. }

@@ -1,13 +1,18 @@
-//! Words for people, in both languages. Every sentence that a status, an event or the host's terminal shows is made here.
+//! Words for people, in both languages. Every sentence that a status, an event or the host's terminal shows is made here; what
+//! a preview puts around them is in `preview.rs`.
 //!
 //! Nothing here decides anything.
 
 mod abort;
 mod acceptance;
+pub(crate) mod gate;
+pub(crate) mod party;
+pub(crate) mod phase;
 mod reason;
 mod review;
 mod schedule;
-mod waiting;
+mod step;
+pub(crate) mod waiting;
 
 pub use schedule::left;
 

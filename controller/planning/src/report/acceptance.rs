@@ -3,8 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 // One table of reasons; a test shows that none is without words.
 
-use super::review::role_words;
-use super::{Words, words};
+use super::{Words, party, words};
 use crate::reason::{Reason, ReportKind};
 
 impl Reason {
@@ -51,7 +50,7 @@ impl Reason {
                 format!("验收会于 {held_on} 召开,早于试运行期满日 {earliest_end}"),
             ),
             Reason::ParticipantMissing { role } => {
-                let role = role_words(*role);
+                let role = party::role(*role);
                 words(
                     format!("the minutes name no {}; enter who was present, or why nobody was", role.en),
                     format!("验收意见未列{},请填写到会人员或缺席理由", role.zh),

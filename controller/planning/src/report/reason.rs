@@ -9,7 +9,8 @@ use crate::calendar::minute;
 use crate::reason::{Asked, Reason};
 
 impl Asked {
-    fn words(self) -> Words {
+    /// What people call it.
+    pub(crate) fn words(self) -> Words {
         match self {
             Asked::Policy => words("policy profile", "制度配置"),
             Asked::Plan => words("migration plan", "迁移计划"),

@@ -3,10 +3,9 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 // Two tables, each for the reasons of one kind; a test shows that none is without words.
 
-use super::{Words, words};
+use super::{Words, party, words};
 use crate::calendar::WindowReason;
 use crate::reason::{Reason, RehearsalFault};
-use qianyun_crds::PartyRole;
 
 impl Reason {
     /// What a scheme has to bring along before it is approved.
@@ -20,7 +19,7 @@ impl Reason {
                 words("the system's resource catalogue has no draft with entries", "本系统政务信息资源目录尚未预编")
             }
             Reason::PartyMissing { role } => {
-                let role = role_words(*role);
+                let role = party::role(*role);
                 words(
                     format!("the migration contains a project, and the scheme names no {}", role.en),
                     format!("本次迁移含建设项目,方案未列明{}", role.zh),
@@ -121,16 +120,5 @@ impl RehearsalFault {
             }
             RehearsalFault::RollbackNotRehearsed => words("the rollback was not rehearsed", "未演练回退"),
         }
-    }
-}
-
-/// What people call a party.
-pub(super) fn role_words(role: PartyRole) -> Words {
-    match role {
-        PartyRole::Owner => words("owner", "业主单位"),
-        PartyRole::Designer => words("design unit", "设计单位"),
-        PartyRole::Contractor => words("contractor", "承建单位"),
-        PartyRole::Supervisor => words("supervision unit", "监理单位"),
-        PartyRole::TenderAgent => words("tender agent", "招标代理机构"),
     }
 }

@@ -6,7 +6,7 @@ use crate::waiting::WaitingOn;
 use qianyun_crds::DiskPhase;
 
 /// How far the copy of a disk is.
-pub(super) fn copy(phase: DiskPhase) -> Words {
+pub(crate) fn copy(phase: DiskPhase) -> Words {
     match phase {
         DiskPhase::Idle => words("not begun", "未开始"),
         DiskPhase::InitialCopy => words("first copy", "首次复制"),

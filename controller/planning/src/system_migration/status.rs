@@ -9,7 +9,7 @@ use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::{definition, judge};
 use crate::phase::{has_served, hosts_in_sync, phase};
 use crate::reason::Verdict;
-use crate::report::{condition, waiting};
+use crate::report::{condition, phase as words, waiting};
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use crate::{custody, trial};
@@ -26,7 +26,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
     let policy = facts.policy.get().map(|p| &p.spec);
     let trial = policy.and_then(|policy| trial::period(facts, policy, now));
     let trial_end = trial.map(|t| t.earliest_end().to_string());
-    let next_due = due::next(facts, phase, trial, now);
+    let next_due = due::next(facts, phase, now);
     let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
     let mut status = SystemMigrationStatus {
         observed_generation: facts.migration.metadata.generation,
@@ -49,7 +49,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
         devices: (phase >= Phase::Trial).then(|| devices(facts)),
         audit: before.audit.clone(),
         message: Some(waiting.as_ref().map_or_else(|| format!("{phase:?}"), |w| w.message.clone())),
-        message_zh: Some(waiting.as_ref().map_or_else(|| zh(phase).to_string(), |w| w.message_zh.clone())),
+        message_zh: Some(waiting.as_ref().map_or_else(|| words::phase(phase).zh, |w| w.message_zh.clone())),
         waiting,
         conditions: Vec::new(),
     };
@@ -174,25 +174,4 @@ fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: 
 /// The name of a reason, without its fields, as conditions want it.
 fn name_of(reason: &crate::Reason) -> String {
     format!("{reason:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
-}
-
-/// What a phase is called in Chinese.
-pub(crate) fn zh(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Drafting => "拟制",
-        Phase::Review => "审批",
-        Phase::Returned => "已退回",
-        Phase::Approved => "已批准",
-        Phase::Replicating => "同步中",
-        Phase::Rehearsing => "演练中",
-        Phase::Rehearsed => "已演练",
-        Phase::Scheduled => "待割接",
-        Phase::CuttingOver => "割接中",
-        Phase::RollingBack => "回退中",
-        Phase::Provisional => "待确认",
-        Phase::Trial => "试运行",
-        Phase::Acceptance => "验收中",
-        Phase::Accepted => "已验收",
-        Phase::Closed => "办结",
-    }
 }
