@@ -1,7 +1,7 @@
 //! One system's journey: which hosts' journeys to make, and what to say about the whole. Each host's next act is planned by
 //! [`crate::host_migration`]; nothing here touches a host.
 
-mod due;
+pub(crate) mod due;
 mod status;
 
 pub use status::status;

@@ -1,20 +1,75 @@
-//! The next day that matters to a system, how many working days are left to it, and its lamp. Blocks nothing.
+//! The days that matter to a system, the next one first, how many working days are left to each, and its lamp. Blocks nothing.
 
-use crate::calendar::{Answer, Standing, TrialPeriod, parse_day};
+use crate::calendar::{Answer, Standing, parse_day};
 use crate::facts::Facts;
 use crate::plan_status::is_due;
 use crate::report::{Words, words};
-use crate::time_limit;
+use crate::{time_limit, trial};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qianyun_crds::{DueBinding, Lamp, NextDue, Phase, PolicyProfileSpec};
+use qianyun_crds::{DueBinding, Lamp, NextDue, Party, Phase, PolicyProfileSpec};
 
 /// 临期: five working days or fewer (government.md 2.10).
 const DUE_SOON_WORKING_DAYS: i32 = 5;
 
-/// The next day that matters in a phase.
-pub(super) fn next(facts: &Facts, phase: Phase, trial: Option<TrialPeriod>, now: Timestamp) -> Option<NextDue> {
-    let scheme = &facts.migration.spec.scheme;
+/// A day that matters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Due {
+    /// The day; estimated where it was counted over a year without a notice.
+    pub(crate) day: Answer<Date>,
+    /// What is due.
+    pub(crate) what: Words,
+    /// How much it binds.
+    pub(crate) binding: DueBinding,
+    /// Who has to see to it.
+    pub(crate) who: Party,
+    /// Working days left to it, negative once it is over; `None` where the calendar is not known.
+    pub(crate) left: Option<Answer<i32>>,
+}
+
+impl Due {
+    fn new(facts: &Facts, day: Answer<Date>, (en, zh): (&str, &str), who: Party, now: Timestamp) -> Self {
+        let left = facts.calendar.get().and_then(|c| c.between(facts.day(now), *day.even_if_estimated()).ok());
+        Due { left, day, what: words(en, zh), binding: DueBinding::Target, who }
+    }
+
+    fn duty(self) -> Self {
+        Due { binding: DueBinding::Duty, ..self }
+    }
+
+    fn column(&self) -> NextDue {
+        NextDue {
+            date: self.day.even_if_estimated().to_string(),
+            what: self.what.en.clone(),
+            what_zh: self.what.zh.clone(),
+            working_days_left: self.left.as_ref().map(ToString::to_string),
+            binding: Some(self.binding),
+        }
+    }
+}
+
+/// The next day that matters in a phase, as the status shows it.
+pub(super) fn next(facts: &Facts, phase: Phase, now: Timestamp) -> Option<NextDue> {
+    next_of(facts, phase, now).map(|due| due.column())
+}
+
+/// Every day that matters from a phase on: the next one, then the rest in their order.
+pub(crate) fn days(facts: &Facts, phase: Phase, now: Timestamp) -> Vec<Due> {
+    let window = || (phase < Phase::CuttingOver).then(|| window_begins(facts, now));
+    let rollback = || (phase < Phase::Trial).then(|| latest_rollback(facts, now));
+    let plan = || (phase < Phase::Accepted).then(|| plan_due(facts, now)).flatten();
+    let mut rest: Vec<Due> = [window(), rollback(), plan()].into_iter().flatten().collect();
+    rest.sort_by_key(|due| *due.day.even_if_estimated());
+    let mut days: Vec<Due> = next_of(facts, phase, now).into_iter().collect();
+    for due in rest {
+        if days.iter().all(|earlier| earlier.what != due.what) {
+            days.push(due);
+        }
+    }
+    days
+}
+
+fn next_of(facts: &Facts, phase: Phase, now: Timestamp) -> Option<Due> {
     let policy = facts.policy.get().map(|p| &p.spec);
     match phase {
         Phase::Approved
@@ -22,17 +77,12 @@ pub(super) fn next(facts: &Facts, phase: Phase, trial: Option<TrialPeriod>, now:
         | Phase::Rehearsing
         | Phase::Rehearsed
         | Phase::Scheduled
-        | Phase::RollingBack => {
-            let what = words("cutover window begins", "割接窗口开始");
-            Some(due(facts, facts.day(scheme.window.start.0), &what, DueBinding::Target, now))
-        }
-        Phase::CuttingOver | Phase::Provisional => {
-            let what = words("latest moment to roll back", "最迟回退时间点");
-            Some(due(facts, facts.day(scheme.rollback.latest_at.0), &what, DueBinding::Target, now))
-        }
+        | Phase::RollingBack => Some(window_begins(facts, now)),
+        Phase::CuttingOver | Phase::Provisional => Some(latest_rollback(facts, now)),
         Phase::Trial => {
-            let what = words("earliest end of the trial run", "试运行最早期满日");
-            Some(due(facts, trial?.earliest_end(), &what, DueBinding::Duty, now))
+            let end = trial::period(facts, policy?, now)?.earliest_end();
+            let what = ("earliest end of the trial run", "试运行最早期满日");
+            Some(Due::new(facts, Answer::Official(end), what, Party::Nobody, now).duty())
         }
         Phase::Accepted => custody_due(facts, policy?, now),
         Phase::Closed => None,
@@ -61,48 +111,50 @@ pub(super) fn lamp(facts: &Facts, phase: Phase, next: Option<&NextDue>, now: Tim
     if phase == Phase::Drafting { Lamp::NotStarted } else { Lamp::OnTime }
 }
 
-fn due(facts: &Facts, day: Date, what: &Words, binding: DueBinding, now: Timestamp) -> NextDue {
-    let left = facts.calendar.get().and_then(|c| c.between(facts.day(now), day).ok());
-    let shown = |answer: Answer<i32>| {
-        let mark = if answer.is_estimated() { "~" } else { "" };
-        format!("{mark}{}", answer.even_if_estimated())
-    };
-    NextDue {
-        date: day.to_string(),
-        what: what.en.clone(),
-        what_zh: what.zh.clone(),
-        working_days_left: left.map(shown),
-        binding: Some(binding),
-    }
+fn window_begins(facts: &Facts, now: Timestamp) -> Due {
+    let day = Answer::Official(facts.day(facts.migration.spec.scheme.window.start.0));
+    Due::new(facts, day, ("cutover window begins", "割接窗口开始"), Party::Operator, now)
+}
+
+fn latest_rollback(facts: &Facts, now: Timestamp) -> Due {
+    let day = Answer::Official(facts.day(facts.migration.spec.scheme.rollback.latest_at.0));
+    Due::new(facts, day, ("latest moment to roll back", "最迟回退时间点"), Party::Operator, now)
 }
 
 /// The clock of the papers that runs: the evaluation of a project first, since nothing is approved without it.
-fn of_papers(facts: &Facts, policy: Option<&PolicyProfileSpec>, now: Timestamp) -> Option<NextDue> {
+fn of_papers(facts: &Facts, policy: Option<&PolicyProfileSpec>, now: Timestamp) -> Option<Due> {
     let policy = policy?;
-    let running = |answer: Option<Answer<Standing>>| match answer.as_ref().map(Answer::even_if_estimated) {
-        Some(Standing::Running { due, .. } | Standing::Overdue { due, .. }) => Some(*due),
-        Some(Standing::Paused { .. } | Standing::Met { .. } | Standing::Missed { .. }) | None => None,
+    let running = |answer: Option<Answer<Standing>>| {
+        let answer = answer?;
+        match answer.even_if_estimated() {
+            Standing::Running { due, .. } | Standing::Overdue { due, .. } => {
+                let due = *due;
+                Some(answer.map(|_| due))
+            }
+            Standing::Paused { .. } | Standing::Met { .. } | Standing::Missed { .. } => None,
+        }
     };
     if let Some(day) = running(time_limit::assessment(facts, policy, now)) {
-        let what = words("report of the project's evaluation", "论证评估报告出具时限");
-        return Some(due(facts, day, &what, DueBinding::Duty, now));
+        let what = ("report of the project's evaluation", "论证评估报告出具时限");
+        return Some(Due::new(facts, day, what, Party::SmartCityOffice, now).duty());
     }
     let day = running(time_limit::review(facts, policy, now))?;
-    let what = words("service target of the offices' review", "两办审查服务目标");
-    Some(due(facts, day, &what, DueBinding::Target, now))
+    let what = ("service target of the offices' review", "两办审查服务目标");
+    Some(Due::new(facts, day, what, Party::MunicipalGovernmentOffice, now))
 }
 
-fn custody_due(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Option<NextDue> {
+fn custody_due(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Option<Due> {
     let accepted_on = crate::custody::met_on(&facts.migration)?;
     let days = u16::try_from(policy.numbers.custody_target_working_days).ok()?;
     let day = facts.calendar.get()?.after(accepted_on, days).ok()?;
-    let what = words("service target of the devices' custody", "设备入托管服务目标");
-    Some(due(facts, *day.even_if_estimated(), &what, DueBinding::Target, now))
+    let what = ("service target of the devices' custody", "设备入托管服务目标");
+    Some(Due::new(facts, day, what, Party::Operator, now))
 }
 
-fn plan_due(facts: &Facts, now: Timestamp) -> Option<NextDue> {
-    let what = words("acceptance due by the migration plan", "迁移计划完成时限");
-    Some(due(facts, planned_day(facts, now)?, &what, DueBinding::Duty, now))
+fn plan_due(facts: &Facts, now: Timestamp) -> Option<Due> {
+    let what = ("acceptance due by the migration plan", "迁移计划完成时限");
+    let day = Answer::Official(planned_day(facts, now)?);
+    Some(Due::new(facts, day, what, Party::Department, now).duty())
 }
 
 /// The plan's day for the system; `None` where the plan does not bind it to move.
