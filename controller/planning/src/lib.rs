@@ -14,6 +14,7 @@
 //! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
 //! | [`lint`] | whether a plan is one that may never be carried out |
 //! | [`report`] | every word that people read |
+//! | [`preview`] | what people read of a migration before something happens |
 //!
 //! Never here: a clock, a random source, the network, the cluster. Whoever calls gathers facts, and carries out actions.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -29,6 +30,7 @@ pub mod host_migration;
 pub mod lint;
 pub mod phase;
 pub mod plan_status;
+pub mod preview;
 pub mod reason;
 pub mod report;
 pub mod sequence;

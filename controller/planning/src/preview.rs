@@ -1,0 +1,106 @@
+//! What people read of a system's migration before something happens: where it stands, what the controller does now, what is
+//! in the way, what follows and cannot be undone, and who has to do what by when. In plain words, in both languages.
+//!
+//! It shows the plan that the controller would carry out on the same facts, and decides nothing. What is not known it
+//! calls so.
+
+mod course;
+mod days;
+mod done;
+mod obstacles;
+mod people;
+mod place;
+mod text;
+
+pub use text::Language;
+
+use crate::action::Plan;
+use crate::calendar::minute;
+use crate::facts::Facts;
+use crate::report::{Words, words};
+use crate::{host_migration, system_migration};
+use jiff::Timestamp;
+use obstacles::Obstacles;
+
+/// A preview.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// What it is about, and of when it is.
+    pub title: Words,
+    /// Its parts, none of them empty.
+    pub sections: Vec<Section>,
+}
+
+/// One part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What it answers.
+    pub title: Words,
+    /// The answers.
+    pub points: Vec<Point>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The sentence.
+    pub text: Words,
+    /// What belongs to it.
+    pub under: Vec<Words>,
+}
+
+impl Point {
+    fn new(text: Words, under: Vec<Words>) -> Self {
+        Point { text, under }
+    }
+
+    fn plain(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Point::new(words(en, zh), Vec::new())
+    }
+}
+
+/// The preview of a migration at an instant.
+pub fn preview(facts: &Facts, now: Timestamp) -> Preview {
+    let plans = plans(facts, now);
+    let obstacles = Obstacles::find(facts, &plans, now);
+    let section = |en: &str, zh: &str, points| Section { title: words(en, zh), points };
+    Preview {
+        title: title(facts, now),
+        sections: vec![
+            section("Where it stands", "当前阶段", place::points(facts, now)),
+            section("What the controller does now", "系统当前动作", done::points(facts, &plans, &obstacles)),
+            section("What stands in the way", "卡点", obstacles.points(facts)),
+            section("What follows, step by step", "后续步骤", course::points(facts, now)),
+            section("Who has to do what, and by when", "责任与时限", days::points(facts, &obstacles, now)),
+        ],
+    }
+}
+
+/// The system's plan, then those of the servers that are under way. What the system waits for because a server does is said
+/// once.
+fn plans(facts: &Facts, now: Timestamp) -> Vec<Plan> {
+    let under_way = facts.hosts.iter().filter(|h| h.journey.get().is_some());
+    let mut plans: Vec<Plan> = under_way.map(|h| host_migration::plan(facts, &h.name, now)).collect();
+    let mut system = system_migration::plan(facts, now);
+    if plans.iter().any(|plan| plan.waiting == system.waiting) {
+        system.waiting = None;
+    }
+    plans.insert(0, system);
+    plans
+}
+
+fn title(facts: &Facts, now: Timestamp) -> Words {
+    let meta = &facts.migration.metadata;
+    let object =
+        format!("{}/{}", meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let named = facts.system.get().map_or_else(
+        || words(&facts.migration.spec.system_ref, &facts.migration.spec.system_ref),
+        |s| words(&s.spec.display_name, &s.spec.display_name_zh),
+    );
+    let owner = people::party(facts, qianyun_crds::Party::Department);
+    let at = minute(now);
+    words(
+        format!("{} of {} ({object}), as of {at} (UTC+8)", named.en, owner.en),
+        format!("{}({},{object}),截至 {at}", named.zh, owner.zh),
+    )
+}
