@@ -129,10 +129,10 @@ pub(crate) fn plan() -> MigrationPlan {
 }
 
 pub(crate) fn policy() -> PolicyProfile {
-    let role = |name: &str, party: Party| RoleBinding {
+    let role = |name: &str, (en, zh): (&str, &str), party: Party| RoleBinding {
         name: name.into(),
-        display_name: name.into(),
-        display_name_zh: name.into(),
+        display_name: en.into(),
+        display_name_zh: zh.into(),
         party,
         subjects: Vec::new(),
     };
@@ -146,9 +146,13 @@ pub(crate) fn policy() -> PolicyProfile {
             effective_from: "2018-03-16".into(),
             effective_until: Some("2020-03-15".into()),
             roles: vec![
-                role("municipalGovernmentOffice", Party::MunicipalGovernmentOffice),
-                role("smartCityOffice", Party::SmartCityOffice),
-                role("department", Party::Department),
+                role(
+                    "municipalGovernmentOffice",
+                    ("Municipal government office", "市政府办公室"),
+                    Party::MunicipalGovernmentOffice,
+                ),
+                role("smartCityOffice", ("Smart-city office", "市智慧办"), Party::SmartCityOffice),
+                role("department", ("Department", "使用单位"), Party::Department),
             ],
             plan_issuers: offices(),
             scheme_confirmer: "department".into(),
