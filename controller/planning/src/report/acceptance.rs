@@ -1,4 +1,4 @@
-//! Words for what stands between a trial run and 办结.
+//! Words for what stands between a cutover that is carried out and 办结.
 
 #![allow(clippy::wildcard_enum_match_arm)]
 // One table of reasons; a test shows that none is without words.
@@ -7,9 +7,16 @@ use super::{Words, party, words};
 use crate::reason::{Reason, ReportKind};
 
 impl Reason {
-    /// What is missing for the acceptance, and after it.
+    /// What is missing for the trial run, for the acceptance, and after it.
     pub(super) fn acceptance_words(&self) -> Option<Words> {
         Some(match self {
+            Reason::CutoverNotConfirmed => {
+                words("the operator has still to confirm the cutover", "云平台运维单位尚未确认割接")
+            }
+            Reason::ConfirmationOfAnotherDigest { digest } => words(
+                format!("the confirmation names the digest {digest:?}, not that of the scheme that was carried out"),
+                format!("确认所附摘要“{digest}”与实际执行的方案不符"),
+            ),
             Reason::EditedAfterCommit { carried_out } => words(
                 format!(
                     "the scheme was edited after it was carried out, so no confirmation or signature is about it; restore the \

@@ -102,13 +102,6 @@ impl Reason {
                 ),
                 format!("制度配置仅指定 {found} 个审批机构,至少需要 2 个"),
             ),
-            Reason::CutoverNotConfirmed => {
-                words("the operator has still to confirm the cutover", "云平台运维单位尚未确认割接")
-            }
-            Reason::ConfirmationOfAnotherDigest { digest } => words(
-                format!("the confirmation names the digest {digest:?}, not that of the scheme that was carried out"),
-                format!("确认所附摘要“{digest}”与实际执行的方案不符"),
-            ),
             _ => return None,
         })
     }
