@@ -76,6 +76,22 @@ pub fn preview(facts: &Facts, now: Timestamp) -> Preview {
     }
 }
 
+impl Preview {
+    /// The same, of facts that were read from the cluster by somebody who is not the controller: says whose word is taken for
+    /// what cannot be read there.
+    pub fn read_by_a_person(mut self) -> Self {
+        let note = Point::plain(
+            "Read from the cluster, not asked anew: who may approve, what agents reported and how machines are, is \
+             as the controller last wrote it",
+            "读自集群,未重新核实:审批人权限、代理上报及云主机状态,以控制器最近一次写入为准",
+        );
+        if let Some(place) = self.sections.first_mut() {
+            place.points.insert(1, note);
+        }
+        self
+    }
+}
+
 /// The system's plan, then those of the servers that are under way. What the system waits for because a server does is said
 /// once.
 fn plans(facts: &Facts, now: Timestamp) -> Vec<Plan> {

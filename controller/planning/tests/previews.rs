@@ -79,6 +79,15 @@ fn previews_are_as_they_were() {
     assert!(differ.is_empty(), "previews differ; look at them, then run with BLESS=1:\n{}", differ.join("\n"));
 }
 
+#[test]
+fn a_person_who_reads_the_cluster_is_told_whose_word_it_is() {
+    let world = World::approved(&["db1"]);
+    let told = of(&world).read_by_a_person();
+    check(&told);
+    let more: Vec<_> = told.sections[0].points.iter().filter(|p| !of(&world).sections[0].points.contains(p)).collect();
+    assert!(more.len() == 1 && more[0].text.en.contains("as the controller last wrote it"), "{more:?}");
+}
+
 /// What holds of every preview.
 fn check(found: &Preview) {
     assert_eq!(found.sections.len(), 5);
