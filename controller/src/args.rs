@@ -1,7 +1,8 @@
 //! Flags, and the only place where the environment is read.
 
 use crate::audit::command::AuditArgs;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use crate::preview::PreviewArgs;
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub(crate) enum Invocation {
     Control(Box<Args>),
     /// Look at audit records.
     Audit(AuditArgs),
+    /// Look ahead.
+    Preview(PreviewArgs),
 }
 
 impl Invocation {
@@ -58,12 +61,19 @@ impl Invocation {
 
     fn read_from<T: Into<OsString> + Clone>(words: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
         // Without a subcommand it controls, as its Pods have always been started.
-        let command = Args::command().subcommand_negates_reqs(true).subcommand(AuditArgs::command());
+        let command = Self::subcommands(Args::command().subcommand_negates_reqs(true));
         let mut found = command.try_get_matches_from(words)?;
         match found.remove_subcommand() {
+            Some((name, mut preview)) if name == PreviewArgs::NAME => {
+                PreviewArgs::from_arg_matches_mut(&mut preview).map(Self::Preview)
+            }
             Some((_, mut audit)) => AuditArgs::from_arg_matches_mut(&mut audit).map(Self::Audit),
             None => Args::from_arg_matches_mut(&mut found).map(|args| Self::Control(Box::new(args))),
         }
+    }
+
+    fn subcommands(command: Command) -> Command {
+        command.subcommand(AuditArgs::command()).subcommand(PreviewArgs::command())
     }
 }
 
@@ -80,7 +90,7 @@ mod tests {
     use super::*;
     #[test]
     fn the_flags_are_consistent() {
-        Args::command().subcommand(AuditArgs::command()).debug_assert();
+        Invocation::subcommands(Args::command()).debug_assert();
     }
 
     #[test]
@@ -91,6 +101,19 @@ mod tests {
         assert!(asks(&["x", "audit", "export", "--namespace", "n"]).is_err(), "it was to export nothing in particular");
         let flags = ["x", "--gateway-url", "https://gw:8443", "--state-dir", "/s", "--namespace", "n"];
         assert!(matches!(asks(&flags), Ok(Invocation::Control(_))));
+    }
+
+    #[test]
+    fn a_preview_is_asked_for_by_namespace_and_name() {
+        let asks = |words: &[&str]| Invocation::read_from(words.iter().copied());
+        assert!(matches!(
+            asks(&["x", "preview", "minzheng/civil-registry", "--lang", "zh"]),
+            Ok(Invocation::Preview(_))
+        ));
+        for wrong in [&["x", "preview"][..], &["x", "preview", "civil-registry"], &["x", "preview", "a/b/c"]] {
+            assert!(asks(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(asks(&["x", "preview", "a/b", "--lang", "fr"]).is_err(), "it was to speak French");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) async fn days(ctx: &Context, source: Source) -> Known<Arc<Calendar>> 
 
 /// Of two notices for one year the one whose object was made first holds; admission names an object after its year, so
 /// that there are never two.
-fn of(entered: &[WorkCalendar]) -> Calendar {
+pub(crate) fn of(entered: &[WorkCalendar]) -> Calendar {
     let mut years: BTreeMap<i16, AnnouncedYear> = BTreeMap::new();
     let mut oldest_first: Vec<&WorkCalendar> = entered.iter().collect();
     oldest_first.sort_by_key(|c| c.metadata.creation_timestamp.as_ref().map(|t| t.0));

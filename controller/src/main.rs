@@ -10,6 +10,7 @@ mod gateway;
 mod health;
 mod hosting;
 mod lease;
+mod preview;
 mod probe;
 mod reconcile;
 mod record;

@@ -39,9 +39,10 @@ use qianyun_crds::{
     InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
 };
 use std::sync::Arc;
+pub(crate) use system_migration::observe::{claimed_by, journey_of, serves};
 use wakes::{
-    decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of, migrations_of_device,
-    migrations_of_system, subject_migration, subject_plan,
+    decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of,
+    migrations_of_device, migrations_of_system, subject_migration, subject_plan,
 };
 pub(crate) use write::MANAGER;
 

@@ -17,6 +17,7 @@ use crate::gateway::{Listening, Shared};
 use crate::health::{self, Ready};
 use crate::hosting::qemu::Qemu;
 use crate::lease::Elector;
+use crate::preview::{self, PreviewArgs};
 use crate::reconcile::{self, Parts};
 use crate::telemetry;
 use anyhow::Context;
@@ -36,7 +37,21 @@ pub(crate) fn run(asked: Invocation) -> anyhow::Result<()> {
     match asked {
         Invocation::Control(args) => control(*args),
         Invocation::Audit(args) => audit(args),
+        Invocation::Preview(args) => look_ahead(&args),
     }
+}
+
+fn look_ahead(args: &PreviewArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Whoever asks is a person at a screen, with the same access as kubectl has.
+        let config = match args.kubeconfig() {
+            Some(path) => client_config(Some(path)).await?,
+            None => Config::infer().await.context("no --kubeconfig was given, and none is at its usual place")?,
+        };
+        let client = Client::try_from(config)?;
+        Ok(preview::print(client, args, jiff::Timestamp::now(), &mut std::io::stdout().lock()).await?)
+    })
 }
 
 fn audit(args: AuditArgs) -> anyhow::Result<()> {

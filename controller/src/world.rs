@@ -165,7 +165,8 @@ pub(crate) fn owned<K: Kind>(shared: Vec<Arc<K>>) -> Vec<K> {
     shared.into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
-async fn listed<K: Kind>(api: Api<K>) -> Known<Vec<K>> {
+/// All that a list holds; not known where it cannot be had.
+pub(crate) async fn listed<K: Kind>(api: Api<K>) -> Known<Vec<K>> {
     match api.list(&ListParams::default()).await {
         Ok(list) => Known::Is(list.items),
         Err(error) => {
@@ -179,7 +180,8 @@ fn watched<K: Kind>(store: &Store<K>, key: &ObjectRef<K>) -> Known<K> {
     store.get(key).map_or(Known::Absent, |object: Arc<K>| Known::Is(K::clone(&object)))
 }
 
-fn asked<K: Kind>(answer: Result<Option<K>, kube::Error>, name: &str) -> Known<K> {
+/// What an answer of the API server says.
+pub(crate) fn asked<K: Kind>(answer: Result<Option<K>, kube::Error>, name: &str) -> Known<K> {
     match answer {
         Ok(Some(object)) => Known::Is(object),
         Ok(None) => Known::Absent,

@@ -11,7 +11,7 @@ use qianyun_crds::{
     Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
 };
 use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known};
-use std::sync::Arc;
+use std::borrow::Borrow;
 
 /// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
 pub(crate) async fn facts(
@@ -141,7 +141,8 @@ async fn dependencies(ctx: &Context, system: Option<&InformationSystem>, source:
     futures::future::join_all(looks).await
 }
 
-fn serves(migration: &SystemMigration) -> bool {
+/// Whether a migration says that its system serves from the cloud.
+pub(crate) fn serves(migration: &SystemMigration) -> bool {
     migration.status.as_ref().and_then(|s| s.phase).is_some_and(|phase| phase >= Phase::Provisional)
 }
 
@@ -175,12 +176,20 @@ async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source:
     futures::future::join_all(looks).await
 }
 
-fn journey_of(journeys: &Known<Vec<Arc<HostMigration>>>, migration: &SystemMigration, host: &str) -> Known<HostMigration> {
+/// The journey of a host in a migration.
+pub(crate) fn journey_of<J: Borrow<HostMigration>>(
+    journeys: &Known<Vec<J>>,
+    migration: &SystemMigration,
+    host: &str,
+) -> Known<HostMigration> {
     match journeys {
         Known::Is(list) => {
             let name = migration.name_any();
-            let mine = list.iter().find(|j| j.spec.migration_ref == name && j.spec.host_ref == host);
-            mine.map_or(Known::Absent, |journey| Known::Is(HostMigration::clone(journey)))
+            let mine = list
+                .iter()
+                .map(Borrow::borrow)
+                .find(|j: &&HostMigration| j.spec.migration_ref == name && j.spec.host_ref == host);
+            mine.cloned().map_or(Known::Absent, Known::Is)
         }
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
@@ -188,9 +197,13 @@ fn journey_of(journeys: &Known<Vec<Arc<HostMigration>>>, migration: &SystemMigra
 }
 
 /// Another migration that has the host in hand.
-fn claimed_by(journeys: &Known<Vec<Arc<HostMigration>>>, migration: &SystemMigration, host: &str) -> Option<String> {
+pub(crate) fn claimed_by<J: Borrow<HostMigration>>(
+    journeys: &Known<Vec<J>>,
+    migration: &SystemMigration,
+    host: &str,
+) -> Option<String> {
     let idle = qianyun_crds::HostIntent::Idle;
     let name = migration.name_any();
-    let other = |j: &&Arc<HostMigration>| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
-    journeys.get()?.iter().find(other).map(|j| j.spec.migration_ref.clone())
+    let other = |j: &&HostMigration| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
+    journeys.get()?.iter().map(Borrow::borrow).find(other).map(|j| j.spec.migration_ref.clone())
 }

@@ -112,7 +112,8 @@ fn serial(system: System, number: usize) -> String {
 /// What the server's agent would have reported, in the size of a small server's inventory.
 pub(super) fn inventory(system: System, number: usize, now: Timestamp) -> Value {
     let unit = |n: usize| json!({"name": format!("service-{n}.service"), "state": "active"});
-    let listener = |n: usize| json!({"protocol": "tcp", "address": "0.0.0.0", "port": 8000 + n, "process": format!("p{n}")});
+    let listener =
+        |n: usize| json!({"protocol": "tcp", "address": "0.0.0.0", "port": 8000 + n, "process": format!("p{n}")});
     let check = |n: usize| {
         json!({
             "id": format!("OS-{n:02}"), "title": "A thing that was looked at", "outcome": "Pass", "observed": "as it should be",
