@@ -10,9 +10,11 @@ use crate::admit::people::{CIVIL, person};
 use crate::admit::{Cluster, User, golden};
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
+use qianyun_tests::cluster::built;
 use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::process::Command;
 use std::time::Duration;
 
 const SYSTEM: &str = "civil-registry";
@@ -102,6 +104,17 @@ impl Course {
         let table = masked(&ask(&["get", "sysmig", SYSTEM])?);
         let told = told(&ask(&["describe", "sysmig", SYSTEM])?);
         Ok(format!("$ kubectl get sysmig          ({who})\n{table}$ kubectl describe sysmig\n{told}"))
+    }
+
+    /// What the controller's own program foretells someone, with their rights.
+    fn preview(&self, who: &str, language: &str) -> Result<String> {
+        let said = Command::new(built("dist/qianyun-controller")?)
+            .args(["preview", &format!("{CIVIL}/{SYSTEM}"), "--lang", language, "--kubeconfig"])
+            .arg(person(&self.cluster, who)?.kubeconfig)
+            .output()
+            .context("running preview")?;
+        ensure!(said.status.success(), "{who}: {}", String::from_utf8_lossy(&said.stderr));
+        Ok(String::from_utf8(said.stdout)?)
     }
 
     /// Someone decides on what they read a moment ago.
@@ -262,6 +275,10 @@ fn from_drafting_to_approved(course: &mut Course) -> Result<()> {
     course.show("The department confirmed the scheme", "wang", "/status/phase", "Review")?;
     course.decide("zhao", "smartCityOffice", "DualApproved", "SystemMigration", "digest")?;
     course.show("One office approved it", "wang", "/status/approvals", "1/2")?;
+    for (language, words) in [("en", "1 of 2 offices approved this scheme"), ("zh", "两办审批 1/2")] {
+        let said = course.preview("li", language)?;
+        ensure!(said.contains(words), "expected {words:?} in the preview: {said}");
+    }
     course.patch("li", "sysmig/civil-registry", &json!({"spec": {"suspend": true}}))?;
     course.decide("wang", "municipalGovernmentOffice", "DualApproved", "SystemMigration", "digest")?;
     course.show("Both offices approved it, and the operator holds it", "li", "/status/phase", "Approved")?;
