@@ -14,9 +14,15 @@ use std::sync::Arc;
 /// Where a system keeps the IANA database.
 const ZONES: &str = "/usr/share/zoneinfo";
 
-/// The built-in notices, with those that operators entered laid over them.
+/// The built-in notices, with those that operators entered laid over them. Judged once for each state of the objects.
 pub(crate) async fn days(ctx: &Context, source: Source) -> Known<Arc<Calendar>> {
-    whole_city(ctx, &ctx.stores().calendars, source).await.map(|entered| Arc::new(of(&entered)))
+    let entered = whole_city(ctx, &ctx.stores().calendars, source).await;
+    entered.map(|entered| {
+        let version = |c: &WorkCalendar| (c.metadata.uid.clone(), c.metadata.resource_version.clone());
+        let mut versions: Vec<_> = entered.iter().map(version).collect();
+        versions.sort_unstable();
+        ctx.memory().calendar(versions, || of(&entered))
+    })
 }
 
 /// Of two notices for one year the one whose object was made first holds; admission names an object after its year, so

@@ -20,6 +20,10 @@ mod world;
 
 use std::process::ExitCode;
 
+/// The allocator of musl, which the controller is linked with, has one lock for all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let asked = args::Invocation::read();
     // Before anything talks: kube, the gateway and rcgen all use this one provider.

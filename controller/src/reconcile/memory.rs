@@ -3,9 +3,10 @@
 use crate::gateway::agents::HostKey;
 use crate::hosting::MigrationKey;
 use jiff::Timestamp;
+use qianyun_planning::calendar::Calendar;
 use qianyun_planning::facts::{Authorisation, ProbeFact};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an answer about a permission is taken as it was, where nothing irreversible rests on it.
@@ -39,7 +40,11 @@ struct Inner {
     silent: HashMap<HostKey, Timestamp>,
     written: HashMap<MigrationKey, Instant>,
     handed_out: HashMap<MigrationKey, i64>,
+    calendar: Option<(Versions, Arc<Calendar>)>,
 }
+
+/// UID and version of each object that something was made of.
+type Versions = Vec<(Option<String>, Option<String>)>;
 
 impl Memory {
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -74,6 +79,19 @@ impl Memory {
     /// Keeps which hosts of a namespace have journeys, as the API server just said.
     pub(super) fn keep_travellers(&self, namespace: &str, hosts: HashSet<String>) {
         self.inner().travellers.insert(namespace.to_string(), (hosts, Instant::now()));
+    }
+
+    /// The calendar that was made of these objects, or is made now.
+    pub(crate) fn calendar(&self, of: Versions, make: impl FnOnce() -> Calendar) -> Arc<Calendar> {
+        let mut inner = self.inner();
+        match &inner.calendar {
+            Some((made_of, calendar)) if *made_of == of => Arc::clone(calendar),
+            Some(_) | None => {
+                let calendar = Arc::new(make());
+                inner.calendar = Some((of, Arc::clone(&calendar)));
+                calendar
+            }
+        }
     }
 
     /// Whether the volumes of a journey were made for this digest.

@@ -24,7 +24,7 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
             let namespace = approval.namespace().unwrap_or_default();
             match local(ctx, &ctx.stores().migrations, &namespace, &subject.name, Source::Watch).await {
                 Known::Is(migration) => {
-                    let facts = system_migration::observe::facts(ctx, &migration, Freshness::Recent).await?;
+                    let facts = system_migration::observe::papers(ctx, &migration, Freshness::Recent).await?;
                     of_migration(&facts, subject.kind)
                 }
                 Known::Absent => return Ok(Some(DecisionEffect::SubjectNotFound)),

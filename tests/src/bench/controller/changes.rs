@@ -1,10 +1,9 @@
 //! How soon an edited scheme shows as planned in its status, while nobody else does anything. The time is that between the API server's
 //! answer to the edit and the watch's word that the status is of the new generation.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
@@ -35,13 +34,20 @@ impl std::fmt::Display for Seen {
     }
 }
 
+/// An edit that does not show yet.
+struct Edit {
+    name: String,
+    generation: i64,
+    at: Instant,
+}
+
 /// Edits and waits.
 pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
     let api = operator.all(MIGRATIONS);
     let from = api.list(&kube::api::ListParams::default().limit(1)).await?.metadata.resource_version;
     let from = from.context("a list without version")?;
     let mut watch = api.watch(&WatchParams::default().timeout(290), &from).await?.boxed();
-    let mut edited: HashMap<String, (i64, Instant)> = HashMap::new();
+    let mut edited: Vec<Edit> = Vec::new();
     let mut took = Vec::new();
     let mut next = tokio::time::interval(BETWEEN);
     let mut made = 0;
@@ -50,17 +56,20 @@ pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
             _ = next.tick(), if made < CHANGES => {
                 let system = System(made * STEP % systems);
                 let generation = edit(operator, system, made).await?;
-                edited.insert(system.name(), (generation, Instant::now()));
+                edited.push(Edit { name: system.name(), generation, at: Instant::now() });
                 made += 1;
             }
             event = watch.try_next() => {
-                if let Some(WatchEvent::Modified(scheme)) = event.context("the watch")? {
-                    took.extend(shown(&mut edited, &scheme));
+                match event.context("the watch")?.context("the watch has ended")? {
+                    WatchEvent::Modified(scheme) => took.extend(shown(&mut edited, &scheme)),
+                    WatchEvent::Error(error) => bail!("the watch: {error:?}"),
+                    WatchEvent::Added(_) | WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => {}
                 }
             }
         }
-        let oldest = edited.values().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
-        ensure!(oldest < WITHIN, "an edit does not show after {} s", WITHIN.as_secs());
+        if let Some(Edit { name, generation, .. }) = edited.iter().find(|edit| edit.at.elapsed() > WITHIN) {
+            bail!("generation {generation} of {name} does not show after {} s", WITHIN.as_secs());
+        }
     }
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)];
@@ -75,13 +84,9 @@ async fn edit(operator: &Person, system: System, number: usize) -> Result<i64> {
     edited.metadata.generation.context("an object without generation")
 }
 
-/// How long it took, if this is the word that was waited for.
-fn shown(edited: &mut HashMap<String, (i64, Instant)>, scheme: &DynamicObject) -> Option<Duration> {
-    let name = scheme.metadata.name.as_ref()?;
-    let (generation, at) = *edited.get(name)?;
-    let observed = scheme.data["status"]["observedGeneration"].as_i64()?;
-    (observed >= generation).then(|| {
-        edited.remove(name);
-        at.elapsed()
-    })
+/// How long those edits took that a scheme's status knows of now.
+fn shown(edited: &mut Vec<Edit>, scheme: &DynamicObject) -> Vec<Duration> {
+    let observed = scheme.data["status"]["observedGeneration"].as_i64().unwrap_or(0);
+    let is_known = |edit: &mut Edit| scheme.metadata.name.as_ref() == Some(&edit.name) && observed >= edit.generation;
+    edited.extract_if(.., is_known).map(|edit| edit.at.elapsed()).collect()
 }

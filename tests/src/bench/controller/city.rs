@@ -68,7 +68,7 @@ pub(super) fn department(number: usize) -> Value {
 }
 
 pub(super) fn plan(author: &User, systems: usize) -> Value {
-    let one = |system: System| json!({"namespace": system.namespace(), "name": system.name(), "dueDate": "2099-12-31"});
+    let one = |system: System| json!({"namespace": system.namespace(), "name": system.name(), "dueDate": "2028-12-31"});
     with(papers::plan(author), "/spec/systems", (0..systems).map(System).map(one).collect())
 }
 
