@@ -51,6 +51,16 @@ pub(crate) struct World {
     pub(crate) custody: Vec<CustodyRecord>,
     /// Whether each system that this one depends on serves from the cloud.
     pub(crate) dependencies: Vec<DependencyFact>,
+    pub(crate) unread: Unread,
+}
+
+/// What cannot be read at the moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unread {
+    pub(crate) policy: bool,
+    pub(crate) calendar: bool,
+    /// What the hosting site has: volumes, receivers, machines.
+    pub(crate) site: bool,
 }
 
 /// Read once: it holds the notices of many years, and facts are gathered thousands of times.
@@ -94,6 +104,7 @@ impl World {
             waivers: Vec::new(),
             custody: Vec::new(),
             dependencies: Vec::new(),
+            unread: Unread::default(),
         }
     }
 
@@ -216,14 +227,14 @@ impl World {
             digest: self.digest(),
             plan: Known::Is(self.plan.clone()),
             plan_digest: self.plan_digest(),
-            policy: self.policy.clone(),
+            policy: if self.unread.policy { Known::Unknown } else { self.policy.clone() },
             platform: Known::Is(self.platform.clone()),
             system: Known::Is(self.system.clone()),
             department: Known::Is(self.department.clone()),
             approvals: Known::Is(approvals.collect()),
             application_digest: self.application_digest(),
             acceptance_digest: self.acceptance_digest(),
-            calendar: Known::Is(Arc::clone(calendar())),
+            calendar: if self.unread.calendar { Known::Unknown } else { Known::Is(Arc::clone(calendar())) },
             zone: Zone::default(),
             freezes: Known::Is(self.freezes.clone()),
             dependencies: self.dependencies.clone(),
@@ -248,18 +259,27 @@ impl World {
             claimed_by: server.claimed_by.clone(),
             agent: server.heard(self.now),
             arrival: server.arrival(),
-            hosting: HostingFacts {
-                volumes: if server.volumes { Known::Is(()) } else { Known::Absent },
-                receiver: server.receiver.clone(),
-                machine: server.machine,
-                trouble: String::new(),
-            },
+            hosting: self.hosting(server),
             silence: match (committed, server.silent_since()) {
                 (false, _) => Silence::Unknown,
                 (true, Some(since)) => Silence::Since(since),
                 (true, None) => Silence::Answers("agent".into()),
             },
             probes: server.probes.clone(),
+        }
+    }
+
+    fn hosting(&self, server: &Server) -> HostingFacts {
+        let trouble = String::new();
+        if self.unread.site {
+            let (receiver, machine) = (Receiver::Unknown, Machine::Unknown);
+            return HostingFacts { volumes: Known::Unknown, receiver, machine, trouble };
+        }
+        HostingFacts {
+            volumes: if server.volumes { Known::Is(()) } else { Known::Absent },
+            receiver: server.receiver.clone(),
+            machine: server.machine,
+            trouble,
         }
     }
 
@@ -285,10 +305,16 @@ impl World {
 
     /// One round of the controller: plan, write what was seen, carry out. Returns what was carried out.
     pub(crate) fn reconcile(&mut self) -> Vec<Action> {
+        self.reconcile_seen(&mut |_, _, _| {})
+    }
+
+    /// The same; `seen` is shown each plan, with its name, in the world that it was made for.
+    pub(crate) fn reconcile_seen(&mut self, seen: &mut impl FnMut(&World, &str, &Plan)) -> Vec<Action> {
         let mut done = Vec::new();
         for name in self.names() {
             let facts = self.facts();
             let plan = self.plan_one(&facts, &name);
+            seen(self, &name, &plan);
             self.write_status_of(&facts, &name, &plan);
             for action in plan.actions {
                 self.carry_out(&action);
@@ -355,12 +381,17 @@ impl World {
 
     /// A second passes: agents hear what they are to be, act, report; then the controller has a round.
     pub(crate) fn tick(&mut self) -> Vec<Action> {
+        self.tick_seen(&mut |_, _, _| {})
+    }
+
+    /// The same; `seen` is shown each plan.
+    pub(crate) fn tick_seen(&mut self, seen: &mut impl FnMut(&World, &str, &Plan)) -> Vec<Action> {
         self.pass(1);
         let now = self.now;
         for server in &mut self.servers {
             server.step(now);
         }
-        self.reconcile()
+        self.reconcile_seen(seen)
     }
 
     /// Ticks until nothing is done for five seconds; at most ten minutes.
