@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 // Each test program uses a part of it.
 
+mod digests;
 mod objects;
 mod records;
 mod server;
@@ -52,6 +53,7 @@ pub(crate) struct World {
     /// Whether each system that this one depends on serves from the cloud.
     pub(crate) dependencies: Vec<DependencyFact>,
     pub(crate) unread: Unread,
+    digests: digests::Digests,
 }
 
 /// What cannot be read at the moment.
@@ -105,6 +107,7 @@ impl World {
             custody: Vec::new(),
             dependencies: Vec::new(),
             unread: Unread::default(),
+            digests: digests::Digests::default(),
         }
     }
 
@@ -144,19 +147,19 @@ impl World {
     }
 
     pub(crate) fn digest(&self) -> String {
-        qianyun_crds::scheme_digest("uid-scheme", &self.migration.spec).unwrap()
+        self.digests.papers(&self.migration.spec).scheme
     }
 
     pub(crate) fn plan_digest(&self) -> String {
-        qianyun_crds::plan_digest("uid-plan", &self.plan.spec).unwrap()
+        self.digests.plan(&self.plan.spec)
     }
 
     pub(crate) fn application_digest(&self) -> String {
-        qianyun_crds::application_digest("uid-scheme", &self.digest(), &self.migration.spec).unwrap()
+        self.digests.papers(&self.migration.spec).application
     }
 
     pub(crate) fn acceptance_digest(&self) -> String {
-        qianyun_crds::acceptance_digest("uid-scheme", &self.digest(), &self.migration.spec).unwrap()
+        self.digests.papers(&self.migration.spec).acceptance
     }
 
     /// A person decides on what they read a moment ago.
