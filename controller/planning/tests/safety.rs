@@ -1,126 +1,20 @@
 //! The two-phase commit under whatever may happen: random edits, lost permissions, suspensions, crashes of controller and
 //! server, lost networks. Named invariants are checked after every second.
 
+mod events;
 mod world;
 
+use events::{Event, event};
 use proptest::prelude::*;
 use qianyun_crds::{DecisionKind, HostIntent, Phase};
-use qianyun_planning::facts::{Machine, Receiver, Verification};
+use qianyun_planning::facts::{Machine, Receiver};
 use qianyun_planning::{Action, phase};
 use world::{Stage, World};
 
-/// Something that happens.
-#[derive(Clone, Debug)]
-enum Event {
-    Ticks(u8),
-    Pass(u16),
-    Edit,
-    Restore,
-    SignAgain,
-    Suspend(bool),
-    Deny(bool),
-    AuthoriserUp(bool),
-    Connected(usize, bool),
-    PowerOff(usize),
-    PowerOn(usize),
-    GivesUp(usize, bool),
-    Record(usize, u8),
-    /// The controller dies after it has carried out this many actions of its plans, and a new one takes over.
-    CrashAfter(usize),
-    ReceiverDies(usize),
-    TargetStops(usize),
-    Confirm,
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        8 => (1_u8..40).prop_map(Event::Ticks),
-        1 => (1_u16..900).prop_map(Event::Pass),
-        1 => Just(Event::Edit),
-        1 => Just(Event::Restore),
-        1 => Just(Event::SignAgain),
-        1 => any::<bool>().prop_map(Event::Suspend),
-        1 => any::<bool>().prop_map(Event::Deny),
-        1 => any::<bool>().prop_map(Event::AuthoriserUp),
-        2 => (0..2_usize, any::<bool>()).prop_map(|(i, b)| Event::Connected(i, b)),
-        1 => (0..2_usize).prop_map(Event::PowerOff),
-        2 => (0..2_usize).prop_map(Event::PowerOn),
-        1 => (0..2_usize, any::<bool>()).prop_map(|(i, b)| Event::GivesUp(i, b)),
-        1 => (0..2_usize, 0..3_u8).prop_map(|(i, b)| Event::Record(i, b)),
-        3 => (0..4_usize).prop_map(Event::CrashAfter),
-        1 => (0..2_usize).prop_map(Event::ReceiverDies),
-        1 => (0..2_usize).prop_map(Event::TargetStops),
-        1 => Just(Event::Confirm),
-    ]
-}
-
+/// Lets it happen, and checks the world at every plan and at the end.
 fn happen(world: &mut World, event: &Event) {
-    let count = world.servers.len();
-    match event {
-        Event::Ticks(n) => (0..*n).for_each(|_| {
-            world.tick();
-            check(world);
-        }),
-        Event::Pass(seconds) => world.pass(i64::from(*seconds)),
-        Event::Edit => world.edit(),
-        Event::Restore => world.migration.spec.scheme.summary = "Move the marriage register".into(),
-        Event::SignAgain => {
-            world.pass(1);
-            world.sign_all();
-        }
-        Event::Suspend(on) => world.migration.spec.suspend = *on,
-        Event::Deny(true) => drop(world.denied.insert("sco-zhao".into())),
-        Event::Deny(false) => world.denied.clear(),
-        Event::AuthoriserUp(up) => world.authoriser_up = *up,
-        Event::Connected(i, on) => world.servers[i % count].connected = *on,
-        Event::PowerOff(i) => {
-            let now = world.now;
-            world.servers[i % count].power_off(now);
-        }
-        Event::PowerOn(i) => world.servers[i % count].power_on(),
-        Event::GivesUp(i, on) => world.servers[i % count].gives_up = *on,
-        Event::Record(i, kind) => {
-            world.servers[i % count].verification = match kind {
-                0 => Verification::Verified,
-                1 => Verification::Refused("the roots of system differ".into()),
-                _ => Verification::Unknown,
-            }
-        }
-        Event::CrashAfter(actions) => crash(world, *actions),
-        Event::ReceiverDies(i) => {
-            world.servers[i % count].receiver = qianyun_planning::facts::Receiver::Absent;
-        }
-        Event::TargetStops(i) => {
-            let server = &mut world.servers[i % count];
-            if server.machine == Machine::Running {
-                server.machine = Machine::Stopped;
-            }
-        }
-        Event::Confirm => world.confirm(),
-    }
+    events::happen(world, event, &mut |world, _, _| check(world));
     check(world);
-}
-
-/// A controller carries out some of what it planned and dies; its successor knows nothing but what is written.
-fn crash(world: &mut World, actions: usize) {
-    let plans = world.plans();
-    let mut left = actions;
-    for (name, plan) in plans {
-        world.write_status(&name, &plan);
-        for action in plan.actions {
-            if left == 0 {
-                break;
-            }
-            left -= 1;
-            // What was planned a moment ago is carried out whatever else was done since: the order of one round.
-            let fresh = world.plans().into_iter().any(|(n, p)| n == name && p.actions.contains(&action));
-            if fresh {
-                world.carry_out(&action);
-            }
-        }
-    }
-    world.epoch += 1;
-    world.servers.iter_mut().for_each(world::Server::forget_reports);
 }
 
 fn decision(world: &World, i: usize) -> Option<(i32, DecisionKind)> {

@@ -8,7 +8,7 @@ mod objects;
 mod records;
 mod server;
 
-pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, report};
+pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, report, scheme_host};
 pub(crate) use records::{custody_record, freeze_period, meeting, waiver};
 pub(crate) use server::{Server, Stage};
 

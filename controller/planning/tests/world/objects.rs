@@ -85,7 +85,7 @@ pub(crate) fn report(conclusion: Conclusion, issued_on: &str) -> Report {
     Report { conclusion, issued_by: "Test centre".into(), issued_on: issued_on.into(), paper: paper("Report") }
 }
 
-fn scheme_host(name: &str) -> SchemeHost {
+pub(crate) fn scheme_host(name: &str) -> SchemeHost {
     SchemeHost {
         host_ref: name.into(),
         target: TargetMachine {
