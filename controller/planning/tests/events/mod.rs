@@ -12,6 +12,7 @@ pub(crate) use papers::PaperEvent;
 pub(crate) use start::{Offices, Start, start};
 
 use crate::world::{Server, World};
+use jiff::ToSpan;
 use proptest::prelude::*;
 use qianyun_planning::Plan;
 
@@ -24,6 +25,8 @@ pub(crate) enum Event {
     Pass(u16),
     /// The controller's clock is set forwards or back.
     Jump(i32),
+    /// Nothing happens until the second before the window, if that is still to come.
+    ToWindow,
     /// The controller dies after it has carried out this many actions of its plans, and a new one takes over.
     CrashAfter(usize),
     People(PaperEvent),
@@ -35,13 +38,26 @@ const LONGEST_JUMP_SECONDS: i32 = 7200;
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        9 => (1_u8..40).prop_map(Event::Ticks),
+        // An attempt is decided within some three seconds, so half of the rests are no longer than that.
+        5 => (1_u8..4).prop_map(Event::Ticks),
+        5 => (4_u8..40).prop_map(Event::Ticks),
         1 => (1_u16..900).prop_map(Event::Pass),
         1 => (-LONGEST_JUMP_SECONDS..LONGEST_JUMP_SECONDS).prop_map(Event::Jump),
+        1 => Just(Event::ToWindow),
         3 => (0..4_usize).prop_map(Event::CrashAfter),
         9 => papers::event().prop_map(Event::People),
         9 => machines::event().prop_map(Event::Machine),
     ]
+}
+
+/// A world to begin with and up to `longest` events. Most courses have the copy in sync and the window open first, and are
+/// in the attempt or some seconds after it: chance alone would seldom lead there.
+pub(crate) fn course(longest: usize) -> impl Strategy<Value = (Start, Vec<Event>)> {
+    let under_way = |seconds| vec![Event::Ticks(15), Event::ToWindow, Event::Ticks(seconds)];
+    let first =
+        prop_oneof![1 => Just(Vec::new()), 2 => (1_u8..4).prop_map(under_way), 1 => (4_u8..30).prop_map(under_way)];
+    let events = (first, prop::collection::vec(event(), 1..longest));
+    (start(), events.prop_map(|(first, then)| [first, then].concat()))
 }
 
 /// Lets it happen.
@@ -50,6 +66,10 @@ pub(crate) fn happen(world: &mut World, event: &Event, seen: &mut impl FnMut(&Wo
         Event::Ticks(n) => (0..*n).for_each(|_| drop(world.tick_seen(seen))),
         Event::Pass(seconds) => world.pass(i64::from(*seconds)),
         Event::Jump(seconds) => world.pass(i64::from(*seconds)),
+        Event::ToWindow => {
+            let before = world.migration.spec.scheme.window.start.0.checked_sub(1.second()).unwrap();
+            world.now = world.now.max(before);
+        }
         Event::CrashAfter(actions) => crash(world, *actions, seen),
         Event::People(event) => papers::happen(world, event),
         Event::Machine(event) => machines::happen(world, event),

@@ -54,7 +54,7 @@ pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
     let decide = (0..ROLES.len(), 0..PEOPLE.len(), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
     let freeze = (-60_i64..60, 1_i64..120, any::<bool>());
     prop_oneof![
-        2 => Just(PaperEvent::Edit),
+        4 => Just(PaperEvent::Edit),
         3 => Just(PaperEvent::Restore),
         1 => (0..3_usize).prop_map(PaperEvent::DropHost),
         1 => (0_i64..30).prop_map(PaperEvent::NewWindow),
