@@ -174,11 +174,11 @@ impl Server {
                 self.stage = Stage::Resumed;
                 self.services = true;
             }
-            HostIntent::Fence => {
+            // While the target serves, the gateway goes on to tell the source that it is fenced.
+            HostIntent::Fence | HostIntent::Serve => {
                 assert!(matches!(self.stage, Stage::Voted(_) | Stage::Thawed | Stage::Fencing), "fence without a vote");
                 self.stage = Stage::Fencing;
             }
-            HostIntent::Serve => {}
         }
     }
 
