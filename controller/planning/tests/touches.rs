@@ -8,10 +8,11 @@
 mod events;
 mod world;
 
-use events::{course, happen};
+use events::{Event, Start, course, course_on_paper, happen};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 use qianyun_crds::{Approval, Decision, DecisionKind, GateName, HostIntent, Phase, PolicyProfileSpec, SubjectKind};
-use qianyun_planning::facts::{Known, Machine};
+use qianyun_planning::facts::{Known, Machine, Receiver};
 use qianyun_planning::{Action, Plan, phase};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -248,22 +249,36 @@ fn committed() -> (World, Witness) {
     (world, witness)
 }
 
-#[test]
-fn no_action_on_disks_traffic_or_power_without_the_approval_of_the_scheme_as_it_is() {
-    let config = Config { cases: 128, max_shrink_iters: 300, failure_persistence: None, ..Config::default() };
+/// What was seen of a course, and how often.
+fn witnessed((start, events): (Start, Vec<Event>)) -> BTreeMap<Touch, usize> {
+    let (mut world, mut witness) = (start.world(), Witness::default());
+    for event in &events {
+        happen(&mut world, event, &mut |world, name, plan| witness.look(world, name, plan));
+    }
+    witness.seen
+}
+
+/// A property over worlds in which nothing is ever done would hold as well: so returns what was.
+fn run(cases: u32, courses: &impl Strategy<Value = (Start, Vec<Event>)>) -> BTreeSet<Touch> {
+    let config = Config { cases, max_shrink_iters: 300, failure_persistence: None, ..Config::default() };
     let seen = RefCell::new(BTreeSet::new());
-    let result = TestRunner::new(config).run(&course(40), |(start, events)| {
-        let (mut world, mut witness) = (start.world(), Witness::default());
-        for event in &events {
-            happen(&mut world, event, &mut |world, name, plan| witness.look(world, name, plan));
-        }
-        seen.borrow_mut().extend(witness.seen.into_keys());
+    let result = TestRunner::new(config).run(courses, |course| {
+        seen.borrow_mut().extend(witnessed(course).into_keys());
         Ok(())
     });
     result.unwrap();
-    // A property over worlds in which nothing is ever done would hold as well.
+    seen.into_inner()
+}
+
+#[test]
+fn no_action_on_disks_traffic_or_power_without_the_approval_of_the_scheme_as_it_is() {
     let all = [Touch::Forward, Touch::Start, Touch::Back, Touch::Completion, Touch::Reading];
-    assert_eq!(seen.into_inner(), BTreeSet::from(all));
+    assert_eq!(run(128, &course(40)), BTreeSet::from(all));
+}
+
+#[test]
+fn whoever_decides_in_whatever_order_no_journey_begins_without_the_approval_of_the_scheme_as_it_is() {
+    assert!(run(256, &course_on_paper(24)).contains(&Touch::Forward));
 }
 
 #[test]
@@ -300,4 +315,15 @@ fn an_attempt_is_taken_back_at_the_look_at_which_an_office_is_gone_and_its_copy_
     // The abort, the return to work, and the end of the copy: nothing else.
     assert_eq!(witness.seen.get(&Touch::Back), Some(&3));
     assert!(world.servers[0].serves_users());
+}
+
+#[test]
+fn a_receiver_that_dies_in_an_attempt_is_not_started_again_while_permissions_are_not_known() {
+    let (mut world, mut witness) = in_an_attempt();
+    (world.authoriser_up, world.server("db1").receiver) = (false, Receiver::Absent);
+    world.reconcile_seen(&mut |world, name, plan| witness.look(world, name, plan));
+    assert_eq!(world.servers[0].receiver, Receiver::Absent);
+    world.authoriser_up = true;
+    world.reconcile_seen(&mut |world, name, plan| witness.look(world, name, plan));
+    assert!(matches!(world.servers[0].receiver, Receiver::Ready { .. }));
 }

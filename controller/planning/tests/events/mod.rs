@@ -3,13 +3,15 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 // Each test program uses a part of it.
 
+mod healing;
 mod machines;
 mod papers;
 mod start;
 
+pub(crate) use healing::heal;
 pub(crate) use machines::MachineEvent;
 pub(crate) use papers::PaperEvent;
-pub(crate) use start::{Offices, Start, start};
+pub(crate) use start::{Offices, Signed, Start, start};
 
 use crate::world::{Server, World};
 use jiff::ToSpan;
@@ -58,6 +60,21 @@ pub(crate) fn course(longest: usize) -> impl Strategy<Value = (Start, Vec<Event>
         prop_oneof![1 => Just(Vec::new()), 2 => (1_u8..4).prop_map(under_way), 1 => (4_u8..30).prop_map(under_way)];
     let events = (first, prop::collection::vec(event(), 1..longest));
     (start(), events.prop_map(|(first, then)| [first, then].concat()))
+}
+
+/// A scheme before its approval, and what people then decide, edit and lose, with a look in between.
+pub(crate) fn course_on_paper(longest: usize) -> impl Strategy<Value = (Start, Vec<Event>)> {
+    let people = |event: PaperEvent| Just(Event::People(event));
+    let event = prop_oneof![
+        8 => papers::decision().prop_map(Event::People),
+        1 => people(PaperEvent::Edit),
+        1 => people(PaperEvent::Restore),
+        1 => any::<bool>().prop_map(|up| Event::People(PaperEvent::AuthoriserUp(up))),
+        1 => (0..papers::PEOPLE.len()).prop_map(|person| Event::People(PaperEvent::Deny(Some(person)))),
+        1 => people(PaperEvent::Deny(None)),
+        3 => Just(Event::Ticks(1)),
+    ];
+    (start::before_approval(), prop::collection::vec(event, 1..longest))
 }
 
 /// Lets it happen.

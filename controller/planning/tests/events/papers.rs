@@ -18,7 +18,7 @@ pub(crate) enum PaperEvent {
     /// The scheme has a window that begins after so many minutes.
     NewWindow(i64),
     SignAgain,
-    /// A person decides in a role, on the scheme as it is now or, if `old`, as it was before its last edit.
+    /// A person decides in a role at the offices' gate, on the scheme as it is now or, if `old`, as it was before its last edit.
     Decide {
         role: usize,
         person: usize,
@@ -48,10 +48,9 @@ pub(crate) enum PaperEvent {
 
 pub(super) const ROLES: [&str; 4] = [APPROVERS[0].0, APPROVERS[1].0, THIRD.0, "department"];
 pub(super) const PEOPLE: [&str; 5] = [APPROVERS[0].1, APPROVERS[1].1, THIRD.1, "dept-li", AUTHOR];
-const SUMMARY: &str = "Move the marriage register";
+pub(super) const SUMMARY: &str = "Move the marriage register";
 
 pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
-    let decide = (0..ROLES.len(), 0..PEOPLE.len(), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
     let freeze = (-60_i64..60, 1_i64..120, any::<bool>());
     prop_oneof![
         4 => Just(PaperEvent::Edit),
@@ -59,7 +58,7 @@ pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
         1 => (0..3_usize).prop_map(PaperEvent::DropHost),
         1 => (0_i64..30).prop_map(PaperEvent::NewWindow),
         6 => Just(PaperEvent::SignAgain),
-        3 => decide.prop_map(|(role, person, returns, old)| PaperEvent::Decide { role, person, returns, old }),
+        3 => decision(),
         2 => any::<bool>().prop_map(PaperEvent::Suspend),
         2 => prop::option::of(0..PEOPLE.len()).prop_map(PaperEvent::Deny),
         2 => prop::bool::weighted(0.6).prop_map(PaperEvent::AuthoriserUp),
@@ -74,6 +73,14 @@ pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
         1 => freeze.prop_map(|(after, minutes, blocks)| PaperEvent::Freeze { after, minutes, blocks }),
         2 => Just(PaperEvent::NoFreezes),
     ]
+}
+
+/// Somebody decides: mostly one of the right persons in the right role, on the scheme as it is.
+pub(super) fn decision() -> impl Strategy<Value = PaperEvent> {
+    let (known, anybody) = (0..ROLES.len(), (0..ROLES.len(), 0..PEOPLE.len()));
+    let who = prop_oneof![known.prop_map(|i| (i, i)), anybody];
+    (who, prop::bool::weighted(0.15), prop::bool::weighted(0.2))
+        .prop_map(|((role, person), returns, old)| PaperEvent::Decide { role, person, returns, old })
 }
 
 pub(super) fn happen(world: &mut World, event: &PaperEvent) {
@@ -135,12 +142,11 @@ pub(super) fn new_window(world: &mut World, minutes: i64) {
 }
 
 fn decide(world: &mut World, role: &str, person: &str, returns: bool, old: bool) {
-    let gate = if role == "department" { GateName::DepartmentConfirmed } else { GateName::DualApproved };
     let decision = if returns { Decision::Return } else { Decision::Approve };
     let mut read = world.clone();
     if old {
         let summary = &mut read.migration.spec.scheme.summary;
         *summary = summary.strip_suffix(" (edited)").map_or_else(|| format!("{summary}!"), str::to_string);
     }
-    world.decide_on(gate, role, person, decision, &read.digest());
+    world.decide_on(GateName::DualApproved, role, person, decision, &read.digest());
 }

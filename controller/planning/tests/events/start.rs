@@ -18,6 +18,17 @@ pub(crate) enum Offices {
     TwoListed,
     /// A third one beside them.
     Three,
+    /// One office, and the department beside its confirmation.
+    WithDepartment,
+}
+
+/// What is signed before anything happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signed {
+    Nothing,
+    /// All but the offices' approval of the scheme.
+    ButOffices,
+    All,
 }
 
 /// A world to begin with.
@@ -25,7 +36,7 @@ pub(crate) enum Offices {
 pub(crate) struct Start {
     pub(crate) servers: usize,
     pub(crate) offices: Offices,
-    pub(crate) signed: bool,
+    pub(crate) signed: Signed,
 }
 
 /// The third office and its person.
@@ -34,19 +45,25 @@ pub(crate) const THIRD: (&str, &str) = ("dataBureau", "db-qian");
 const NAMES: [&str; 3] = ["db1", "web1", "app1"];
 
 pub(crate) fn start() -> impl Strategy<Value = Start> {
-    let offices = prop_oneof![
+    let signed = prop_oneof![1 => Just(Signed::Nothing), 1 => Just(Signed::ButOffices), 12 => Just(Signed::All)];
+    let servers = prop_oneof![4 => Just(1_usize), 4 => Just(2_usize), 1 => Just(3_usize)];
+    (servers, offices(), signed).prop_map(|(servers, offices, signed)| Start { servers, offices, signed })
+}
+
+/// One server, and nothing missing but the offices' approval.
+pub(super) fn before_approval() -> impl Strategy<Value = Start> {
+    offices().prop_map(|offices| Start { servers: 1, offices, signed: Signed::ButOffices })
+}
+
+fn offices() -> impl Strategy<Value = Offices> {
+    prop_oneof![
         1 => Just(Offices::One),
         1 => Just(Offices::OneTwice),
         6 => Just(Offices::Two),
         2 => Just(Offices::TwoListed),
-        3 => Just(Offices::Three),
-    ];
-    let servers = prop_oneof![4 => Just(1_usize), 4 => Just(2_usize), 1 => Just(3_usize)];
-    (servers, offices, prop::bool::weighted(0.9)).prop_map(|(servers, offices, signed)| Start {
-        servers,
-        offices,
-        signed,
-    })
+        2 => Just(Offices::Three),
+        2 => Just(Offices::WithDepartment),
+    ]
 }
 
 impl Start {
@@ -54,8 +71,13 @@ impl Start {
         let mut world = World::with_servers(&NAMES[..self.servers]);
         let Known::Is(policy) = &mut world.policy else { panic!("there is no policy") };
         self.offices.rewrite(&mut policy.spec);
-        if self.signed {
-            sign(&mut world);
+        match self.signed {
+            Signed::Nothing => {}
+            Signed::ButOffices => {
+                world.sign_all();
+                world.approvals.retain(|a| a.spec.gate != GateName::DualApproved);
+            }
+            Signed::All => sign(&mut world),
         }
         world
     }
@@ -67,6 +89,7 @@ impl Offices {
             Offices::One => drop(policy.scheme_approvers.pop()),
             Offices::OneTwice => policy.scheme_approvers = vec![APPROVERS[0].0.into(), APPROVERS[0].0.into()],
             Offices::Two => {}
+            Offices::WithDepartment => policy.scheme_approvers = vec![APPROVERS[0].0.into(), "department".into()],
             Offices::TwoListed => {
                 for role in &mut policy.roles {
                     let person = APPROVERS.iter().find(|(name, _)| *name == role.name).map(|(_, person)| *person);
@@ -91,4 +114,5 @@ impl Offices {
 pub(crate) fn sign(world: &mut World) {
     world.sign_all();
     world.decide(GateName::DualApproved, THIRD.0, THIRD.1, Decision::Approve);
+    world.decide(GateName::DualApproved, "department", "dept-li", Decision::Approve);
 }
