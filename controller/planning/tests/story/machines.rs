@@ -1,6 +1,6 @@
 //! What happens to machines: servers and their agents, networks, power, the site on the cloud.
 
-use crate::world::{World, check, waiver};
+use crate::world::{Illness, World, check, waiver};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::CheckOutcome;
 use qianyun_planning::facts::{Machine, Receiver, Verification};
@@ -21,6 +21,10 @@ fn of_power_and_network(world: &mut World, words: &[&str]) -> bool {
         ["power-on", host] => world.server(host).power_on(),
         ["receiver-dies", host] => world.server(host).receiver = Receiver::Absent,
         ["target-stops", host] => world.server(host).machine = Machine::Stopped,
+        ["target-mute", host] => world.server(host).illness = Illness::Mute,
+        ["target-unit-down", host] => world.server(host).illness = Illness::UnitDown,
+        ["target-refuses", host] => world.server(host).illness = Illness::Refuses,
+        ["target-well", host] => world.server(host).illness = Illness::None,
         ["admin-forbids", host] => world.server(host).refuses = Some("examinations until Friday".into()),
         ["admin-allows", host] => world.server(host).refuses = None,
         _ => return false,

@@ -10,7 +10,7 @@ mod server;
 
 pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, report, scheme_host};
 pub(crate) use records::{custody_record, freeze_period, meeting, waiver};
-pub(crate) use server::{Server, Stage};
+pub(crate) use server::{Illness, Server, Stage};
 
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

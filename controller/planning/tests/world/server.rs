@@ -34,6 +34,19 @@ pub(crate) enum Stage {
     Fencing,
 }
 
+/// What is wrong with the machine on the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Illness {
+    /// Nothing.
+    None,
+    /// Its agent does not report.
+    Mute,
+    /// A unit that is asked for does not come up.
+    UnitDown,
+    /// All units are up, but nobody gets an answer.
+    Refuses,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) name: String,
@@ -55,6 +68,7 @@ pub(crate) struct Server {
     /// The next attempt is given up before the vote.
     pub(crate) gives_up: bool,
     pub(crate) refuses: Option<String>,
+    pub(crate) illness: Illness,
     pub(crate) stage: Stage,
     /// The last one begun, also in an earlier journey.
     pub(crate) attempt: i32,
@@ -81,6 +95,7 @@ impl Server {
             verification: Verification::Verified,
             gives_up: false,
             refuses: None,
+            illness: Illness::None,
             stage: Stage::None,
             attempt: 0,
             copied: 0,
@@ -96,7 +111,7 @@ impl Server {
     }
 
     pub(crate) fn serves_from_cloud(&self) -> bool {
-        self.machine == Machine::Running && self.arrived > 3
+        self.machine == Machine::Running && self.arrived > 3 && self.illness == Illness::None
     }
 
     pub(crate) fn silent_since(&self) -> Option<Timestamp> {
@@ -253,10 +268,12 @@ impl Server {
     }
 
     pub(crate) fn arrival(&self) -> Option<ArrivalFacts> {
-        (self.machine == Machine::Running && self.arrived > 2).then(|| ArrivalFacts {
+        let down = self.illness == Illness::UnitDown;
+        let heard = self.machine == Machine::Running && self.arrived > 2 && self.illness != Illness::Mute;
+        heard.then(|| ArrivalFacts {
             steps: vec![step(StepName::AdaptNetwork, StepProgress::Done)],
             adapted: self.arrived > 3,
-            units_down: Vec::new(),
+            units_down: if down { vec!["postgresql.service".into()] } else { Vec::new() },
             message: String::new(),
         })
     }
