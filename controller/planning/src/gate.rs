@@ -40,6 +40,7 @@ mod target_level_sufficient;
 mod trial_elapsed;
 
 pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, room_for_attempt};
+pub(crate) use probes_passed::serves as target_serves;
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 

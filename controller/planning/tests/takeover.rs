@@ -5,7 +5,7 @@ mod world;
 
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use qianyun_crds::{GateName, HostIntent, SourceCutover, TargetState, TargetStatus};
+use qianyun_crds::{GateName, HostIntent, Party, SourceCutover, TargetState, TargetStatus};
 use qianyun_planning::facts::{ArrivalFacts, Authorisation, Facts, HostFacts, Known, Machine, Receiver, Silence};
 use qianyun_planning::reason::{Asked, Obstacle};
 use qianyun_planning::{Action, Plan, Reason, WaitingOn, gate, host_migration};
@@ -208,6 +208,28 @@ fn a_running_machine_is_waited_for_until_it_says_that_it_is_adapted() {
         waiting: Some(WaitingOn::Probes { host: name("db1") }),
     };
     assert_eq!(plan(&facts, "db1", now), probes);
+}
+
+#[test]
+fn what_does_not_serve_within_the_longest_deadline_of_a_probe_is_the_operators_to_look_at() {
+    let (mut facts, now) = fenced(&["db1"]);
+    set_intent(&mut facts.hosts[0], HostIntent::Serve);
+    facts.hosts[0].hosting.machine = Machine::Running;
+    launched(&mut facts.hosts[0], now);
+    let (last, late) = (now.checked_add(300.seconds()).unwrap(), now.checked_add(301.seconds()).unwrap());
+    let waits = |facts: &Facts, now| plan(facts, "db1", now).waiting.unwrap();
+    let ill = |reason| WaitingOn::Gate(Obstacle { gate: GateName::ProbesPassed, known: true, reason });
+    let down = Reason::TargetNotAdapted { host: name("db1"), message: "not active: a.service".into() };
+    facts.hosts[0].arrival = arrival(true, &["a.service"]);
+    assert_eq!(waits(&facts, last), WaitingOn::Arrival { host: name("db1") });
+    assert_eq!(waits(&facts, late), ill(down));
+    facts.hosts[0].arrival = arrival(true, &[]);
+    let found = "not tried yet".to_string();
+    let overdue = Reason::ProbeOverdue { probe: name("registry"), found, deadline_seconds: 300 };
+    assert_eq!(waits(&facts, last), WaitingOn::Probes { host: name("db1") });
+    assert_eq!(waits(&facts, late), ill(overdue));
+    assert_eq!(waits(&facts, late).party(), Party::Operator);
+    assert_eq!(plan(&facts, "db1", late).actions, [Action::RunProbes { host: name("db1") }], "it is tried on");
 }
 
 #[test]

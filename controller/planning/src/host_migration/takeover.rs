@@ -2,8 +2,9 @@
 
 use super::Host;
 use crate::action::{Action, Plan};
+use crate::calendar::seconds_between;
 use crate::facts::{Machine, Receiver};
-use crate::gate::{first_obstacle, host_fenced};
+use crate::gate::{first_obstacle, host_fenced, judge, target_serves};
 use crate::reason::{Obstacle, Verdict};
 use crate::waiting::WaitingOn;
 use qianyun_crds::{GateName, HostIntent};
@@ -81,12 +82,30 @@ impl Host<'_> {
             }
         }
         if !self.host.adapted() {
-            return Plan::wait(WaitingOn::Arrival { host });
+            let ill = self.overdue(|| target_serves(self.host).err());
+            return Plan::wait(ill.unwrap_or(WaitingOn::Arrival { host }));
         }
         if self.tries_probes() && !self.all_probes_passed() {
-            return Plan::act(Action::RunProbes { host: host.clone() }, WaitingOn::Probes { host });
+            let ill = self.overdue(|| Some(judge(GateName::ProbesPassed, self.facts, self.now)));
+            return Plan::act(Action::RunProbes { host: host.clone() }, ill.unwrap_or(WaitingOn::Probes { host }));
         }
         Plan::default()
+    }
+
+    /// What somebody has to look at, once the longest deadline that the scheme gives a probe has passed since the launch:
+    /// nobody is served, and what comes up by itself has come up by then.
+    fn overdue(&self, found: impl FnOnce() -> Option<Verdict>) -> Option<WaitingOn> {
+        let probes = self.facts.migration.spec.scheme.probes.iter();
+        let deadline_seconds = probes.map(|p| i64::from(p.deadline_seconds)).max()?;
+        if seconds_between(self.host.launched_at()?, self.now) <= deadline_seconds {
+            return None;
+        }
+        match found()? {
+            Verdict::Closed(reason) => {
+                Some(WaitingOn::Gate(Obstacle { gate: GateName::ProbesPassed, known: true, reason }))
+            }
+            Verdict::Open | Verdict::Off | Verdict::Unknown(_) => None,
+        }
     }
 
     /// Probes are about the whole system, so the last host of the scheme tries them, once all are adapted.
