@@ -15,7 +15,7 @@ use crate::reason::Obstacle;
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
-use qianyun_crds::{HostIntent, Phase};
+use qianyun_crds::{HostIntent, Party, Phase};
 
 /// Plans one system.
 pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
@@ -56,7 +56,8 @@ pub fn next_obstacle(facts: &Facts, now: Timestamp) -> Option<Obstacle> {
     first_obstacle(needs(step), facts, now)
 }
 
-/// What the whole system waits for: what its first waiting host waits for, where hosts are under way; else the gate.
+/// What the whole system waits for: where hosts are under way, the first of what they wait for that somebody can end, or
+/// else the first at all; without them, the gate.
 fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<WaitingOn> {
     let phase = phase(facts, now);
     let on_paper = phase <= Phase::Approved;
@@ -72,7 +73,9 @@ fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<W
     // One that an edit dropped from the scheme waits for nothing that the system would wait for, once it is idle.
     let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);
     let concerned = |h: &&HostFacts| facts.scheme_host(&h.name).is_some() || !idle(h);
-    let mut hosts = facts.hosts.iter().filter(concerned);
-    let of_hosts = hosts.find_map(|h| host_migration::plan(facts, &h.name, now).waiting);
-    of_hosts.or(blocked.map(WaitingOn::Gate))
+    let hosts = facts.hosts.iter().filter(concerned);
+    let of_hosts: Vec<_> = hosts.filter_map(|h| host_migration::plan(facts, &h.name, now).waiting).collect();
+    // One that only waits for another host would say that nobody can end it.
+    let actionable = of_hosts.iter().find(|on| on.party() != Party::Nobody);
+    actionable.or(of_hosts.first()).cloned().or(blocked.map(WaitingOn::Gate))
 }
