@@ -22,7 +22,7 @@ mod trial;
 use crate::world::World;
 use jiff::{Timestamp, ToSpan};
 use qianyun_crds::Phase;
-use qianyun_planning::phase;
+use qianyun_planning::{Plan, phase};
 use shown::Shown;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,16 @@ pub(crate) fn scripts() -> Vec<PathBuf> {
 }
 
 /// Tells a script's story; `look` sees the world after every round.
-pub(crate) fn tell(script: &str, mut look: impl FnMut(&World)) -> String {
+pub(crate) fn tell(script: &str, look: impl FnMut(&World)) -> String {
+    tell_seen(script, |_, _, _| {}, look)
+}
+
+/// The same; `seen` is shown each plan, with its name, in the world that it was made for.
+pub(crate) fn tell_seen(
+    script: &str,
+    mut seen: impl FnMut(&World, &str, &Plan),
+    mut look: impl FnMut(&World),
+) -> String {
     let mut world = World::new();
     let mut out = String::new();
     let mut shown = Shown::since(world.now);
@@ -56,7 +65,7 @@ pub(crate) fn tell(script: &str, mut look: impl FnMut(&World)) -> String {
             continue;
         }
         for _ in 0..carry_out(&mut world, line) {
-            let actions = world.tick();
+            let actions = world.tick_seen(&mut seen);
             look(&world);
             shown.actions(&world, &actions, &mut out);
             shown.changes(&world, &mut out);

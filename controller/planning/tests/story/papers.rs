@@ -53,6 +53,10 @@ fn of_the_proofs(world: &mut World, words: &[&str]) -> bool {
         ["prove"] => world.prove(),
         ["rehearse", "failed"] => rehearse(world, Conclusion::Failed),
         ["rehearse", "passed"] => rehearse(world, Conclusion::Passed),
+        ["rehearsed-without-stopping"] => {
+            rehearse(world, Conclusion::Passed);
+            world.migration.spec.rehearsal.as_mut().unwrap().services_stopped = false;
+        }
         ["rehearsed-without-rollback"] => {
             rehearse(world, Conclusion::Passed);
             world.migration.spec.rehearsal.as_mut().unwrap().rollback_rehearsed = false;
