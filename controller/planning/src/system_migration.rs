@@ -10,7 +10,7 @@ use crate::action::{Action, Plan};
 use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::first_obstacle;
 use crate::host_migration;
-use crate::phase::{has_served, phase};
+use crate::phase::phase;
 use crate::reason::Obstacle;
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
@@ -39,7 +39,7 @@ pub fn next_step(facts: &Facts, now: Timestamp) -> Option<Step> {
     match phase(facts, now) {
         Phase::Drafting | Phase::Review | Phase::Returned | Phase::Approved => Some(Step::Replicate),
         Phase::Replicating | Phase::Scheduled | Phase::RollingBack => Some(Step::Cutover),
-        Phase::CuttingOver if facts.any_committed() && has_served(facts) => Some(Step::Trial),
+        Phase::CuttingOver if launched(facts) => Some(Step::Trial),
         Phase::CuttingOver if facts.any_committed() => Some(Step::Launch),
         Phase::CuttingOver if intents().any(|i| i == HostIntent::Cutover) => Some(Step::Commit),
         Phase::CuttingOver => Some(Step::Launch),
@@ -48,6 +48,12 @@ pub fn next_step(facts: &Facts, now: Timestamp) -> Option<Step> {
         Phase::Accepted => Some(Step::Close),
         Phase::Rehearsing | Phase::Rehearsed | Phase::Closed => None,
     }
+}
+
+/// Whether every machine of the scheme was launched: from then on the approvals are not what it waits for.
+fn launched(facts: &Facts) -> bool {
+    let hosts = &facts.migration.spec.scheme.hosts;
+    hosts.iter().all(|h| facts.host(&h.host_ref).is_some_and(|f| f.committed() && f.launched_at().is_some()))
 }
 
 /// What stands between the system and its next step.

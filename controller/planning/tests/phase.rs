@@ -125,6 +125,10 @@ fn each_phase_has_its_next_step() {
     world.server("db1").gives_up = false;
     world.until("a commit", |w| w.facts().any_committed());
     assert_eq!(of(&world), (Phase::CuttingOver, Some(Step::Launch)));
+    world.until("launched", |w| w.facts().hosts[0].launched_at().is_some());
+    assert_eq!(of(&world), (Phase::CuttingOver, Some(Step::Trial)));
+    let probes = next_obstacle(&world.facts(), world.now).map(|o| o.gate);
+    assert_eq!(probes, Some(GateName::ProbesPassed));
     world.until("served", |w| has_served(&w.facts()));
     assert_eq!(of(&world), (Phase::Provisional, Some(Step::Trial)));
     world.confirm();
