@@ -212,8 +212,6 @@ pub enum Asked {
     Platform,
     /// An `InformationSystem`.
     System,
-    /// A `Department`.
-    Department,
     /// A `PhysicalHost`.
     Host,
     /// A `HostMigration`.

@@ -16,7 +16,6 @@ fn reasons() -> Vec<Reason> {
         Asked::Plan,
         Asked::Platform,
         Asked::System,
-        Asked::Department,
         Asked::Host,
         Asked::Journey,
         Asked::Approvals,

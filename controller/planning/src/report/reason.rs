@@ -16,7 +16,6 @@ impl Asked {
             Asked::Plan => words("migration plan", "迁移计划"),
             Asked::Platform => words("cloud platform", "云平台"),
             Asked::System => words("information system", "信息系统"),
-            Asked::Department => words("department", "部门"),
             Asked::Host => words("server", "服务器"),
             Asked::Journey => words("journey of the server", "服务器迁移任务"),
             Asked::Approvals => words("list of approvals", "审批记录"),
