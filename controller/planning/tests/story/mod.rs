@@ -30,10 +30,14 @@ use std::path::{Path, PathBuf};
 /// Stands in a transcript whose story went elsewhere than its script says.
 pub(crate) const LOST: &str = "but the phase is ";
 
+/// Where the scripts are.
+pub(crate) fn scripts_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
+}
+
 /// The scripts, in the order of their names.
 pub(crate) fn scripts() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
-    let mut scripts: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut scripts: Vec<_> = std::fs::read_dir(scripts_folder()).unwrap().map(|e| e.unwrap().path()).collect();
     scripts.sort();
     scripts
 }
