@@ -19,18 +19,20 @@ use qianyun_crds::{HostIntent, Party, Phase};
 
 /// Plans one system.
 pub fn plan(facts: &Facts, now: Timestamp) -> Plan {
-    let spec = &facts.migration.spec;
-    let mut actions = Vec::new();
-    let blocked = next_obstacle(facts, now);
-    if blocked.is_none() && !spec.suspend {
-        for scheme in &spec.scheme.hosts {
-            let host = facts.host(&scheme.host_ref);
-            if host.is_some_and(|h| matches!(h.journey, Known::Absent)) {
-                actions.push(Action::CreateJourney { host: scheme.host_ref.clone(), digest: facts.digest.clone() });
-            }
-        }
-    }
-    Plan { actions, waiting: waiting(facts, blocked, now) }
+    let without = hosts_without_journey(facts);
+    // A host that was added to the scheme is begun like any other, however far the rest of the system is.
+    let unmade = if without.is_empty() { None } else { first_obstacle(needs(Step::Replicate), facts, now) };
+    let make = unmade.is_none() && !facts.migration.spec.suspend;
+    let create = |host: String| Action::CreateJourney { host, digest: facts.digest.clone() };
+    let actions = if make { without.into_iter().map(create).collect() } else { Vec::new() };
+    Plan { actions, waiting: waiting(facts, unmade, now) }
+}
+
+/// Hosts of the scheme whose journey is yet to be made.
+fn hosts_without_journey(facts: &Facts) -> Vec<String> {
+    let hosts = facts.migration.spec.scheme.hosts.iter().map(|h| &h.host_ref);
+    let absent = |h: &&String| facts.host(h).is_some_and(|f| matches!(f.journey, Known::Absent));
+    hosts.filter(absent).cloned().collect()
 }
 
 /// The step that comes next for the system as a whole; `None` once it is closed.
@@ -64,8 +66,9 @@ pub fn next_obstacle(facts: &Facts, now: Timestamp) -> Option<Obstacle> {
 
 /// What the whole system waits for: where hosts are under way, the first of what they wait for that somebody can end, or
 /// else the first at all; without them, the gate.
-fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<WaitingOn> {
+fn waiting(facts: &Facts, unmade: Option<Obstacle>, now: Timestamp) -> Option<WaitingOn> {
     let phase = phase(facts, now);
+    let blocked = next_obstacle(facts, now);
     let on_paper = phase <= Phase::Approved;
     if let (true, Some(obstacle)) = (on_paper, &blocked) {
         return Some(WaitingOn::Gate(obstacle.clone()));
@@ -80,7 +83,11 @@ fn waiting(facts: &Facts, blocked: Option<Obstacle>, now: Timestamp) -> Option<W
     let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);
     let concerned = |h: &&HostFacts| facts.scheme_host(&h.name).is_some() || !idle(h);
     let hosts = facts.hosts.iter().filter(concerned);
-    let of_hosts: Vec<_> = hosts.filter_map(|h| host_migration::plan(facts, &h.name, now).waiting).collect();
+    let of_host = |h: &HostFacts| match (&h.journey, &unmade) {
+        (Known::Absent, Some(obstacle)) => Some(WaitingOn::Gate(obstacle.clone())),
+        (Known::Absent | Known::Is(_) | Known::Unknown, _) => host_migration::plan(facts, &h.name, now).waiting,
+    };
+    let of_hosts: Vec<_> = hosts.filter_map(of_host).collect();
     // One that only waits for another host would say that nobody can end it.
     let actionable = of_hosts.iter().find(|on| on.party() != Party::Nobody);
     actionable.or(of_hosts.first()).cloned().or(blocked.map(WaitingOn::Gate))

@@ -221,6 +221,21 @@ fn journeys_are_made_for_hosts_that_have_none_once_nothing_is_in_the_way() {
 }
 
 #[test]
+fn a_host_that_is_added_when_another_one_serves_is_begun_once_the_new_scheme_is_signed() {
+    let mut world = World::with_servers(&["db1", "web1"]);
+    let added = world.migration.spec.scheme.hosts.pop().unwrap();
+    world.sign_all();
+    world.until("served", |w| has_served(&w.facts()));
+    world.migration.spec.scheme.hosts.push(added);
+    world.tick();
+    let waiting = world.migration.status.clone().unwrap().waiting.unwrap();
+    assert_eq!((waiting.waiting_for.as_str(), world.intent("web1")), ("DepartmentConfirmed", None));
+    world.sign_all();
+    world.until("both served", |w| has_served(&w.facts()));
+    assert!(world.servers.iter().all(|s| !s.on && s.serves_from_cloud()));
+}
+
+#[test]
 fn a_host_that_the_scheme_dropped_is_not_what_a_served_system_waits_for() {
     let mut world = World::in_sync(&["db1", "web1"]);
     world.migration.spec.scheme.hosts.truncate(1);
