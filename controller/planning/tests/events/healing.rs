@@ -2,7 +2,7 @@
 
 use super::papers::{SUMMARY, new_window, restore};
 use super::start::sign;
-use crate::world::{APPROVERS, Server, Unread, World, check};
+use crate::world::{APPROVERS, Illness, Server, Unread, World, check};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{CheckOutcome, HostIntent};
 use qianyun_planning::approval::distinct;
@@ -29,7 +29,7 @@ pub(crate) fn heal(world: &mut World) {
 
 fn mend(server: &mut Server, now: Time) {
     (server.connected, server.gives_up, server.refuses, server.claimed_by) = (true, false, None, None);
-    server.verification = Verification::Verified;
+    (server.verification, server.illness) = (Verification::Verified, Illness::None);
     let status = server.physical.status.as_mut().unwrap();
     (status.checks, status.inventory_at) = (vec![check("OS-01", CheckOutcome::Pass)], Some(now));
     if server.receiver == Receiver::Starting {

@@ -1,6 +1,6 @@
 //! What happens to machines: servers and their agents, networks and power, the site on the cloud.
 
-use crate::world::{Server, World, check};
+use crate::world::{Illness, Server, World, check};
 use proptest::prelude::*;
 use qianyun_crds::CheckOutcome;
 use qianyun_planning::facts::{Machine, Receiver, Verification};
@@ -15,6 +15,7 @@ pub(crate) enum MachineEvent {
     Record(usize, Verification),
     Receiver(usize, Receiver),
     TargetStops(usize),
+    TargetIsIll(usize, Illness),
     AdminForbids(usize, bool),
     Check(usize, CheckOutcome),
     Claimed(usize, bool),
@@ -33,6 +34,12 @@ pub(super) fn event() -> impl Strategy<Value = MachineEvent> {
         1 => Just(Receiver::Starting),
         1 => Just(Receiver::Failed("no address is free".into())),
     ];
+    let illness = prop_oneof![
+        3 => Just(Illness::None),
+        1 => Just(Illness::Mute),
+        1 => Just(Illness::UnitDown),
+        1 => Just(Illness::Refuses),
+    ];
     let outcome = prop_oneof![
         3 => Just(CheckOutcome::Pass),
         1 => Just(CheckOutcome::Block),
@@ -46,6 +53,7 @@ pub(super) fn event() -> impl Strategy<Value = MachineEvent> {
         2 => (server(), record).prop_map(|(i, found)| MachineEvent::Record(i, found)),
         2 => (server(), receiver).prop_map(|(i, state)| MachineEvent::Receiver(i, state)),
         2 => server().prop_map(MachineEvent::TargetStops),
+        2 => (server(), illness).prop_map(|(i, illness)| MachineEvent::TargetIsIll(i, illness)),
         1 => (server(), prop::bool::weighted(0.4)).prop_map(|(i, on)| MachineEvent::AdminForbids(i, on)),
         1 => (server(), outcome).prop_map(|(i, outcome)| MachineEvent::Check(i, outcome)),
         1 => (server(), prop::bool::weighted(0.4)).prop_map(|(i, on)| MachineEvent::Claimed(i, on)),
@@ -74,6 +82,7 @@ pub(super) fn happen(world: &mut World, event: &MachineEvent) {
                 server.machine = Machine::Stopped;
             }
         }
+        MachineEvent::TargetIsIll(i, illness) => of(world, *i).illness = *illness,
         MachineEvent::AdminForbids(i, on) => {
             of(world, *i).refuses = on.then(|| "examinations until Friday".to_string());
         }
