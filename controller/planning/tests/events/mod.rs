@@ -72,7 +72,7 @@ pub(crate) fn course_on_paper(longest: usize) -> impl Strategy<Value = (Start, V
         1 => any::<bool>().prop_map(|up| Event::People(PaperEvent::AuthoriserUp(up))),
         1 => (0..papers::PEOPLE.len()).prop_map(|person| Event::People(PaperEvent::Deny(Some(person)))),
         1 => people(PaperEvent::Deny(None)),
-        3 => Just(Event::Ticks(1)),
+        5 => Just(Event::Ticks(1)),
     ];
     (start::before_approval(), prop::collection::vec(event, 1..longest))
 }

@@ -52,7 +52,10 @@ pub(crate) fn start() -> impl Strategy<Value = Start> {
 
 /// One server, and nothing missing but the offices' approval.
 pub(super) fn before_approval() -> impl Strategy<Value = Start> {
-    offices().prop_map(|offices| Start { servers: 1, offices, signed: Signed::ButOffices })
+    // Each rule about who may decide has to do with one of these, so none is rarer than another.
+    let more_than_one = [Offices::Two, Offices::TwoListed, Offices::Three, Offices::WithDepartment];
+    let offices = prop_oneof![1 => offices(), 4 => prop::sample::select(more_than_one.to_vec())];
+    offices.prop_map(|offices| Start { servers: 1, offices, signed: Signed::ButOffices })
 }
 
 fn offices() -> impl Strategy<Value = Offices> {
