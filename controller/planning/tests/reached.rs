@@ -13,7 +13,7 @@ use qianyun_crds::{CheckOutcome, FreezeEffect, FreezeException, GateName, Phase}
 use qianyun_planning::facts::{Known, Machine, Silence};
 use qianyun_planning::gate::{GATES, judge};
 use qianyun_planning::host_migration::{self, AbortReason};
-use qianyun_planning::reason::{Asked, RehearsalFault, ReportKind};
+use qianyun_planning::reason::{Asked, Obstacle, RehearsalFault, ReportKind};
 use qianyun_planning::sequence::{Step, needs};
 use qianyun_planning::{Action, Facts, Plan, Reason, WaitingOn, phase, system_migration};
 use std::collections::BTreeSet;
@@ -152,8 +152,10 @@ impl Met {
     }
 }
 
+type Change = (&'static str, fn(&mut World));
+
 /// Worlds in which a paper or an inventory is not as it should be; each is then signed by all.
-const ON_PAPER: [(&str, fn(&mut World)); 14] = [
+const ON_PAPER: [Change; 14] = [
     ("a server of another system", |w| w.server("db1").physical.spec.system_ref = "land-registry".into()),
     ("no inventory", |w| inventory_gone(w)),
     ("no server", |w| w.migration.spec.scheme.hosts.clear()),
@@ -306,4 +308,20 @@ fn every_reason_every_gate_and_everything_waited_for_is_met() {
     assert_eq!(missing.concat(), Vec::<&str>::new());
     let never_in_the_way = GATES.iter().map(|g| g.name).filter(|gate| !met.not_open.contains(gate));
     assert_eq!(never_in_the_way.collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn an_abort_is_known_by_its_words() {
+    let obstacle = Obstacle { gate: GateName::InWindow, known: true, reason: Reason::NoHosts };
+    for reason in [
+        AbortReason::Suspended,
+        AbortReason::Gate(obstacle),
+        AbortReason::GivenUp { message: "postgresql did not stop".into() },
+        AbortReason::Thawed,
+        AbortReason::TooLate { left_ms: 900 },
+        AbortReason::OtherHost { host: "web1".into() },
+        AbortReason::NoVote { seconds: 300 },
+    ] {
+        assert_eq!(aborted_for(&reason.words().en), Some(abort_name(&reason)));
+    }
 }
