@@ -141,7 +141,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(48))]
+    #![proptest_config(config(32))]
 
     #[test]
     fn a_plan_acts_or_says_what_it_waits_for_or_is_at_its_end((start, events) in course(40)) {
@@ -171,7 +171,7 @@ proptest! {
 
     #[test]
     fn while_only_time_passes_nothing_is_done_undone_and_done_again((start, events) in course(30)) {
-        assert_no_oscillation(after(start, &events), 300, |world| {
+        assert_no_oscillation(after(start, &events), 150, |world| {
             to_the_next_promise(world);
             world.pass(30);
         });

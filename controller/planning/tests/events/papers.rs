@@ -75,10 +75,11 @@ pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
     ]
 }
 
-/// Somebody decides: mostly one of the right persons in the right role, on the scheme as it is.
+/// Somebody decides: the right person in the right role, or anybody, mostly in the role of one of the two offices.
 pub(super) fn decision() -> impl Strategy<Value = PaperEvent> {
     let (known, anybody) = (0..ROLES.len(), (0..ROLES.len(), 0..PEOPLE.len()));
-    let who = prop_oneof![known.prop_map(|i| (i, i)), anybody];
+    let as_an_office = (0..APPROVERS.len(), 0..PEOPLE.len());
+    let who = prop_oneof![2 => known.prop_map(|i| (i, i)), 1 => anybody, 2 => as_an_office];
     (who, prop::bool::weighted(0.15), prop::bool::weighted(0.2))
         .prop_map(|((role, person), returns, old)| PaperEvent::Decide { role, person, returns, old })
 }
