@@ -113,7 +113,6 @@ fn unknowns(facts: &Facts) -> Vec<Asked> {
         (is(&facts.plan), Asked::Plan),
         (is(&facts.platform), Asked::Platform),
         (is(&facts.system), Asked::System),
-        (is(&facts.department), Asked::Department),
         (is(&facts.approvals), Asked::Approvals),
         (permission(facts), Asked::Permission),
         (is(&facts.freezes), Asked::Freezes),
