@@ -28,6 +28,8 @@ use crate::site::Site;
 
 /// A look at everything, on a machine of two cores that does all of it.
 const KNOWN_WITHIN: Duration = Duration::from_secs(1800);
+/// A look is a list of all schemes, or the API server's counters.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// As long as the goal says that nothing may be written.
 const QUIET: Duration = Duration::from_secs(60);
 /// Nothing was written for so long: it has settled.
@@ -161,14 +163,15 @@ impl<'a> Bench<'a> {
     /// Everyone can only decide on what the controller has read: the digest in the status is what they decide on.
     async fn await_digests(&self) -> Result<()> {
         let deadline = Instant::now() + KNOWN_WITHIN;
+        let mut next = tokio::time::interval(BETWEEN_LOOKS);
         loop {
+            next.tick().await;
             let schemes = self.operator.1.list(MIGRATIONS).await?;
             let without = schemes.iter().filter(|s| s.data["status"]["digest"].is_null()).count();
             if without == 0 {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "{without} schemes still have no digest");
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 
@@ -212,8 +215,9 @@ impl<'a> Bench<'a> {
     async fn settle(&self) -> Result<(Writes, Instant)> {
         let (mut last, mut since) = (self.writes()?, Instant::now());
         let began = since;
+        let mut next = tokio::time::interval(BETWEEN_LOOKS);
         loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            next.tick().await;
             let now = self.writes()?;
             let more = now.since(&last);
             if more.total() > 0.0 {

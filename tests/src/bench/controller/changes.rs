@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt};
-use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 
 use super::api::{MIGRATIONS, Person};
@@ -44,9 +44,9 @@ struct Edit {
 /// Edits and waits.
 pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
     let api = operator.all(MIGRATIONS);
-    let from = api.list(&kube::api::ListParams::default().limit(1)).await?.metadata.resource_version;
-    let from = from.context("a list without version")?;
-    let mut watch = api.watch(&WatchParams::default().timeout(290), &from).await?.boxed();
+    let from = api.list(&ListParams::default().limit(1)).await?.metadata.resource_version;
+    let mut from = from.context("a list without version")?;
+    let mut watch = api.watch(&WatchParams::default(), &from).await?.boxed();
     let mut edited: Vec<Edit> = Vec::new();
     let mut took = Vec::new();
     let mut next = tokio::time::interval(BETWEEN);
@@ -60,10 +60,15 @@ pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
                 made += 1;
             }
             event = watch.try_next() => {
-                match event.context("the watch")?.context("the watch has ended")? {
-                    WatchEvent::Modified(scheme) => took.extend(shown(&mut edited, &scheme)),
-                    WatchEvent::Error(error) => bail!("the watch: {error:?}"),
-                    WatchEvent::Added(_) | WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => {}
+                match event.context("the watch")? {
+                    Some(WatchEvent::Modified(scheme)) => {
+                        took.extend(shown(&mut edited, &scheme));
+                        from = scheme.metadata.resource_version.unwrap_or(from);
+                    }
+                    Some(WatchEvent::Error(error)) => bail!("the watch: {error:?}"),
+                    Some(WatchEvent::Added(_) | WatchEvent::Deleted(_) | WatchEvent::Bookmark(_)) => {}
+                    // The API server ends each watch after some time.
+                    None => watch = api.watch(&WatchParams::default(), &from).await?.boxed(),
                 }
             }
         }
