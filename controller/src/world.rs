@@ -41,10 +41,25 @@ pub(crate) struct Stores {
     pub(crate) ready: Arc<AtomicBool>,
 }
 
+/// A list of ten thousand servers takes some seconds.
+const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks whether the watches are ready.
 const READY_LOOK: Duration = Duration::from_millis(100);
 
 impl Stores {
+    /// Waits until every watch has seen everything once: a new leader of a large city would otherwise ask the server for all of
+    /// it many times over. Not for ever: one watch that does not come must not hold up what the server can be asked.
+    pub(crate) async fn wait_until_ready(&self) {
+        let ready = async {
+            let mut next = tokio::time::interval(READY_LOOK);
+            while !self.ready.load(Ordering::Acquire) {
+                next.tick().await;
+            }
+        };
+        // Whoever goes on without is served by the server itself.
+        let _ = tokio::time::timeout(READY_WITHIN, ready).await;
+    }
+
     /// Notes when the watches are ready. Runs beside the controllers, in their task, and never ends: each wake of it polls
     /// them as well. A store wakes only the last of those who wait for it, so nobody else may wait.
     pub(crate) async fn watch_readiness(ready: Arc<AtomicBool>, mut waiting: Vec<Box<dyn Fn() -> bool + Send + Sync>>) {

@@ -122,6 +122,7 @@ where
         let (look, forget) = (look.clone(), Arc::clone(&forget));
         async move {
             let key = ObjectRef::from_obj(&*object);
+            ctx.stores().wait_until_ready().await;
             let found = tokio::time::timeout(LOOK_LIMIT, look(object, ctx)).await;
             let Later(after) = found.unwrap_or(Err(LookError::TimedOut))?;
             forget.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);

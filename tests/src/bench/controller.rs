@@ -119,12 +119,15 @@ impl<'a> Bench<'a> {
         told("settled after all decisions, since the first start", settled - began);
 
         controller.kill()?;
+        let last = System(self.systems - 1);
+        let generation = changes::edit(&self.operator.1, last, 0).await?;
         let began = Instant::now();
         controller.begin()?;
         let pid = controller.process().context("the controller does not run")?.as_raw_pid().cast_unsigned();
-        let (before, settled) = self.settle().await?;
-        told("a new leader until it writes nothing more", settled - began);
-        println!("{:<52}{:>10.1} s", "  processor time until then", cpu_seconds_of_pid(pid)?);
+        changes::await_shown(&self.operator.1, last, generation).await?;
+        told("a new process, its lease and a change of meanwhile", began.elapsed());
+        let (before, _) = self.settle().await?;
+        println!("{:<52}{:>10.1} s", "  processor time until it rests", cpu_seconds_of_pid(pid)?);
 
         let (cpu, began) = (cpu_seconds_of_pid(pid)?, Instant::now());
         tokio::time::sleep(QUIET).await;

@@ -106,12 +106,13 @@ fn last_seen(before: Option<Timestamp>, heard: Option<Timestamp>, connected: boo
     }
 }
 
-/// An age in steps that grow with it, since each is written: minutes, tens of minutes, hours, days.
+/// An age in steps that grow with it, since each is written, and all servers of a room fall silent together.
 fn age(seconds: i64) -> String {
     let step = match seconds {
-        ..60 => return "1m".to_string(),
-        60..600 => 60,
-        600..3600 => 600,
+        ..120 => return "1m".to_string(),
+        120..300 => return "2m".to_string(),
+        300..900 => 300,
+        900..3600 => 900,
         _ => 3600,
     };
     length(seconds / step * step)
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_age_of_silence_changes_less_often_the_longer_it_lasts() {
-        let ages = [0, 59, 61, 599, 600, 1199, 3599, 3600, 7199, 86_399, 86_400, 200_000].map(age);
-        assert_eq!(ages, ["1m", "1m", "1m", "9m", "10m", "10m", "50m", "1h", "1h", "23h", "1d", "2d"]);
+        let ages = [0, 119, 120, 299, 300, 899, 900, 3599, 3600, 7199, 86_399, 86_400, 200_000].map(age);
+        assert_eq!(ages, ["1m", "1m", "2m", "2m", "5m", "10m", "15m", "45m", "1h", "1h", "23h", "1d", "2d"]);
     }
 }

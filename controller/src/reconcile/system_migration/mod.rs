@@ -28,8 +28,9 @@ pub(super) async fn reconcile(migration: Arc<SystemMigration>, ctx: Arc<Context>
         facts = observe::facts(&ctx, &migration, Freshness::Now).await?;
         plan = system_migration::plan(&facts, now);
     }
-    status::write(&ctx, &facts, &plan, now).await?;
+    // Before the status, which says where the record ends.
     audit::system_seen(&ctx, &facts).await;
+    status::write(&ctx, &facts, &plan, now).await?;
     let what = || format!("the migration {}", facts.migration.metadata.name.clone().unwrap_or_default());
     match lint::check(&facts, &plan, now) {
         Some(rule) => return Err(LookError::Refused { what: what(), rule }),

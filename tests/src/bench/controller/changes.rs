@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
@@ -13,8 +13,8 @@ use super::city::System;
 
 /// Enough that the worst one in a hundred is not one alone.
 const CHANGES: usize = 400;
-/// An edit each: far more than the offices of a city make.
-const BETWEEN: Duration = Duration::from_millis(100);
+/// Between two edits: far more than the offices of a city make.
+const BETWEEN: Duration = Duration::from_millis(250);
 /// Later than this is never.
 const WITHIN: Duration = Duration::from_secs(60);
 /// A step that goes around all systems before it comes back, since it shares no factor with round numbers.
@@ -82,11 +82,22 @@ pub(super) async fn measure(operator: &Person, systems: usize) -> Result<Seen> {
 }
 
 /// Edits the scheme of a system; the generation that it has then.
-async fn edit(operator: &Person, system: System, number: usize) -> Result<i64> {
+pub(super) async fn edit(operator: &Person, system: System, number: usize) -> Result<i64> {
     let change = json!({"spec": {"scheme": {"summary": format!("Moved with everything on it, version {number}.")}}});
     let api = operator.within(MIGRATIONS, Some(&system.namespace()));
     let edited = api.patch(&system.name(), &PatchParams::default(), &Patch::Merge(&change)).await?;
     edited.metadata.generation.context("an object without generation")
+}
+
+/// Waits until the status is of this generation.
+pub(super) async fn await_shown(operator: &Person, system: System, generation: i64) -> Result<()> {
+    let api = operator.within(MIGRATIONS, Some(&system.namespace()));
+    let (began, mut next) = (Instant::now(), tokio::time::interval(BETWEEN));
+    while api.get(&system.name()).await?.data["status"]["observedGeneration"].as_i64() < Some(generation) {
+        next.tick().await;
+        ensure!(began.elapsed() < WITHIN, "generation {generation} does not show after {} s", WITHIN.as_secs());
+    }
+    Ok(())
 }
 
 /// How long those edits took that a scheme's status knows of now.
