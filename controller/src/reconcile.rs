@@ -175,19 +175,19 @@ pub(crate) async fn run(parts: Parts) {
     let readiness = Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness());
     tokio::select! {
         () = readiness => {}
-        () = drive(policies, "policy-profile", &ctx, policy_profile::reconcile) => {}
-        () = drive(platforms, "cloud-platform", &ctx, cloud_platform::reconcile) => {}
-        () = drive(departments, "department", &ctx, department::reconcile) => {}
-        () = drive(systems, "information-system", &ctx, information_system::reconcile) => {}
-        () = drive(plans, "migration-plan", &ctx, migration_plan::reconcile) => {}
-        () = drive(enrollments, "host-enrollment", &ctx, host_enrollment::reconcile) => {}
-        () = drive(hosts, "physical-host", &ctx, physical_host::reconcile) => {}
-        () = drive(approvals, "approval", &ctx, approval::reconcile) => {}
-        () = drive(migrations, "system-migration", &ctx, system_migration::reconcile) => {}
-        () = drive(journeys, "host-migration", &ctx, host_migration::reconcile) => {}
-        () = drive(calendars, "work-calendar", &ctx, work_calendar::reconcile) => {}
-        () = drive(freezes, "freeze-period", &ctx, freeze_period::reconcile) => {}
-        () = drive(waivers, "check-waiver", &ctx, check_waiver::reconcile) => {}
-        () = drive(custody, "custody-record", &ctx, custody_record::reconcile) => {}
+        () = drive(policies, "policy-profile", &ctx, policy_profile::reconcile, None) => {}
+        () = drive(platforms, "cloud-platform", &ctx, cloud_platform::reconcile, None) => {}
+        () = drive(departments, "department", &ctx, department::reconcile, None) => {}
+        () = drive(systems, "information-system", &ctx, information_system::reconcile, None) => {}
+        () = drive(plans, "migration-plan", &ctx, migration_plan::reconcile, None) => {}
+        () = drive(enrollments, "host-enrollment", &ctx, host_enrollment::reconcile, None) => {}
+        () = drive(hosts, "physical-host", &ctx, physical_host::reconcile, None) => {}
+        () = drive(approvals, "approval", &ctx, approval::reconcile, None) => {}
+        () = drive(migrations, "system-migration", &ctx, system_migration::reconcile, None) => {}
+        () = drive(journeys, "host-migration", &ctx, host_migration::reconcile, Some(host_migration::is_urgent)) => {}
+        () = drive(calendars, "work-calendar", &ctx, work_calendar::reconcile, None) => {}
+        () = drive(freezes, "freeze-period", &ctx, freeze_period::reconcile, None) => {}
+        () = drive(waivers, "check-waiver", &ctx, check_waiver::reconcile, None) => {}
+        () = drive(custody, "custody-record", &ctx, custody_record::reconcile, None) => {}
     }
 }

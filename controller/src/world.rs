@@ -17,10 +17,11 @@ use qianyun_crds::{
 };
 use qianyun_planning::facts::Known;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything as the watches last saw it.
 pub(crate) struct Stores {
@@ -41,64 +42,78 @@ pub(crate) struct Stores {
     pub(crate) ready: Arc<AtomicBool>,
 }
 
-/// A list of ten thousand servers takes some seconds.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+/// Until the watches are ready, which are not is said so often.
+const READY_SAID_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks whether the watches are ready.
 const READY_LOOK: Duration = Duration::from_millis(100);
 
 impl Stores {
     /// Waits until every watch has seen everything once: a new leader of a large city would otherwise ask the server for all of
-    /// it many times over. Not for ever: one watch that does not come must not hold up what the server can be asked.
+    /// it many times over, and be served the later for it.
     pub(crate) async fn wait_until_ready(&self) {
-        let ready = async {
-            let mut next = tokio::time::interval(READY_LOOK);
-            while !self.ready.load(Ordering::Acquire) {
-                next.tick().await;
-            }
-        };
-        // Whoever goes on without is served by the server itself.
-        let _ = tokio::time::timeout(READY_WITHIN, ready).await;
+        let mut next = tokio::time::interval(READY_LOOK);
+        while !self.are_ready() {
+            next.tick().await;
+        }
     }
 
-    /// Notes when the watches are ready. Runs beside the controllers, in their task, and never ends: each wake of it polls
-    /// them as well. A store wakes only the last of those who wait for it, so nobody else may wait.
-    pub(crate) async fn watch_readiness(ready: Arc<AtomicBool>, mut waiting: Vec<Box<dyn Fn() -> bool + Send + Sync>>) {
+    /// Whether every watch has seen everything once.
+    pub(crate) fn are_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Notes when the watches are ready, and says which are not. Runs beside the controllers, in their task, and never ends: each
+    /// wake of it polls them as well. A store wakes only the last of those who wait for it, so nobody else may wait.
+    pub(crate) async fn watch_readiness(ready: Arc<AtomicBool>, mut waiting: Vec<Readiness>) {
+        let (began, mut said) = (Instant::now(), Instant::now());
         loop {
-            waiting.retain(|is_ready| !is_ready());
-            if waiting.is_empty() {
-                ready.store(true, Ordering::Release);
+            waiting.retain(|one| !(one.is_ready)());
+            if waiting.is_empty() && !ready.swap(true, Ordering::AcqRel) {
+                tracing::info!(seconds = began.elapsed().as_secs_f32(), "the watches have seen everything once");
+            } else if !waiting.is_empty() && said.elapsed() >= READY_SAID_EVERY {
+                let kinds: Vec<_> = waiting.iter().map(|one| one.kind.as_ref()).collect();
+                let kinds = kinds.join(", ");
+                tracing::warn!(kinds, "not everything of these kinds was listed yet; little is done before it is");
+                said = Instant::now();
             }
             tokio::time::sleep(READY_LOOK * if waiting.is_empty() { 50 } else { 1 }).await;
         }
     }
 
     /// What [`Stores::watch_readiness`] looks at.
-    pub(crate) fn readiness(&self) -> Vec<Box<dyn Fn() -> bool + Send + Sync>> {
+    pub(crate) fn readiness(&self) -> Vec<Readiness> {
         vec![
-            is_ready(&self.policies),
-            is_ready(&self.platforms),
-            is_ready(&self.departments),
-            is_ready(&self.systems),
-            is_ready(&self.plans),
-            is_ready(&self.hosts),
-            is_ready(&self.approvals),
-            is_ready(&self.migrations),
-            is_ready(&self.journeys),
-            is_ready(&self.calendars),
-            is_ready(&self.freezes),
-            is_ready(&self.waivers),
-            is_ready(&self.custody),
+            readiness(&self.policies),
+            readiness(&self.platforms),
+            readiness(&self.departments),
+            readiness(&self.systems),
+            readiness(&self.plans),
+            readiness(&self.hosts),
+            readiness(&self.approvals),
+            readiness(&self.migrations),
+            readiness(&self.journeys),
+            readiness(&self.calendars),
+            readiness(&self.freezes),
+            readiness(&self.waivers),
+            readiness(&self.custody),
         ]
     }
 
     fn source(&self, wanted: Source) -> Source {
-        if self.ready.load(Ordering::Acquire) { wanted } else { Source::Server }
+        if self.are_ready() { wanted } else { Source::Server }
     }
 }
 
-fn is_ready<K: Kind>(store: &Store<K>) -> Box<dyn Fn() -> bool + Send + Sync> {
+/// Whether a watch has seen everything once.
+pub(crate) struct Readiness {
+    kind: Cow<'static, str>,
+    is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+fn readiness<K: Kind>(store: &Store<K>) -> Readiness {
     let store = store.clone();
-    Box::new(move || store.wait_until_ready().now_or_never().is_some_and(|r| r.is_ok()))
+    let is_ready = Box::new(move || store.wait_until_ready().now_or_never().is_some_and(|r| r.is_ok()));
+    Readiness { kind: K::kind(&()), is_ready }
 }
 
 /// Where to read.

@@ -26,6 +26,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const BEHIND: Duration = Duration::from_millis(150);
 /// Several changes within this time are one wake-up.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Before the watches are ready, what is not urgent is looked at again after this.
+const NOT_READY: Duration = Duration::from_secs(1);
 /// Looks of one kind at the same time. Each is a handful of calls; 16 keep a plan of 200 hosts within seconds.
 const CONCURRENCY: u16 = 16;
 
@@ -108,9 +110,15 @@ impl LookError {
     }
 }
 
-/// Drives one kind until its watch ends, which it does not.
-pub(super) async fn drive<K, F, Fut>(controller: Controller<K>, kind: &'static str, ctx: &Arc<Context>, look: F)
-where
+/// Drives one kind until its watch ends, which it does not. Looks begin once the watches have seen everything; at what
+/// `is_urgent` calls so they begin at once, by the server's word, and the rest does not stand in their way meanwhile.
+pub(super) async fn drive<K, F, Fut>(
+    controller: Controller<K>,
+    kind: &'static str,
+    ctx: &Arc<Context>,
+    look: F,
+    is_urgent: Option<fn(&K) -> bool>,
+) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Default + Debug + Unpin,
     F: Fn(Arc<K>, Arc<Context>) -> Fut + Clone + Send + Sync + 'static,
@@ -122,7 +130,11 @@ where
         let (look, forget) = (look.clone(), Arc::clone(&forget));
         async move {
             let key = ObjectRef::from_obj(&*object);
-            ctx.stores().wait_until_ready().await;
+            match is_urgent {
+                None => ctx.stores().wait_until_ready().await,
+                Some(is_urgent) if is_urgent(&object) || ctx.stores().are_ready() => {}
+                Some(_) => return Ok(Action::requeue(NOT_READY)),
+            }
             let found = tokio::time::timeout(LOOK_LIMIT, look(object, ctx)).await;
             let Later(after) = found.unwrap_or(Err(LookError::TimedOut))?;
             forget.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);

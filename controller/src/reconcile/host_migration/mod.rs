@@ -51,6 +51,15 @@ pub(super) async fn reconcile(journey: Arc<HostMigration>, ctx: Arc<Context>) ->
     Ok(Later(AGAIN_CUTTING))
 }
 
+/// Whether users may be without their system: then a new leader does not wait until it knows the whole city.
+pub(super) fn is_urgent(journey: &HostMigration) -> bool {
+    match journey.spec.intent {
+        HostIntent::Cutover | HostIntent::Resume | HostIntent::Fence => true,
+        HostIntent::Serve => journey.status.as_ref().is_some_and(|status| status.waiting.is_some()),
+        HostIntent::Idle | HostIntent::Replicate => false,
+    }
+}
+
 /// How a round ended.
 enum Round {
     /// Something was done: look again at once, at the server itself, because the watch does not show it yet.
