@@ -30,6 +30,7 @@ use crate::gateway::agents::Agents;
 use crate::hosting::Hosting;
 use crate::world::Stores;
 use driver::drive;
+pub(crate) use host_migration::observe::recorded_probes;
 use kube::runtime::Controller;
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -39,7 +40,7 @@ use qianyun_crds::{
     InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
 };
 use std::sync::Arc;
-pub(crate) use system_migration::observe::{claimed_by, journey_of, serves};
+pub(crate) use system_migration::observe::{claimed_by, concerns, host_names, journey_of, serves};
 use wakes::{
     decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of,
     migrations_of_device, migrations_of_system, subject_migration, subject_plan,

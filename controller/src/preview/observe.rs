@@ -4,7 +4,7 @@
 
 use super::{Asked, PreviewError};
 use crate::calendar;
-use crate::reconcile::{claimed_by, journey_of, serves};
+use crate::reconcile::{claimed_by, concerns, host_names, journey_of, recorded_probes, serves};
 use crate::world::{Kind, asked, listed};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -15,8 +15,8 @@ use qianyun_crds::{
     PhysicalHost, SystemMigration, TargetState, WorkCalendar,
 };
 use qianyun_planning::facts::{
-    AgentFacts, ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact,
-    Receiver, Silence,
+    AgentFacts, ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, Receiver,
+    Silence,
 };
 use std::sync::Arc;
 
@@ -102,15 +102,9 @@ pub(super) async fn facts(client: Client, wanted: &Asked, now: Timestamp) -> Res
 
 /// Decisions on the migration and on its plan.
 async fn approvals(read: &Reader, migration: &SystemMigration) -> Known<Vec<ApprovalFact>> {
-    let concerns = |approval: &Approval| {
-        let subject = &approval.spec.subject;
-        if subject.kind.is_of_migration() {
-            return subject.name == migration.name_any() && approval.namespace() == migration.namespace();
-        }
-        subject.name == migration.spec.plan_ref
-    };
+    let concerned = |approval: &Approval| concerns(approval, migration);
     let fact = |approval: Approval| ApprovalFact { authorised: authorised(&approval), approval };
-    read.everywhere::<Approval>().await.map(|list| list.into_iter().filter(concerns).map(fact).collect())
+    read.everywhere::<Approval>().await.map(|list| list.into_iter().filter(concerned).map(fact).collect())
 }
 
 /// Whether the person held the role when the controller last asked. Somebody who may not ask for others has to take its word.
@@ -144,20 +138,13 @@ async fn dependencies(read: &Reader, system: Option<&InformationSystem>) -> Vec<
     found
 }
 
-/// Hosts of the scheme, in its order, then those that were begun and are in it no longer.
+/// The hosts that the migration has to do with.
 async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Vec<HostFacts> {
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = read.all_in::<HostMigration>(&namespace).await;
     let waivers = read.all_in::<CheckWaiver>(&namespace).await;
-    let mut names: Vec<String> = migration.spec.scheme.hosts.iter().map(|h| h.host_ref.clone()).collect();
-    let begun = journeys.get().into_iter().flatten().filter(|j| j.spec.migration_ref == migration.name_any());
-    for journey in begun {
-        if !names.contains(&journey.spec.host_ref) {
-            names.push(journey.spec.host_ref.clone());
-        }
-    }
     let mut hosts = Vec::new();
-    for name in names {
+    for name in host_names(&journeys, migration) {
         let host = read.local::<PhysicalHost>(&namespace, &name).await;
         let journey = journey_of(&journeys, migration, &name);
         let in_scheme = migration.spec.scheme.hosts.iter().find(|h| h.host_ref == name);
@@ -170,7 +157,7 @@ async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Ve
             arrival: None,
             hosting: hosting(journey.get()),
             silence: Silence::Unknown,
-            probes: probes(journey.get()),
+            probes: journey.get().map(recorded_probes).unwrap_or_default(),
             host,
             journey,
             name,
@@ -219,15 +206,4 @@ fn hosting(journey: Option<&HostMigration>) -> HostingFacts {
         },
         trouble: String::new(),
     }
-}
-
-fn probes(journey: Option<&HostMigration>) -> Vec<ProbeFact> {
-    let target = journey.and_then(|j| j.status.as_ref()).and_then(|s| s.target.as_ref());
-    let fact = |p: &qianyun_crds::ProbeStatus| ProbeFact {
-        name: p.name.clone(),
-        passed: p.passed,
-        at: p.at.0,
-        message: p.message.clone(),
-    };
-    target.map(|t| t.probes.iter().map(fact).collect()).unwrap_or_default()
 }

@@ -60,8 +60,7 @@ pub(super) async fn approval_seen(ctx: &Context, approval: &Approval, effect: Op
 /// The end of the record, for the status: who reads it next knows from when on nothing may be missing.
 pub(super) async fn head(ctx: &Context, migration: &SystemMigration) -> Option<AuditHead> {
     let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
-    let noted = || migration.status.as_ref()?.audit.clone();
-    ctx.audit.head(&namespace, &name).await.or_else(noted)
+    ctx.audit.head(&namespace, &name).await
 }
 
 async fn record(ctx: &Context, facts: &Facts, decide: impl Fn(&State) -> Vec<Draft>) -> Result<(), LookError> {

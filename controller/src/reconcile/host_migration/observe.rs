@@ -160,6 +160,11 @@ fn probes(ctx: &Context, journey: Option<&HostMigration>) -> Vec<ProbeFact> {
     if !fresh.is_empty() {
         return fresh;
     }
+    recorded_probes(journey)
+}
+
+/// The results that are on record.
+pub(crate) fn recorded_probes(journey: &HostMigration) -> Vec<ProbeFact> {
     let recorded = journey.status.as_ref().and_then(|s| s.target.as_ref()).map(|t| t.probes.clone());
     let fact =
         |p: qianyun_crds::ProbeStatus| ProbeFact { name: p.name, passed: p.passed, at: p.at.0, message: p.message };

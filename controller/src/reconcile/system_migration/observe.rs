@@ -113,17 +113,20 @@ async fn plan_and_policy(ctx: &Context, name: &str, source: Source) -> Result<Pl
     Ok((plan, digest, policy))
 }
 
-/// Decisions that name the migration, from its own namespace, and those that name its plan, from any.
+/// Whether a decision names the migration, from its own namespace, or its plan, from any. Asked of every decision of the city at
+/// every look, so it copies nothing.
+pub(crate) fn concerns(approval: &Approval, migration: &SystemMigration) -> bool {
+    let (subject, of) = (&approval.spec.subject, &migration.metadata);
+    if subject.kind.is_of_migration() {
+        return of.name.as_ref() == Some(&subject.name) && approval.metadata.namespace == of.namespace;
+    }
+    subject.name == migration.spec.plan_ref
+}
+
+/// The decisions that concern the migration, each with the answer about its maker.
 async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshness) -> Known<Vec<ApprovalFact>> {
-    let (name, namespace) = (migration.name_any(), migration.namespace());
-    let concerns = |approval: &Approval| {
-        let subject = &approval.spec.subject;
-        if subject.kind.is_of_migration() {
-            return subject.name == name && approval.namespace() == namespace;
-        }
-        subject.name == migration.spec.plan_ref
-    };
-    match all(ctx, &ctx.stores().approvals, None, source_of(freshness), concerns).await {
+    let concerned = |approval: &Approval| concerns(approval, migration);
+    match all(ctx, &ctx.stores().approvals, None, source_of(freshness), concerned).await {
         Known::Is(list) => Known::Is(judge_all(ctx, owned(list), freshness).await),
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
@@ -166,24 +169,35 @@ async fn free_storage(ctx: &Context) -> Known<u64> {
     }
 }
 
-/// Hosts of the scheme, in its order, then those that were begun and are in it no longer.
+/// The facts about each of [`host_names`].
 async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source: Source) -> Vec<HostFacts> {
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source, |_| true).await;
-    let mut names: Vec<String> = Vec::new();
-    let begun = journeys.get().into_iter().flatten().filter(|j| j.spec.migration_ref == migration.name_any());
-    let listed = migration.spec.scheme.hosts.iter().map(|h| h.host_ref.clone());
-    for name in listed.chain(begun.map(|j| j.spec.host_ref.clone())) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let names = host_names(&journeys, migration);
     let looks = names.iter().map(|name| {
         let journey = journey_of(&journeys, migration, name);
         let claimed_by = claimed_by(&journeys, migration, name);
         host::facts(ctx, migration, digest, name, journey, claimed_by, source)
     });
     futures::future::join_all(looks).await
+}
+
+/// Hosts of the scheme, in its order, then those that were begun and are in it no longer; each once.
+pub(crate) fn host_names<J: Borrow<HostMigration>>(
+    journeys: &Known<Vec<J>>,
+    migration: &SystemMigration,
+) -> Vec<String> {
+    let name = migration.name_any();
+    let journeys = journeys.get().into_iter().flatten().map(Borrow::borrow);
+    let begun = journeys.filter(|j: &&HostMigration| j.spec.migration_ref == name).map(|j| j.spec.host_ref.as_str());
+    let listed = migration.spec.scheme.hosts.iter().map(|h| h.host_ref.as_str());
+    let mut names: Vec<String> = Vec::new();
+    for host in listed.chain(begun) {
+        if !names.iter().any(|known| known == host) {
+            names.push(host.to_owned());
+        }
+    }
+    names
 }
 
 /// The journey of a host in a migration.

@@ -10,7 +10,10 @@ use qianyun_planning::{Facts, Plan, system_migration};
 /// Writes the status, if it says something new.
 pub(super) async fn write(ctx: &Context, facts: &Facts, plan: &Plan, now: Timestamp) -> Result<(), LookError> {
     let mut status = system_migration::status(facts, plan.waiting.as_ref(), now);
-    status.audit = audit::head(ctx, &facts.migration).await;
+    // Before this leadership has read the record, what was noted stands.
+    if let Some(head) = audit::head(ctx, &facts.migration).await {
+        status.audit = Some(head);
+    }
     let api = write::beside(ctx.client(), &facts.migration);
     if facts.migration.status.as_ref().and_then(|s| s.phase) != status.phase {
         let name = facts.migration.metadata.name.as_deref().unwrap_or_default();
