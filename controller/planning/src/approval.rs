@@ -80,6 +80,15 @@ pub fn plan_subject<'a>(plan: &'a MigrationPlan, digest: &'a str, policy: &'a Po
     }
 }
 
+/// Everything of a migration that people decide on: its scheme, the papers for its acceptance, the acceptance, and its plan where that
+/// is known.
+pub fn subjects<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Vec<Subject<'a>> {
+    let of_migration =
+        [scheme_subject(facts, policy), application_subject(facts, policy), acceptance_subject(facts, policy)];
+    let of_plan = facts.plan.get().map(|plan| plan_subject(plan, &facts.plan_digest, policy));
+    of_migration.into_iter().chain(of_plan).collect()
+}
+
 /// Roles without repetition, in order.
 pub fn distinct(roles: &[String]) -> Vec<&str> {
     let mut seen: Vec<&str> = Vec::new();

@@ -1,6 +1,6 @@
 //! Who is meant: by the names that the policy profile gives its offices, and the department itself.
 
-use crate::approval::{acceptance_subject, application_subject, judge, plan_subject, scheme_subject, tally};
+use crate::approval::{Subject, judge, subjects, tally};
 use crate::facts::{Facts, Known};
 use crate::reason::Obstacle;
 use crate::report::{Words, party as standard, words};
@@ -45,15 +45,8 @@ pub(super) fn who(facts: &Facts, obstacle: &Obstacle) -> Vec<Words> {
 fn missing(facts: &Facts, gate: GateName) -> Vec<Words> {
     let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return Vec::new() };
     let policy = &policy.spec;
-    let of_plan = facts.plan.get().map(|plan| plan_subject(plan, &facts.plan_digest, policy));
-    let subjects = [
-        Some(scheme_subject(facts, policy)),
-        Some(application_subject(facts, policy)),
-        Some(acceptance_subject(facts, policy)),
-        of_plan,
-    ];
-    let asks = |subject: &crate::approval::Subject<'_>| subject.asked.iter().any(|(asked, _)| *asked == gate);
-    let Some(subject) = subjects.into_iter().flatten().find(asks) else { return Vec::new() };
+    let asks = |subject: &Subject<'_>| subject.asked.iter().any(|(asked, _)| *asked == gate);
+    let Some(subject) = subjects(facts, policy).into_iter().find(asks) else { return Vec::new() };
     let tally = tally(&subject, gate, &judge(&subject, policy, approvals));
     tally.missing.iter().map(|name| role(facts, policy, name)).collect()
 }

@@ -1,7 +1,7 @@
 //! What the record of a system has to say about its scheme: edits, decisions of people, what the policy leaves out, phases.
 
 use super::{Findings, uid};
-use crate::approval::{Judged, acceptance_subject, application_subject, judge, plan_subject, scheme_subject};
+use crate::approval::{Judged, judge, subjects};
 use crate::audit::deed::{Deed, Effect};
 use crate::audit::entry::{ApprovalFound, Draft, Event, clip};
 use crate::audit::state::State;
@@ -50,12 +50,8 @@ fn approvals(found: &mut Findings<'_>) {
     let facts = found.facts;
     let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return };
     let policy = &policy.spec;
-    let subjects =
-        [scheme_subject(facts, policy), application_subject(facts, policy), acceptance_subject(facts, policy)];
+    let subjects = subjects(facts, policy);
     let mut judged: Vec<Judged> = subjects.iter().flat_map(|subject| judge(subject, policy, approvals)).collect();
-    if let Known::Is(plan) = &facts.plan {
-        judged.extend(judge(&plan_subject(plan, &facts.plan_digest, policy), policy, approvals));
-    }
     judged.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     for judged in judged {
         if let Some(fact) = approvals.iter().find(|fact| is_about(fact, &judged)) {
