@@ -35,8 +35,7 @@ impl Controller {
         let pod = &deployment["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().context("the Deployment has no arguments")?;
         let account = pod["serviceAccountName"].as_str().context("the Deployment names no ServiceAccount")?;
-        let token =
-            cluster.ask(cluster.admin(), &["create", "token", account, "-n", SYSTEM, "--duration", TOKEN_FOR])?;
+        let token = token(cluster, account)?;
         let secrets = folder.join("serviceaccount");
         std::fs::create_dir_all(&secrets).with_context(|| format!("{}: cannot be made", secrets.display()))?;
         std::fs::write(secrets.join("token"), token.trim())?;
@@ -119,8 +118,7 @@ impl Drop for Controller {
 
 /// The controller's own rights as a kubeconfig, for what only it may write.
 pub(crate) fn kubeconfig(cluster: &Cluster) -> Result<PathBuf> {
-    let token = ["create", "token", "qianyun-controller", "-n", SYSTEM, "--duration", TOKEN_FOR];
-    let token = cluster.ask(cluster.admin(), &token)?;
+    let token = token(cluster, "qianyun-controller")?;
     let authority = cluster.authority();
     let server = format!("https://127.0.0.1:{}", cluster.port());
     let config = serde_json::json!({
@@ -132,6 +130,10 @@ pub(crate) fn kubeconfig(cluster: &Cluster) -> Result<PathBuf> {
     let file = authority.with_file_name("controller.kubeconfig");
     std::fs::write(&file, config.to_string()).with_context(|| format!("{}: cannot be written", file.display()))?;
     Ok(file)
+}
+
+fn token(cluster: &Cluster, account: &str) -> Result<String> {
+    cluster.ask(cluster.admin(), &["create", "token", account, "-n", SYSTEM, "--duration", TOKEN_FOR])
 }
 
 /// First argument in the role of [`as_pod`].

@@ -27,18 +27,7 @@ impl World {
     fn make() -> Result<Self> {
         let cluster = Cluster::start("attacks")?;
         careless_grants(&cluster)?;
-        let li = person(&cluster, "li")?;
-        for object in [
-            objects::policy("suining-2018"),
-            objects::platform("suining"),
-            objects::department("civil-affairs"),
-            objects::plan("plan-2026-1", "li"),
-        ] {
-            cluster.create(&li, &object)?.done()?;
-        }
-        cluster.create(&person(&cluster, "chen")?, &objects::system("civil-registry", "chen"))?.done()?;
-        let scheme = cluster.create(&li, &objects::scheme("civil-registry", "li"))?.json()?;
-        let uid = scheme["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = cluster.write_scheme()?;
         let world = Self { cluster, uid };
         world.set_phase("civil-registry", "Review")?;
         Ok(world)

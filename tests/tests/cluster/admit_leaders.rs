@@ -3,7 +3,7 @@
 
 use crate::admit::controller::{self, Running};
 use crate::admit::people::{CIVIL, person};
-use crate::admit::{Cluster, SYSTEM, objects};
+use crate::admit::{Cluster, SYSTEM};
 use anyhow::{Context, Result, ensure};
 use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
@@ -26,17 +26,7 @@ struct City {
 impl City {
     fn found() -> Result<Self> {
         let cluster = Cluster::start("leaders")?;
-        let li = person(&cluster, "li")?;
-        for object in [
-            objects::policy("suining-2018"),
-            objects::platform("suining"),
-            objects::department("civil-affairs"),
-            objects::plan("plan-2026-1", "li"),
-        ] {
-            cluster.create(&li, &object)?.done()?;
-        }
-        cluster.create(&person(&cluster, "chen")?, &objects::system("civil-registry", "chen"))?.done()?;
-        cluster.create(&li, &objects::scheme("civil-registry", "li"))?.done()?;
+        cluster.write_scheme()?;
         Ok(Self { cluster, folder: tempfile::tempdir()? })
     }
 

@@ -38,18 +38,7 @@ impl City {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("audit-attacks-controller");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
-        let li = person(&cluster, "li")?;
-        for object in [
-            objects::policy("suining-2018"),
-            objects::platform("suining"),
-            objects::department("civil-affairs"),
-            objects::plan("plan-2026-1", "li"),
-        ] {
-            cluster.create(&li, &object)?.done()?;
-        }
-        cluster.create(&person(&cluster, "chen")?, &objects::system("civil-registry", "chen"))?.done()?;
-        let scheme = cluster.create(&li, &objects::scheme("civil-registry", "li"))?.json()?;
-        let uid = scheme["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = cluster.write_scheme()?;
         let inspector = person(&cluster, "zhou")?;
         let city = Self { cluster, folder, inspector, uid, attempts: Vec::new() };
         for (user, roles) in [("two-hats", &[MGO, SCO][..]), ("chen", &[MGO]), ("gone", &[SCO]), ("li", &[MGO])] {

@@ -1,4 +1,4 @@
-//! The API server as one person reaches it: many objects at once, which kubectl would not do, and a watch on what becomes of them.
+//! The API server as one person reaches it: many objects at once, which kubectl would not do.
 //! Decides nothing and retries nothing.
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cluster::User;
-use crate::demo::papers::{self, instant, object, paper, with};
+use crate::demo::papers::{self, PLAN, instant, object, paper, with};
 
 /// Departments; each has its namespace.
 pub(super) const DEPARTMENTS: usize = 20;
@@ -13,8 +13,6 @@ pub(super) const DEPARTMENTS: usize = 20;
 pub(super) const SERVERS: usize = 10;
 /// Size of a server's disk. Nothing is copied here: the schemes that both offices approved are on hold.
 const DISK_BYTES: i64 = 64 << 20;
-/// The plan of the year.
-const PLAN: &str = "plan-2026-1";
 
 /// One system of the city.
 #[derive(Clone, Copy)]

@@ -154,6 +154,22 @@ impl Cluster {
         Ok(Said { ok: output.status.success(), out: text(output.stdout), err: text(output.stderr) })
     }
 
+    /// The operator describes the city and plans, the department declares its system, and the operator writes the scheme; its UID.
+    pub(crate) fn write_scheme(&self) -> Result<String> {
+        let li = people::person(self, "li")?;
+        for object in [
+            objects::policy("suining-2018"),
+            objects::platform("suining"),
+            objects::department("civil-affairs"),
+            objects::plan("plan-2026-1", "li"),
+        ] {
+            self.create(&li, &object)?.done()?;
+        }
+        self.create(&people::person(self, "chen")?, &objects::system("civil-registry", "chen"))?.done()?;
+        let scheme = self.create(&li, &objects::scheme("civil-registry", "li"))?.json()?;
+        scheme["metadata"]["uid"].as_str().map(str::to_owned).context("a scheme without uid")
+    }
+
     /// Creates `object` as `user`.
     pub(crate) fn create(&self, user: &User, object: &Value) -> Result<Said> {
         self.kubectl(user, &["create", "-f", "-", "-o", "json"], Some(object))
