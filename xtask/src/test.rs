@@ -2,7 +2,7 @@
 //! mistake shows early.
 
 use std::collections::BTreeSet;
-use std::thread;
+use std::{slice, thread};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -37,7 +37,6 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
         None => {
             rust_tests(layout, UNITS, &[])?;
             rust_tests(layout, EXAMPLES, &[])?;
-            go_tests(layout, &[])?;
             image::run(layout)?;
             integration_tests(layout)
         }
@@ -63,25 +62,33 @@ fn integration_tests(layout: &Layout) -> Result<()> {
     let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(|name| name.starts_with("kernel_"));
     let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| needs_machine(name));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
-    at_once(layout, &[counting])?;
-    at_once(layout, &[clusters, others])?;
-    at_once(layout, &machines.into_iter().map(|name| vec![name]).collect::<Vec<_>>())
+    programs_named(layout, &counting)?;
+    let waiting = || programs_named(layout, &clusters);
+    let computing = || programs_named(layout, &others).and_then(|()| go_tests(layout, &[]));
+    at_once(&[&waiting, &computing])?;
+    let machines: Vec<_> = machines.iter().map(|name| || programs_named(layout, slice::from_ref(name))).collect();
+    at_once(&machines.iter().map(|machine| machine as Part<'_>).collect::<Vec<_>>())
 }
 
-/// Runs groups of test programs beside each other, and the programs of a group one after another.
-fn at_once(layout: &Layout, groups: &[Vec<String>]) -> Result<()> {
+/// Some of the tests, to be run beside others.
+type Part<'a> = &'a (dyn Fn() -> Result<()> + Sync);
+
+/// Runs all parts beside each other, each to its end whatever the others say.
+fn at_once(parts: &[Part<'_>]) -> Result<()> {
     let results: Vec<Result<()>> = thread::scope(|scope| {
-        let run = |names: &Vec<String>| {
-            let selection: Vec<String> = names.iter().flat_map(|name| ["--test".into(), name.clone()]).collect();
-            scope.spawn(move || rust_tests(layout, &selection, &[]))
-        };
-        let running: Vec<_> = groups.iter().map(run).collect();
+        let running: Vec<_> = parts.iter().map(|part| scope.spawn(part)).collect();
         let ended = |thread: thread::ScopedJoinHandle<'_, Result<()>>| {
             thread.join().unwrap_or_else(|_| bail!("a thread that runs tests panicked"))
         };
         running.into_iter().map(ended).collect()
     });
     results.into_iter().collect()
+}
+
+/// Runs test programs one after another.
+fn programs_named(layout: &Layout, names: &[String]) -> Result<()> {
+    let selection: Vec<&str> = names.iter().flat_map(|name| ["--test", name]).collect();
+    rust_tests(layout, &selection, &[])
 }
 
 fn needs_machine(test: &str) -> bool {
