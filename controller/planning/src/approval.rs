@@ -3,7 +3,8 @@
 //! A decision counts if it names exactly this subject (kind, name, UID) and this digest, the policy asks its role for this
 //! gate, the person is not the author, holds the role *now* (both the policy's list and the authoriser say so), and has
 //! not decided in another role. One decision per role stands: the newest, except that a return, once made, stands until
-//! the subject is edited. Whatever is not known does not count.
+//! the subject is edited. A scheme that is being carried out is not edited any more, so there the newest stands, whatever it is:
+//! whoever stops it by a return lets it go on by an approval. Whatever is not known does not count.
 
 use crate::facts::{ApprovalFact, Authorisation, Facts};
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ pub struct Subject<'a> {
     pub author: &'a str,
     /// Which roles are asked at which gates.
     pub asked: Vec<(GateName, &'a str)>,
+    /// Whether it is being carried out: nobody edits it any more.
+    pub is_carried_out: bool,
 }
 
 /// A scheme as a subject.
@@ -41,6 +44,7 @@ pub fn scheme_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Su
         digest: &facts.digest,
         author: &facts.migration.spec.author,
         asked: confirmer.chain(approvers).collect(),
+        is_carried_out: facts.any_committed(),
     }
 }
 
@@ -51,6 +55,7 @@ pub fn application_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) 
         kind: SubjectKind::AcceptanceApplication,
         digest: &facts.application_digest,
         asked: roles.map(|r| (GateName::PreAcceptanceApproved, r)).collect(),
+        is_carried_out: false,
         ..scheme_subject(facts, policy)
     }
 }
@@ -63,6 +68,7 @@ pub fn acceptance_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -
         kind: SubjectKind::Acceptance,
         digest: &facts.acceptance_digest,
         asked: roles.into_iter().map(|r| (GateName::Accepted, r)).collect(),
+        is_carried_out: false,
         ..scheme_subject(facts, policy)
     }
 }
@@ -77,6 +83,7 @@ pub fn plan_subject<'a>(plan: &'a MigrationPlan, digest: &'a str, policy: &'a Po
         digest,
         author: &plan.spec.author,
         asked: distinct(&policy.plan_issuers).into_iter().map(|r| (GateName::PlanIssued, r)).collect(),
+        is_carried_out: false,
     }
 }
 
@@ -130,7 +137,7 @@ pub fn judge(subject: &Subject<'_>, policy: &PolicyProfileSpec, approvals: &[App
         .collect();
     judged.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     one_role_per_person(&mut judged);
-    one_decision_per_role(&mut judged);
+    one_decision_per_role(&mut judged, subject.is_carried_out);
     judged
 }
 
@@ -187,17 +194,29 @@ fn one_role_per_person(judged: &mut [Judged]) {
     }
 }
 
-fn one_decision_per_role(judged: &mut [Judged]) {
+fn one_decision_per_role(judged: &mut [Judged], is_carried_out: bool) {
     for i in 0..judged.len() {
         let this = &judged[i];
         let same_role = |other: &&Judged| may_count(other.effect) && other.gate == this.gate && other.role == this.role;
-        let returned_before = judged[..i].iter().filter(same_role).any(|o| o.decision == Decision::Return);
         let decided_after = judged[i + 1..].iter().any(|o| same_role(&o));
-        let overtaken = this.decision == Decision::Approve && decided_after;
+        let stands_until_an_edit = |decision| decision == Decision::Return && !is_carried_out;
+        let returned_before = judged[..i].iter().filter(same_role).any(|o| stands_until_an_edit(o.decision));
+        let overtaken = decided_after && !stands_until_an_edit(this.decision);
         if may_count(this.effect) && (returned_before || overtaken) {
             judged[i].effect = DecisionEffect::Superseded;
         }
     }
+}
+
+/// A return that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// Who.
+    pub by: String,
+    /// In which role.
+    pub role: String,
+    /// Why.
+    pub opinion: String,
 }
 
 /// What the decisions at one gate add up to.
@@ -209,8 +228,8 @@ pub struct Tally {
     pub have: usize,
     /// Roles that did not, in the order of the policy.
     pub missing: Vec<String>,
-    /// The first return: who, and the opinion.
-    pub returned: Option<(String, String)>,
+    /// The first return.
+    pub returned: Option<Returned>,
     /// Whether a decision could not be judged because its permission is not known.
     pub unknown: bool,
 }
@@ -229,7 +248,7 @@ pub fn tally(subject: &Subject<'_>, gate: GateName, judged: &[Judged]) -> Tally 
         missing,
         returned: at_gate()
             .find(|j| j.effect == DecisionEffect::Accepted && j.decision == Decision::Return)
-            .map(|j| (j.by.clone(), j.opinion.clone())),
+            .map(|j| Returned { by: j.by.clone(), role: j.role.clone(), opinion: j.opinion.clone() }),
         unknown: at_gate().any(|j| j.effect == DecisionEffect::AuthorizationUnknown),
     }
 }

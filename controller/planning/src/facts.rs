@@ -6,8 +6,8 @@ use crate::calendar::{Calendar, Zone};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{
-    Approval, CheckWaiver, CloudPlatform, CustodyRecord, CutoverDecision, CutoverStatus, Department, DiskPhase,
-    DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PlannedSystem,
+    Approval, CheckWaiver, CloudPlatform, CustodyRecord, CutoverDecision, CutoverStatus, DecisionKind, Department,
+    DiskPhase, DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PlannedSystem,
     PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus, SystemMigration,
 };
 use std::sync::Arc;
@@ -195,14 +195,12 @@ impl HostFacts {
 
     /// The decision on the present attempt.
     pub fn decision(&self) -> Option<&CutoverDecision> {
-        let journey = self.journey.get()?;
-        let decision = journey.status.as_ref()?.cutover.as_ref()?.decision.as_ref()?;
-        (decision.attempt == journey.spec.attempt).then_some(decision)
+        decision(self.journey.get()?)
     }
 
     /// Whether the commit of this host was decided.
     pub fn committed(&self) -> bool {
-        self.decision().is_some_and(|d| d.kind == qianyun_crds::DecisionKind::Commit)
+        self.journey.get().is_some_and(is_committed)
     }
 
     /// The highest attempt ever begun, in this journey or, as the server remembers, in an earlier one: it votes on none
@@ -235,6 +233,17 @@ impl HostFacts {
     pub fn replication(&self) -> Option<DiskPhase> {
         self.agent.as_ref()?.disks.iter().map(|d| d.phase).min()
     }
+}
+
+/// The decision on the present attempt of a journey.
+fn decision(journey: &HostMigration) -> Option<&CutoverDecision> {
+    let decision = journey.status.as_ref()?.cutover.as_ref()?.decision.as_ref()?;
+    (decision.attempt == journey.spec.attempt).then_some(decision)
+}
+
+/// Whether a journey's commit was decided.
+pub fn is_committed(journey: &HostMigration) -> bool {
+    decision(journey).is_some_and(|d| d.kind == DecisionKind::Commit)
 }
 
 /// The newest report of the agent on a server.

@@ -44,7 +44,7 @@ pub(crate) use probes_passed::serves as target_serves;
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
-use crate::approval::{self, Subject, Tally, party_of, tally};
+use crate::approval::{self, Returned, Subject, Tally, party_of, tally};
 use crate::facts::{Facts, Known};
 use crate::reason::{Asked, Found, Obstacle, Reason, ReportKind, Verdict, closed, unknown};
 use jiff::Timestamp;
@@ -172,20 +172,21 @@ fn report_passed(report: Option<&Report>, kind: ReportKind) -> Found {
     }
 }
 
-/// Whether every role that a gate asks decided for a subject; else what `returned` makes of the first return (who, and the
-/// opinion), or `missing` of the decisions so far and of the party that is next.
+/// Whether every role that a gate asks decided for a subject; else what `returned` makes of the first return and of the party
+/// that made it, or `missing` of the decisions so far and of the party that is next.
 fn decided(
     facts: &Facts,
     policy: &PolicyProfileSpec,
     subject: &Subject<'_>,
     gate: GateName,
-    returned: fn(String, String) -> Reason,
+    returned: fn(Returned, Party) -> Reason,
     missing: fn(&Tally, Party) -> Reason,
 ) -> Found {
     let judged = approval::judge(subject, policy, need(&facts.approvals, Asked::Approvals, "")?);
     let mut tally = tally(subject, gate, &judged);
-    if let Some((by, opinion)) = tally.returned.take() {
-        return Err(closed(returned(by, opinion)));
+    if let Some(found) = tally.returned.take() {
+        let party = party_of(policy, Some(&found.role));
+        return Err(closed(returned(found, party)));
     }
     if tally.unknown {
         return Err(unknown(Asked::Permission));
@@ -196,9 +197,18 @@ fn decided(
     Err(closed(missing(&tally, party_of(policy, tally.missing.first()))))
 }
 
+/// What a returned scheme asks for: an edit, or a decision where it is not edited any more.
+fn scheme_returned(subject: &Subject<'_>) -> fn(Returned, Party) -> Reason {
+    if subject.is_carried_out {
+        |Returned { by, opinion, .. }, party| Reason::ReturnedInExecution { by, opinion, party }
+    } else {
+        |Returned { by, opinion, .. }, _| Reason::Returned { by, opinion }
+    }
+}
+
 /// The same for the papers of an acceptance.
 fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate: GateName) -> Found {
-    let returned = |by, opinion| Reason::AcceptanceReturned { by, opinion };
+    let returned = |Returned { by, opinion, .. }, _| Reason::AcceptanceReturned { by, opinion };
     decided(facts, policy, subject, gate, returned, |tally, party| Reason::SignaturesMissing {
         have: tally.have,
         need: tally.need,

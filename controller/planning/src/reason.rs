@@ -89,6 +89,8 @@ pub enum Reason {
     ApprovalsMissing { have: usize, need: usize, missing: String, party: Party },
     /// Someone returned this digest.
     Returned { by: String, opinion: String },
+    /// Somebody returned it while it is carried out.
+    ReturnedInExecution { by: String, opinion: String, party: Party },
     /// The scheme was edited after its approvals.
     SchemeEdited { host: String },
     /// The policy names fewer than two offices to approve a scheme.
@@ -246,6 +248,7 @@ impl Reason {
         | Reason::SignaturesMissing { party, .. }
         | Reason::ApprovalsMissing { party, .. } = self
         {
+        | Reason::ReturnedInExecution { party, .. }
             return Some(*party);
         }
         let is_one = |reasons: bool, party| reasons.then_some(party);

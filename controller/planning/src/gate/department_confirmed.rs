@@ -2,7 +2,7 @@
 //!
 //! Blocks the offices' review and every action on hosts. Opened by the department.
 
-use super::decided;
+use super::{decided, scheme_returned};
 use crate::approval::{Tally, scheme_subject};
 use crate::facts::Facts;
 use crate::reason::{Found, Reason};
@@ -11,7 +11,7 @@ use qianyun_crds::{GateName, PolicyProfileSpec};
 
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
     let subject = scheme_subject(facts, policy);
-    let returned = |by, opinion| Reason::Returned { by, opinion };
+    let returned = scheme_returned(&subject);
     let missing = |_: &Tally, party| Reason::NotConfirmed { party };
     decided(facts, policy, &subject, GateName::DepartmentConfirmed, returned, missing)
 }

@@ -4,7 +4,7 @@
 //! Blocks every action on hosts, traffic and power, and stops what runs if it closes. Opened by the offices. It cannot be
 //! switched off, and a policy that names fewer than two offices does not open it.
 
-use super::decided;
+use super::{decided, scheme_returned};
 use crate::approval::{distinct, scheme_subject};
 use crate::facts::Facts;
 use crate::reason::{Found, Reason, closed};
@@ -20,7 +20,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -
         return Err(closed(Reason::TooFewApprovers { found }));
     }
     let subject = scheme_subject(facts, policy);
-    let returned = |by, opinion| Reason::Returned { by, opinion };
+    let returned = scheme_returned(&subject);
     decided(facts, policy, &subject, GateName::DualApproved, returned, |tally, party| Reason::ApprovalsMissing {
         have: tally.have,
         need: tally.need,

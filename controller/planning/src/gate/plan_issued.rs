@@ -3,7 +3,7 @@
 //! Blocks every action on hosts. Opened by the offices.
 
 use super::{decided, need};
-use crate::approval::plan_subject;
+use crate::approval::{Returned, plan_subject};
 use crate::facts::Facts;
 use crate::reason::{Asked, Found, Reason, closed};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -
         return Err(closed(Reason::SystemNotOnPlan { plan: spec.plan_ref.clone() }));
     }
     let subject = plan_subject(plan, &facts.plan_digest, policy);
-    let returned = |by, opinion| Reason::PlanReturned { by, opinion };
+    let returned = |Returned { by, opinion, .. }, _| Reason::PlanReturned { by, opinion };
     decided(facts, policy, &subject, GateName::PlanIssued, returned, |tally, party| Reason::PlanNotIssued {
         have: tally.have,
         need: tally.need,

@@ -91,6 +91,13 @@ impl Reason {
                 format!("{by} returned this scheme: {opinion}; edit it to submit it again"),
                 format!("{by} 退回了本方案:{opinion};修改后重新提交"),
             ),
+            Reason::ReturnedInExecution { by, opinion, .. } => words(
+                format!(
+                    "{by} returned this scheme while it is carried out: {opinion}; it cannot be edited any more and goes on when \
+                     the same role approves it again"
+                ),
+                format!("{by} 在方案执行中予以退回:{opinion};方案已不可修改,由同一角色再次同意后继续"),
+            ),
             Reason::SchemeEdited { host } => words(
                 format!("the scheme was edited after its approvals, so they do not hold for {host} any more"),
                 format!("方案在批准后被修改,对 {host} 的批准已失效"),

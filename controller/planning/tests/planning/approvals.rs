@@ -3,9 +3,9 @@
 use crate::world::World;
 use qianyun_crds::{
     Decision::{Approve, Return},
-    DecisionEffect, GateName, HostIntent, Phase,
+    DecisionEffect, GateName, HostIntent, Party, Phase,
 };
-use qianyun_planning::facts::Known;
+use qianyun_planning::facts::{Known, Machine};
 use qianyun_planning::reason::Verdict;
 use qianyun_planning::{Reason, approval, gate, phase};
 
@@ -185,4 +185,45 @@ fn a_plan_of_one_office_lets_nothing_begin() {
     assert!(matches!(found, Verdict::Closed(Reason::PlanNotIssued { have: 1, need: 2, .. })), "{found:?}");
     world.tick();
     assert!(world.servers[0].journey.is_none());
+}
+
+/// Its commit is written, and it was returned since.
+fn returned_in_execution() -> World {
+    let mut world = World::in_sync(&["db1"]);
+    world.until("a commit", |w| w.facts().any_committed());
+    world.pass(1);
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Return);
+    world
+}
+
+#[test]
+fn a_return_in_execution_holds_the_launch_and_names_the_office_that_can_let_it_go_on() {
+    let mut world = returned_in_execution();
+    let Verdict::Closed(reason) = gate::judge(GateName::DualApproved, &world.facts(), world.now) else { panic!() };
+    assert!(matches!(reason, Reason::ReturnedInExecution { .. }), "{reason:?}");
+    assert_eq!(reason.party(), Some(Party::SmartCityOffice));
+    for _ in 0..120 {
+        world.tick();
+    }
+    assert_ne!(world.servers[0].machine, Machine::Running, "it was started against an office's word");
+}
+
+#[test]
+fn in_execution_the_newest_word_of_the_office_stands_and_nobody_elses_word_stands_for_it() {
+    let mut world = returned_in_execution();
+    world.pass(1);
+    world.decide(GateName::DualApproved, MGO, "mgo-zhang", Approve);
+    assert!(
+        !gate::judge(GateName::DualApproved, &world.facts(), world.now).passes(),
+        "the other office approved again"
+    );
+    world.denied.insert("li".into());
+    world.decide(GateName::DualApproved, SCO, "li", Approve);
+    assert!(!gate::judge(GateName::DualApproved, &world.facts(), world.now).passes(), "someone without the role");
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Approve);
+    assert!(gate::judge(GateName::DualApproved, &world.facts(), world.now).passes());
+    world.until("it serves", |w| w.servers[0].machine == Machine::Running);
+    world.pass(1);
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Return);
+    assert!(!gate::judge(GateName::DualApproved, &world.facts(), world.now).passes(), "and it may be returned again");
 }

@@ -10,7 +10,6 @@ use crate::events::{Event, Start, course, happen, heal};
 use crate::world::World;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use qianyun_crds::{HostIntent, Party, Phase, Waiting};
 use qianyun_planning::facts::{Machine, Receiver};
 use qianyun_planning::report;
@@ -134,11 +133,8 @@ fn assert_no_oscillation(mut world: World, rounds: u32, mut between: impl FnMut(
     }
 }
 
-/// The same worlds each time; `PROPTEST_RNG_SEED` has no say. One world in some hundred was seen to fail and is not yet understood:
-/// take the seed away to look for it.
 fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(20_261_128);
-    ProptestConfig { cases, max_shrink_iters: 300, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
+    ProptestConfig { cases, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -36,7 +36,7 @@ variants! { REASONS reason_name Reason:
     PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
     EmergencyPlanMissing CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
     AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
-    Returned SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
+    Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
     RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld DowntimeOverBudget SecurityNotInUse
     SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave WindowNotYet WindowOver
     WindowTooShort NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort

@@ -73,9 +73,15 @@ fn standing(world: &World) -> Standing {
     let offices: BTreeSet<&str> = policy.scheme_approvers.iter().map(String::as_str).collect();
     let counting = counting(world, policy);
     let of_offices = || counting.iter().filter(|a| a.spec.gate == GateName::DualApproved);
-    let returned = of_offices().any(|a| a.spec.decision == Decision::Return);
-    let all = offices.iter().all(|office| of_offices().any(|a| a.spec.role == *office));
-    if offices.len() >= 2 && all && !returned { Standing::Approved } else { Standing::NotApproved }
+    // While it is carried out nobody edits it, and the newest word of each office is its word.
+    let in_execution = world.servers.iter().any(Server::is_committed);
+    let stands = |office: &str| {
+        let of_office = || of_offices().filter(|a| a.spec.role == office).map(|a| a.spec.decision);
+        let newest = of_office().next_back() == Some(Decision::Approve);
+        newest && (in_execution || of_office().all(|decision| decision == Decision::Approve))
+    };
+    let all = offices.iter().all(|office| stands(office));
+    if offices.len() >= 2 && all { Standing::Approved } else { Standing::NotApproved }
 }
 
 /// The decisions that count, oldest first: on this digest, in a role that is asked, by somebody who may, is not the author,

@@ -72,6 +72,7 @@ fn a_gate_is_opened_by_whom_its_reason_names_and_else_by_whom_the_table_names() 
         Reason::TooFewApprovers { found: 1 },
     ];
     let office = [
+        Reason::ReturnedInExecution { by: h(), opinion: h(), party: Party::SmartCityOffice },
         Reason::PlanNotIssued { have: 1, need: 2, missing: h(), party: Party::SmartCityOffice },
         Reason::ApprovalsMissing { have: 1, need: 2, missing: h(), party: Party::SmartCityOffice },
     ];

@@ -105,6 +105,7 @@ fn reasons() -> Vec<Reason> {
         Reason::ApprovalsMissing { have: 1, need: 2, missing: s(), party: Party::SmartCityOffice },
         Reason::Returned { by: s(), opinion: s() },
         Reason::SchemeEdited { host: s() },
+        Reason::ReturnedInExecution { by: s(), opinion: s(), party: Party::SmartCityOffice },
         Reason::TooFewApprovers { found: 1 },
         Reason::NotReplicating { host: s() },
         Reason::NotInSync { host: s(), phase: DiskPhase::InitialCopy },

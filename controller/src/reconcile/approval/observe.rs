@@ -7,7 +7,7 @@ use crate::reconcile::{migration_plan, system_migration};
 use crate::world::{Source, city, local};
 use kube::ResourceExt;
 use qianyun_crds::{Approval, DecisionEffect, SubjectKind};
-use qianyun_planning::approval::{Judged, acceptance_subject, application_subject, judge, scheme_subject};
+use qianyun_planning::approval::{Judged, Subject, acceptance_subject, application_subject, judge, scheme_subject};
 use qianyun_planning::facts::Known;
 use qianyun_planning::plan_status;
 
@@ -25,7 +25,8 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
             match local(ctx, &ctx.stores().migrations, &namespace, &subject.name, Source::Watch).await {
                 Known::Is(migration) => {
                     let facts = system_migration::observe::papers(ctx, &migration, Freshness::Recent).await?;
-                    of_migration(&facts, subject.kind)
+                    let is_carried_out = system_migration::observe::is_carried_out(ctx, &migration).await;
+                    of_migration(&facts, subject.kind, is_carried_out)
                 }
                 Known::Absent => return Ok(Some(DecisionEffect::SubjectNotFound)),
                 Known::Unknown => return Ok(None),
@@ -36,12 +37,14 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
     Ok(judged.into_iter().find(|j| j.name == name && j.by == approval.spec.approved_by).map(|j| j.effect))
 }
 
-fn of_migration(facts: &qianyun_planning::Facts, kind: SubjectKind) -> Vec<Judged> {
+fn of_migration(facts: &qianyun_planning::Facts, kind: SubjectKind, is_carried_out: bool) -> Vec<Judged> {
     let (Known::Is(policy), Known::Is(approvals)) = (&facts.policy, &facts.approvals) else { return Vec::new() };
     let subject = match kind {
         SubjectKind::AcceptanceApplication => application_subject(facts, &policy.spec),
         SubjectKind::Acceptance => acceptance_subject(facts, &policy.spec),
-        SubjectKind::SystemMigration | SubjectKind::MigrationPlan => scheme_subject(facts, &policy.spec),
+        SubjectKind::SystemMigration | SubjectKind::MigrationPlan => {
+            Subject { is_carried_out, ..scheme_subject(facts, &policy.spec) }
+        }
     };
     judge(&subject, &policy.spec, approvals)
 }
