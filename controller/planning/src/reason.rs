@@ -173,6 +173,8 @@ pub enum Reason {
     MeetingNotHeld,
     /// The meeting was held before the trial run was over.
     MeetingTooEarly { held_on: String, earliest_end: String },
+    /// The meeting was held before its papers were approved.
+    MeetingBeforeApproval { held_on: String, approved_on: String },
     /// The minutes say nothing about a unit that has to be there.
     ParticipantMissing { role: PartyRole },
     /// The meeting did not accept the system.
@@ -246,9 +248,9 @@ impl Reason {
         | Reason::CheckNotKnown { party, .. }
         | Reason::NotConfirmed { party }
         | Reason::SignaturesMissing { party, .. }
+        | Reason::ReturnedInExecution { party, .. }
         | Reason::ApprovalsMissing { party, .. } = self
         {
-        | Reason::ReturnedInExecution { party, .. }
             return Some(*party);
         }
         let is_one = |reasons: bool, party| reasons.then_some(party);

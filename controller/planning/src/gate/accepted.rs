@@ -1,18 +1,20 @@
-//! 验收通过 (Art. 20): the meeting was held after the trial run, design, construction and supervision were there or are excused,
-//! it passed, no incident is open, and those whom the policy names signed exactly these papers.
+//! 验收通过 (Art. 20): the meeting was held after the trial run, and after the papers were approved where the policy asks for that;
+//! design, construction and supervision were there or are excused, it passed, no incident is open, and those whom the policy
+//! names signed exactly these papers.
 //!
 //! Blocks the removal of hardware and its custody. Opened by the department. Once reached it stands, whoever holds the roles
 //! later, until the papers are edited.
 
 use super::parties_qualified::OF_A_PROJECT;
 use super::signed;
-use crate::approval::acceptance_subject;
+use crate::approval::{acceptance_subject, application_subject, judge};
 use crate::calendar::parse_day;
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::reason::{Found, Reason, closed};
 use crate::trial;
 use jiff::Timestamp;
-use qianyun_crds::{AcceptanceMeeting, Conclusion, GateName, PolicyProfileSpec};
+use jiff::civil::Date;
+use qianyun_crds::{AcceptanceMeeting, Conclusion, DecisionEffect, GateName, PolicyProfileSpec};
 
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let spec = &facts.migration.spec;
@@ -43,5 +45,20 @@ fn held_in_time(facts: &Facts, policy: &PolicyProfileSpec, meeting: &AcceptanceM
         let earliest_end = period.earliest_end().to_string();
         return Err(closed(Reason::MeetingTooEarly { held_on: held_on.to_string(), earliest_end }));
     }
-    Ok(())
+    approved_before(facts, policy, held_on)
+}
+
+/// Where the policy asks for an approval of the papers before the meeting, one that came on a later day is none.
+fn approved_before(facts: &Facts, policy: &PolicyProfileSpec, held_on: Date) -> Found {
+    // Where decisions cannot be read the signatures are not known either.
+    let Known::Is(approvals) = &facts.approvals else { return Ok(()) };
+    let judged = judge(&application_subject(facts, policy), policy, approvals);
+    let counting = judged.iter().filter(|decision| decision.effect == DecisionEffect::Accepted);
+    match counting.map(|decision| facts.day(decision.at)).max() {
+        Some(approved_on) if held_on < approved_on => Err(closed(Reason::MeetingBeforeApproval {
+            held_on: held_on.to_string(),
+            approved_on: approved_on.to_string(),
+        })),
+        Some(_) | None => Ok(()),
+    }
 }

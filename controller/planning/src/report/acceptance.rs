@@ -56,6 +56,13 @@ impl Reason {
                 format!("the meeting was held on {held_on}, but the trial run lasts until {earliest_end} at least"),
                 format!("验收会于 {held_on} 召开,早于试运行期满日 {earliest_end}"),
             ),
+            Reason::MeetingBeforeApproval { held_on, approved_on } => words(
+                format!(
+                    "the meeting was held on {held_on}, before its papers were approved on {approved_on}; hold it again and \
+                     enter its minutes"
+                ),
+                format!("验收会于 {held_on} 召开,早于前置核准日 {approved_on};请重新组织验收并登记验收意见"),
+            ),
             Reason::ParticipantMissing { role } => {
                 let role = party::role(*role);
                 words(

@@ -11,7 +11,7 @@ use qianyun_crds::{
 use qianyun_planning::custody::{CustodyEffect, judge};
 use qianyun_planning::phase::has_served;
 use qianyun_planning::reason::{Reason, ReportKind, Verdict};
-use qianyun_planning::{gate, phase};
+use qianyun_planning::{calendar, gate, phase};
 
 #[track_caller]
 fn found(world: &World, name: GateName) -> Verdict {
@@ -252,6 +252,24 @@ fn the_rules_of_2025_ask_for_an_approval_of_the_papers_before_the_meeting() {
     world.decide(GateName::PreAcceptanceApproved, "smartCityOffice", "sco-zhao", Decision::Approve);
     world.tick();
     assert_eq!(phase_of(&world), Phase::Accepted);
+}
+
+#[test]
+fn an_approval_after_the_meeting_is_none_before_it() {
+    let mut world = with_papers();
+    let qianyun_planning::facts::Known::Is(policy) = &mut world.policy else { panic!() };
+    policy.spec.acceptance_approvers = vec!["smartCityOffice".into()];
+    let held_on = calendar::day(world.now);
+    world.migration.spec.acceptance.as_mut().unwrap().meeting = Some(meeting(&held_on.to_string()));
+    world.pass(24 * 3600);
+    world.decide(GateName::PreAcceptanceApproved, "smartCityOffice", "sco-zhao", Decision::Approve);
+    world.decide(GateName::Accepted, "department", "dept-li", Decision::Approve);
+    let approved_on = held_on.tomorrow().unwrap().to_string();
+    let reason = Reason::MeetingBeforeApproval { held_on: held_on.to_string(), approved_on: approved_on.clone() };
+    assert_eq!(found(&world, GateName::Accepted), Verdict::Closed(reason));
+    world.migration.spec.acceptance.as_mut().unwrap().meeting = Some(meeting(&approved_on));
+    world.decide(GateName::Accepted, "department", "dept-li", Decision::Approve);
+    assert_eq!(found(&world, GateName::Accepted), Verdict::Open);
 }
 
 #[test]

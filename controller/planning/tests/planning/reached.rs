@@ -42,8 +42,7 @@ variants! { REASONS reason_name Reason:
     WindowTooShort NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
     TargetNotRunning TargetNotAdapted ProbeNotPassed ProbeOverdue CutoverNotConfirmed ConfirmationOfAnotherDigest
     EditedAfterCommit TrialNotBegun TrialNotOver ReportMissing ReportFailed SignaturesMissing AcceptanceReturned
-    MeetingNotHeld
-    MeetingTooEarly ParticipantMissing MeetingFailed IncidentOpen DeviceNotSettled
+    MeetingNotHeld MeetingTooEarly MeetingBeforeApproval ParticipantMissing MeetingFailed IncidentOpen DeviceNotSettled
 }
 
 variants! { ASKED asked_name Asked:
