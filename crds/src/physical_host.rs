@@ -1,7 +1,7 @@
 //! `PhysicalHost`: one enrolled server and what it last said about itself.
 
 use crate::Party;
-use crate::bounds::{Digest, Interface, Maybe, ObjectName, Text};
+use crate::bounds::{Date, Digest, Interface, Maybe, ObjectName, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -132,7 +132,8 @@ pub struct PhysicalHostStatus {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub checks: Vec<HostCheck>,
-    /// `AgentConnected`, `Inventoried`, `Ready`.
+    /// `AgentConnected`, `Inventoried`, `Ready`. `NewHardwareToExplain` (待说明): the firmware is of a day on which a policy was in
+    /// force and no exemption of the system names the device (Art. 10); nothing waits for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
@@ -176,6 +177,10 @@ pub struct HostInventory {
     pub arch: String,
     /// `Bios` or `Uefi`.
     pub firmware: HostFirmware,
+    /// Day of its firmware's release, YYYY-MM-DD; absent where the firmware does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Date>")]
+    pub firmware_date: Option<String>,
     /// Operating system, as `Debian GNU/Linux 12 (bookworm)`.
     #[schemars(with = "Maybe<128>")]
     pub os_name: String,

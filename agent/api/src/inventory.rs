@@ -56,6 +56,9 @@ pub struct Hardware {
     pub serial: String,
     /// Firmware vendor and version.
     pub firmware: String,
+    /// Day of the firmware's release, YYYY-MM-DD; empty where the firmware does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub firmware_date: String,
     /// `x86_64` or `aarch64`.
     pub arch: String,
     /// CPU model name.

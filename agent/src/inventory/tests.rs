@@ -18,6 +18,7 @@ pub(crate) fn office_server() -> Fake {
         .file("/sys/class/dmi/id/board_serial", "BS-7741\n")
         .file("/sys/class/dmi/id/bios_vendor", "American Megatrends Inc.\n")
         .file("/sys/class/dmi/id/bios_version", "4.1.5\n")
+        .file("/sys/class/dmi/id/bios_date", "03/22/2017\n")
         .file("/proc/cpuinfo", "processor\t: 0\nmodel name\t: Xeon E5-2620\n\nprocessor\t: 1\nmodel name\t: Xeon E5-2620\n")
         .file("/proc/meminfo", "MemTotal:        2014280 kB\nMemFree: 1 kB\n")
         .file("/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n")
@@ -122,6 +123,7 @@ fn the_recorded_server_is_described_as_it_is() {
     let found = &machine.inventory;
     assert_eq!((found.hardware.vendor.as_str(), found.hardware.cpus), ("Inspur", 2));
     assert_eq!(found.hardware.memory_bytes, 2_014_280 * 1024);
+    assert_eq!(found.hardware.firmware_date, "2017-03-22");
     assert_eq!((found.os.id.as_str(), found.os.version.as_str()), ("debian", "12"));
     assert!(found.os.clock_synchronised);
     assert_eq!(machine.fingerprint.system_uuid, "4c4c4544-0042-3510-8052-c4c04f4d3132");

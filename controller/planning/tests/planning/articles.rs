@@ -5,15 +5,16 @@
 use crate::world::{World, custody_record, meeting, report};
 use jiff::ToSpan;
 use qianyun_crds::{
-    Acceptance, Assessment, Certificate, Conclusion, CustodyDisposition, Decision, DepartmentKind, GateName,
-    HardwareExemption, Incident, IncidentGrade, Lamp, Party, PartyRole, Phase, PlanCounts, ProjectParty,
+    Acceptance, Assessment, Certificate, Conclusion, CustodyDisposition, CustodyState, Decision, DepartmentKind,
+    GateName, HardwareExemption, Incident, IncidentGrade, Lamp, Party, PartyRole, Phase, PlanCounts, ProjectParty,
 };
 use qianyun_planning::facts::Known;
 use qianyun_planning::gate::{GATES, judge};
+use qianyun_planning::new_hardware::{self, Hardware};
 use qianyun_planning::plan_status::{self, PlanFacts, PlannedSystemFacts};
 use qianyun_planning::reason::{Reason, ReportKind, Verdict};
 use qianyun_planning::sequence::{Step, needs};
-use qianyun_planning::{Action, phase, system_migration};
+use qianyun_planning::{Action, calendar, phase, system_migration};
 
 #[track_caller]
 fn found(world: &World, name: GateName) -> Verdict {
@@ -126,17 +127,57 @@ fn article_9_what_the_platform_lacks_is_addressed_to_its_operator() {
     assert_eq!((waiting.name().as_str(), waiting.party()), ("TargetLevelSufficient", Party::Operator));
 }
 
+fn exemption(serial: &str, until: &str) -> HardwareExemption {
+    HardwareExemption {
+        serial: serial.into(),
+        basis: "Regulation on registers, article 9".into(),
+        document_no: "No. 3".into(),
+        issued_by: "Ministry".into(),
+        valid_until: until.into(),
+    }
+}
+
+/// What is said of a server with this firmware, while this policy is known and the system has these exemptions.
+fn said_of(firmware: Option<&str>, custody: CustodyState, exemptions: &[HardwareExemption]) -> Hardware {
+    let world = World::approved(&["db1"]);
+    let mut inventory = world.servers[0].physical.status.clone().unwrap().inventory.unwrap();
+    inventory.firmware_date = firmware.map(str::to_owned);
+    let today = calendar::day(world.now);
+    new_hardware::judge(
+        Some(&inventory),
+        custody,
+        &world.policy.get().cloned().into_iter().collect::<Vec<_>>(),
+        exemptions,
+        today,
+    )
+}
+
+#[test]
+fn article_10_a_server_made_under_the_policy_is_to_be_explained_and_an_older_one_is_not() {
+    let of = |firmware| said_of(firmware, CustodyState::InService, &[]).name();
+    // In force from 2018-03-16 to 2020-03-15.
+    let days = ["2018-03-15", "2018-03-16", "2020-03-15", "2020-03-16"].map(|day| of(Some(day)));
+    assert_eq!(days, ["OlderThanPolicy", "NewerThanPolicy", "NewerThanPolicy", "OlderThanPolicy"]);
+    assert_eq!((of(None), of(Some("soon"))), ("DayUnknown", "DayUnknown"));
+    assert_eq!(said_of(Some("2019-01-01"), CustodyState::InCustody, &[]).name(), "NotInUseOutside");
+    assert_eq!(said_of(Some("2019-01-01"), CustodyState::RetainedInPlace, &[]).name(), "NewerThanPolicy");
+}
+
+#[test]
+fn article_10_an_exemption_that_holds_clears_it_and_one_that_ended_is_told() {
+    let of = |exemption| said_of(Some("2019-01-01"), CustodyState::InService, &[exemption]);
+    assert_eq!(of(exemption("S-db1", "2030-01-01")), Hardware::Exempted { document_no: "No. 3".into() });
+    assert_eq!(of(exemption("another", "2030-01-01")).name(), "NewerThanPolicy");
+    let words = of(exemption("S-db1", "2020-01-01")).words();
+    assert!(words.en.starts_with("to be verified") && words.en.contains("until 2020-01-01 has ended"), "{}", words.en);
+    assert!(words.zh.starts_with("待核实") && words.zh.contains("原豁免至2020-01-01"), "{}", words.zh);
+}
+
 #[test]
 fn article_10_an_exemption_for_hardware_is_noted_and_holds_nothing_up() {
     let plain = World::approved(&["db1"]);
     let mut noted = plain.clone();
-    noted.system.spec.hardware_exemptions = vec![HardwareExemption {
-        serial: "S-db1".into(),
-        basis: "Regulation on registers, article 9".into(),
-        document_no: "No. 3".into(),
-        issued_by: "Ministry".into(),
-        valid_until: "2026-01-01".into(),
-    }];
+    noted.system.spec.hardware_exemptions = vec![exemption("S-db1", "2026-01-01")];
     for gate in GATES {
         assert_eq!(found(&plain, gate.name), found(&noted, gate.name), "{:?}", gate.name);
     }

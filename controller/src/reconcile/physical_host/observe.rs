@@ -3,11 +3,13 @@
 use crate::gateway::agents::{Heard, HostKey, Inventoried};
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
-use crate::world::{Source, all, city, local};
+use crate::world::{Source, all, city, local, whole_city};
 use kube::ResourceExt;
 use qianyun_agent_api::report::{JourneyView, Role};
-use qianyun_crds::{CustodyDisposition, CustodyRecord, DecisionKind, HostMigration, PhysicalHost, SystemMigration};
-use qianyun_planning::facts::Known;
+use qianyun_crds::{
+    CustodyDisposition, CustodyRecord, HostMigration, InformationSystem, PhysicalHost, PolicyProfile, SystemMigration,
+};
+use qianyun_planning::facts::{Known, is_committed};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub(super) struct Found {
     pub(super) retired: bool,
     /// Where the device went, by the record of it that holds.
     pub(super) disposed: Option<CustodyDisposition>,
+    /// The system that it serves.
+    pub(super) system: Known<InformationSystem>,
+    /// All policies, also those not in force any more.
+    pub(super) policies: Known<Vec<PolicyProfile>>,
     /// No journey is there, by the API server's own word, and nothing was handed out yet.
     pub(super) without_journey: bool,
     /// What the agent shows to the admin.
@@ -31,18 +37,18 @@ pub(super) struct Found {
 /// Looks.
 pub(super) async fn observe(ctx: &Context, host: &PhysicalHost) -> Result<Found, LookError> {
     let key = HostKey::new(host.namespace().unwrap_or_default(), host.name_any());
-    let committed = |j: &HostMigration| {
-        let decision = j.status.as_ref().and_then(|s| s.cutover.as_ref()).and_then(|c| c.decision.as_ref());
-        j.spec.host_ref == key.name && decision.is_some_and(|d| d.kind == DecisionKind::Commit)
-    };
+    let committed = |j: &HostMigration| j.spec.host_ref == key.name && is_committed(j);
     let journeys = all(ctx, &ctx.stores().journeys, Some(&key.namespace), Source::Watch, committed).await;
     let retired = journeys.get().is_some_and(|committed| !committed.is_empty());
     let source = ctx.agents.latest(&key, Role::Source);
+    let system = local(ctx, &ctx.stores().systems, &key.namespace, &host.spec.system_ref, Source::Watch).await;
     Ok(Found {
         inventory: ctx.agents.inventory(&key),
         without_journey: without_journey(ctx, &key, source.is_some()).await,
         source,
-        view: view(ctx, host).await,
+        view: view(ctx, host, system.get()).await,
+        system,
+        policies: whole_city(ctx, &ctx.stores().policies, Source::Watch).await,
         retired,
         disposed: disposed(ctx, &key).await,
         key,
@@ -79,10 +85,9 @@ async fn without_journey(ctx: &Context, key: &HostKey, heard: bool) -> bool {
     }
 }
 
-async fn view(ctx: &Context, host: &PhysicalHost) -> JourneyView {
+async fn view(ctx: &Context, host: &PhysicalHost, system: Option<&InformationSystem>) -> JourneyView {
     let namespace = host.namespace().unwrap_or_default();
     let department = city(ctx, &ctx.stores().departments, &host.spec.department_ref, Source::Watch).await;
-    let system = local(ctx, &ctx.stores().systems, &namespace, &host.spec.system_ref, Source::Watch).await;
     let name = host.name_any();
     let lists_it = |m: &SystemMigration| m.spec.scheme.hosts.iter().any(|h| h.host_ref == name);
     let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), Source::Watch, lists_it).await;
@@ -91,7 +96,7 @@ async fn view(ctx: &Context, host: &PhysicalHost) -> JourneyView {
         department: department
             .get()
             .map_or_else(|| host.spec.department_ref.clone(), |d| d.spec.display_name_zh.clone()),
-        system: system.get().map_or_else(|| host.spec.system_ref.clone(), |s| s.spec.display_name_zh.clone()),
+        system: system.map_or_else(|| host.spec.system_ref.clone(), |s| s.spec.display_name_zh.clone()),
         phase: status.phase.map(|p| format!("{p:?}")).unwrap_or_default(),
         approvals: status.approvals.unwrap_or_default(),
         waiting: status.waiting.as_ref().map(|w| w.message.clone()).unwrap_or_default(),

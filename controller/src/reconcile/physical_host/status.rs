@@ -3,14 +3,16 @@
 use super::observe::Found;
 use crate::gateway::agents::Inventoried;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use qianyun_agent_api::check::{CheckResult, Outcome};
 use qianyun_agent_api::inventory::{FirmwareMode, Inventory};
 use qianyun_crds::{
     CheckOutcome, CustodyDisposition, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory,
     HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
 };
-use qianyun_planning::calendar::{seconds_between, to_second};
+use qianyun_planning::calendar::{day, parse_day, seconds_between, to_second};
+use qianyun_planning::facts::Known;
+use qianyun_planning::new_hardware;
 use qianyun_planning::report::{condition, length};
 
 /// While an agent is connected `lastSeen` is written this often, for the time when nobody remembers: ten thousand servers that are
@@ -48,6 +50,21 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
     let has_inventory = inventoried.is_some() || before.inventory.is_some();
     let ready = has_inventory && !checks.is_empty() && issues == 0;
     let words = if issues > 0 { format!("{issues} checks stand in the way") } else { String::new() };
+    let custody = match found.disposed {
+        Some(disposition) => custody(disposition),
+        None if found.retired => CustodyState::Retired,
+        None => CustodyState::InService,
+    };
+    let inventory = inventoried.map(|i| inventory(&i.inventory)).or(before.inventory);
+    let said = |kind, status, reason, words: &str| {
+        condition(&before.conditions, kind, Some(status), reason, words, generation, now)
+    };
+    let mut conditions = vec![
+        said("Ready", ready, if ready { "NoCheckBlocks" } else { "ChecksBlock" }, &words),
+        said("AgentConnected", connected, if connected { "Connected" } else { "HeartbeatMissed" }, ""),
+        said("Inventoried", has_inventory, if has_inventory { "Inventoried" } else { "Collecting" }, ""),
+    ];
+    conditions.extend(new_hardware(host, found, inventory.as_ref(), custody, now));
     PhysicalHostStatus {
         observed_generation: generation,
         seen: Some(silent_seconds.map_or_else(|| "never".to_string(), age)),
@@ -58,44 +75,44 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
             (true, 0) => "Ready".to_string(),
             (true, n) => format!("{n} issues"),
         }),
-        custody: Some(match found.disposed {
-            Some(disposition) => custody(disposition),
-            None if found.retired => CustodyState::Retired,
-            None => CustodyState::InService,
-        }),
-        inventory: inventoried.map(|i| inventory(&i.inventory)).or(before.inventory),
+        custody: Some(custody),
+        inventory,
         inventory_at: inventoried.map(|i| Time(taken(i, before.inventory_at.as_ref()))).or(before.inventory_at),
         checks,
-        conditions: vec![
-            condition(
-                &before.conditions,
-                "Ready",
-                Some(ready),
-                if ready { "NoCheckBlocks" } else { "ChecksBlock" },
-                &words,
-                generation,
-                now,
-            ),
-            condition(
-                &before.conditions,
-                "AgentConnected",
-                Some(connected),
-                if connected { "Connected" } else { "HeartbeatMissed" },
-                "",
-                generation,
-                now,
-            ),
-            condition(
-                &before.conditions,
-                "Inventoried",
-                Some(has_inventory),
-                if has_inventory { "Inventoried" } else { "Collecting" },
-                "",
-                generation,
-                now,
-            ),
-        ],
+        conditions,
     }
+}
+
+/// Whether somebody should say why the server stands outside the centre; what was said before, while that cannot be judged.
+fn new_hardware(
+    host: &PhysicalHost,
+    found: &Found,
+    inventory: Option<&HostInventory>,
+    custody: CustodyState,
+    now: Timestamp,
+) -> Option<Condition> {
+    const KIND: &str = "NewHardwareToExplain";
+    let before = host.status.iter().flat_map(|status| &status.conditions);
+    let before: Vec<Condition> = before.filter(|condition| condition.type_ == KIND).cloned().collect();
+    let exemptions = match &found.system {
+        Known::Is(system) => system.spec.hardware_exemptions.as_slice(),
+        Known::Absent => &[],
+        Known::Unknown => return before.into_iter().next(),
+    };
+    let Some(policies) = found.policies.get() else {
+        return before.into_iter().next();
+    };
+    let hardware = new_hardware::judge(inventory, custody, policies, exemptions, day(now));
+    let words = hardware.words();
+    let message =
+        if hardware.is_to_explain() == Some(true) { format!("{} / {}", words.en, words.zh) } else { words.en };
+    let generation = host.metadata.generation;
+    Some(condition(&before, KIND, hardware.is_to_explain(), hardware.name(), &message, generation, now))
+}
+
+/// A day, if it is one that the schema allows; it comes from outside.
+fn firmware_date(text: &str) -> Option<String> {
+    parse_day(text).filter(|day| day.year() > 0).map(|day| day.to_string())
 }
 
 /// The time of the last report, held while reports come, so that a status is not written for each of them.
@@ -159,6 +176,7 @@ fn inventory(found: &Inventory) -> HostInventory {
         model: text(&found.hardware.model),
         serial: text(&found.hardware.serial),
         arch: text(&found.hardware.arch),
+        firmware_date: firmware_date(&found.hardware.firmware_date),
         firmware: match found.boot.firmware {
             FirmwareMode::Bios => HostFirmware::Bios,
             FirmwareMode::Uefi => HostFirmware::Uefi,

@@ -296,6 +296,7 @@ fn inventory(name: &str) -> HostInventory {
         serial: format!("S-{name}"),
         arch: "x86_64".into(),
         firmware: HostFirmware::Bios,
+        firmware_date: Some("2017-03-22".into()),
         os_name: "Debian GNU/Linux 12 (bookworm)".into(),
         kernel: "6.1.0".into(),
         cpus: 4,
