@@ -119,6 +119,10 @@ pub enum Event {
     GatesSwitchedOff { gates: Vec<GateName> },
     /// The operator confirmed that the system serves from the cloud.
     CutoverConfirmed { digest: String },
+    /// A paper that is no decision is there, or says something else than before.
+    PaperEntered { digest: String },
+    /// It is there no longer, or its server is not of the scheme any more.
+    PaperWithdrawn {},
     /// This will be done now.
     Intended { deed: Deed },
     /// Its effect is seen.

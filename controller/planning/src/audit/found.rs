@@ -2,6 +2,7 @@
 //! after they were recorded, it finds nothing.
 
 mod host;
+mod papers;
 mod system;
 
 pub use host::{failed, intended, of_host};

@@ -17,6 +17,8 @@ pub struct State {
     pub(super) gates_off: Vec<GateName>,
     pub(super) confirmed: Option<String>,
     pub(super) approvals: BTreeMap<String, DecisionEffect>,
+    /// Digest of each paper, by what it is.
+    pub(super) papers: BTreeMap<String, String>,
     pub(super) open: Vec<Open>,
     pub(super) hosts: BTreeMap<String, HostState>,
 }
@@ -58,6 +60,8 @@ impl State {
             Event::Resumed {} => self.suspended = false,
             Event::GatesSwitchedOff { gates } => self.gates_off.clone_from(gates),
             Event::CutoverConfirmed { digest } => self.confirmed = Some(digest.clone()),
+            Event::PaperEntered { digest } => drop(self.papers.insert(draft.subject.clone(), digest.clone())),
+            Event::PaperWithdrawn {} => drop(self.papers.remove(&draft.subject)),
             Event::Intended { deed } => {
                 self.open.push(Open { deed: deed.clone(), failures: 0, last_failure: String::new() });
             }
@@ -71,11 +75,12 @@ impl State {
         }
     }
 
-    /// What was known about the scheme of an earlier object of the name is not about this one. Its hosts are the same servers.
+    /// What was known about the scheme of an earlier object of the name is not about this one. Its hosts are the same servers;
+    /// papers that this one does not have are found to be gone.
     fn begin(&mut self, draft: &Draft) {
-        let State { approvals, open, hosts, .. } = std::mem::take(self);
+        let State { approvals, papers, open, hosts, .. } = std::mem::take(self);
         let (uid, digest) = (draft.uid.clone(), draft.scheme.clone());
-        *self = State { uid, digest, approvals, open, hosts, ..State::default() };
+        *self = State { uid, digest, approvals, papers, open, hosts, ..State::default() };
     }
 
     fn judged(&mut self, found: &ApprovalFound) {

@@ -130,6 +130,8 @@ fn the_whole_journey_is_on_record_each_thing_once() {
     let expected = [
         "Begun",
         "Drafting",
+        "PaperEntered",
+        "PaperEntered",
         "counts: PlanIssued by municipalGovernmentOffice",
         "counts: PlanIssued by smartCityOffice",
         "counts: DepartmentConfirmed by department",

@@ -5,6 +5,7 @@ mod approval_properties;
 mod approvals;
 mod articles;
 mod audit_events;
+mod audit_papers;
 mod audit_tampering;
 mod calendar_properties;
 mod cutover;

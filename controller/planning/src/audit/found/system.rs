@@ -1,5 +1,6 @@
 //! What the record of a system has to say about its scheme: edits, decisions of people, what the policy leaves out, phases.
 
+use super::papers::papers;
 use super::{Findings, uid};
 use crate::approval::{Judged, judge, subjects};
 use crate::audit::deed::{Deed, Effect};
@@ -15,6 +16,7 @@ pub fn of_system(state: &State, facts: &Facts, now: Timestamp) -> Vec<Draft> {
     let mut found = Findings::new(state, facts);
     scheme(&mut found);
     policy(&mut found);
+    papers(&mut found);
     approvals(&mut found);
     switches(&mut found);
     phases(&mut found, now);
