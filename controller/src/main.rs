@@ -16,6 +16,7 @@ mod reconcile;
 mod record;
 mod run;
 mod telemetry;
+mod watch;
 mod world;
 
 use std::process::ExitCode;

@@ -28,19 +28,16 @@ use crate::audit::Audit;
 use crate::ca::Authority;
 use crate::gateway::agents::Agents;
 use crate::hosting::Hosting;
+use crate::watch::Watch;
 use crate::world::Stores;
-use driver::drive;
+use driver::{chain, drive};
 pub(crate) use host_migration::observe::recorded_probes;
-use kube::runtime::Controller;
-use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::Client;
 use memory::Memory;
-use qianyun_crds::{
-    Approval, CheckWaiver, CloudPlatform, CustodyRecord, Department, FreezePeriod, HostEnrollment, HostMigration,
-    InformationSystem, MigrationPlan, PhysicalHost, PolicyProfile, SystemMigration, WorkCalendar,
-};
+use qianyun_crds::{HostEnrollment, HostMigration};
 use std::sync::Arc;
 pub(crate) use system_migration::observe::{claimed_by, concerns, host_names, journey_of, serves};
+use tokio::task::JoinSet;
 use wakes::{
     decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of,
     migrations_of_device, migrations_of_system, subject_migration, subject_plan,
@@ -111,84 +108,73 @@ pub(crate) struct Parts {
     pub(crate) clock: fn() -> jiff::Timestamp,
 }
 
-/// Runs all reconcilers. Returns only when one of them ended, which none does by itself: end the process then.
+/// Runs all reconcilers. Returns only when one of them ended or panicked, which none does by itself: end the process then.
 ///
 /// Long because each of the fourteen kinds has its line in each of three lists.
 pub(crate) async fn run(parts: Parts) {
-    let client = parts.client.clone();
-    let policies = Controller::new(Api::<PolicyProfile>::all(client.clone()), watcher::Config::default());
-    let platforms = Controller::new(Api::<CloudPlatform>::all(client.clone()), watcher::Config::default());
-    let departments = Controller::new(Api::<Department>::all(client.clone()), watcher::Config::default());
-    let systems = Controller::new(Api::<InformationSystem>::all(client.clone()), watcher::Config::default());
-    let plans = Controller::new(Api::<MigrationPlan>::all(client.clone()), watcher::Config::default());
-    let enrollments = Controller::new(Api::<HostEnrollment>::all(client.clone()), watcher::Config::default());
-    let hosts = Controller::new(Api::<PhysicalHost>::all(client.clone()), watcher::Config::default());
-    let approvals = Controller::new(Api::<Approval>::all(client.clone()), watcher::Config::default());
-    let migrations = Controller::new(Api::<SystemMigration>::all(client.clone()), watcher::Config::default());
-    let journeys = Controller::new(Api::<HostMigration>::all(client.clone()), watcher::Config::default());
-    let calendars = Controller::new(Api::<WorkCalendar>::all(client.clone()), watcher::Config::default());
-    let freezes = Controller::new(Api::<FreezePeriod>::all(client.clone()), watcher::Config::default());
-    let waivers = Controller::new(Api::<CheckWaiver>::all(client.clone()), watcher::Config::default());
-    let custody = Controller::new(Api::<CustodyRecord>::all(client.clone()), watcher::Config::default());
+    let watching = &parts.client.clone();
+    let (policies, platforms, departments) = (Watch::new(), Watch::new(), Watch::new());
+    let (mut systems, mut plans, hosts) = (Watch::new(), Watch::new(), Watch::new());
+    let (mut approvals, mut migrations, mut journeys) = (Watch::new(), Watch::new(), Watch::new());
+    let (calendars, freezes, waivers, mut custody) = (Watch::new(), Watch::new(), Watch::new(), Watch::new());
+    let enrollments = Watch::<HostEnrollment>::new();
     let stores = Stores {
-        policies: policies.store(),
-        platforms: platforms.store(),
-        departments: departments.store(),
-        systems: systems.store(),
-        plans: plans.store(),
-        hosts: hosts.store(),
-        approvals: approvals.store(),
-        migrations: migrations.store(),
-        journeys: journeys.store(),
-        calendars: calendars.store(),
-        freezes: freezes.store(),
-        waivers: waivers.store(),
-        custody: custody.store(),
+        policies: policies.objects(),
+        platforms: platforms.objects(),
+        departments: departments.objects(),
+        systems: systems.objects(),
+        plans: plans.objects(),
+        hosts: hosts.objects(),
+        approvals: approvals.objects(),
+        migrations: migrations.objects(),
+        journeys: journeys.objects(),
+        calendars: calendars.objects(),
+        freezes: freezes.objects(),
+        waivers: waivers.objects(),
+        custody: custody.objects(),
         ready: Arc::default(),
     };
-    let hosts = hosts.reconcile_on(host_wakes(&parts.agents)).watches(
-        Api::<CustodyRecord>::all(client.clone()),
-        watcher::Config::default(),
-        host_of_device,
-    );
-    let journeys = journeys.reconcile_on(journey_wakes(&parts.agents, &stores)).watches(
-        Api::<SystemMigration>::all(client.clone()),
-        watcher::Config::default(),
-        journeys_of_migration(&stores),
-    );
+    let of_system = systems.wakes(migrations_of_system(&stores));
+    let of_device = (custody.wakes(host_of_device), custody.wakes(migrations_of_device(&stores)));
+    let of_decision = (approvals.wakes(subject_migration), approvals.wakes(subject_plan));
+    let of_journey = journeys.wakes(migration_of);
+    let of_migration =
+        (migrations.wakes(journeys_of_migration(&stores)), migrations.wakes(decisions_on_edited(&stores)));
+    let of_plan = plans.wakes(decisions_on_edited(&stores));
+    let hosts = hosts.controller(watching).reconcile_on(host_wakes(&parts.agents)).reconcile_on(of_device.0);
+    let journeys =
+        journeys.controller(watching).reconcile_on(journey_wakes(&parts.agents, &stores)).reconcile_on(of_migration.0);
     let migrations = migrations
-        .watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_migration(&a))
-        .watches(Api::<HostMigration>::all(client.clone()), watcher::Config::default(), |j| migration_of(&j))
-        .watches(
-            Api::<InformationSystem>::all(client.clone()),
-            watcher::Config::default(),
-            migrations_of_system(&stores),
-        )
-        .watches(Api::<CustodyRecord>::all(client.clone()), watcher::Config::default(), migrations_of_device(&stores));
-    let plans = plans.watches(Api::<Approval>::all(client.clone()), watcher::Config::default(), |a| subject_plan(&a));
-    let approvals = approvals
-        .watches(Api::<SystemMigration>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores))
-        .watches(Api::<MigrationPlan>::all(client.clone()), watcher::Config::default(), decisions_on_edited(&stores));
+        .controller(watching)
+        .reconcile_on(of_decision.0)
+        .reconcile_on(of_journey)
+        .reconcile_on(of_system)
+        .reconcile_on(of_device.1);
+    let plans = plans.controller(watching).reconcile_on(of_decision.1);
+    let approvals = approvals.controller(watching).reconcile_on(of_migration.1).reconcile_on(of_plan);
     let Parts { client, agents, hosting, authority, epoch, server_url, clock } = parts;
     let memory = Memory::default();
     let audit = Audit::new(client.clone(), i64::try_from(epoch).unwrap_or(i64::MAX));
     let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, audit, stores });
-    let readiness = Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness());
-    tokio::select! {
-        () = readiness => {}
-        () = drive(policies, "policy-profile", &ctx, policy_profile::reconcile, None) => {}
-        () = drive(platforms, "cloud-platform", &ctx, cloud_platform::reconcile, None) => {}
-        () = drive(departments, "department", &ctx, department::reconcile, None) => {}
-        () = drive(systems, "information-system", &ctx, information_system::reconcile, None) => {}
-        () = drive(plans, "migration-plan", &ctx, migration_plan::reconcile, None) => {}
-        () = drive(enrollments, "host-enrollment", &ctx, host_enrollment::reconcile, None) => {}
-        () = drive(hosts, "physical-host", &ctx, physical_host::reconcile, None) => {}
-        () = drive(approvals, "approval", &ctx, approval::reconcile, None) => {}
-        () = drive(migrations, "system-migration", &ctx, system_migration::reconcile, None) => {}
-        () = drive(journeys, "host-migration", &ctx, host_migration::reconcile, Some(host_migration::is_urgent)) => {}
-        () = drive(calendars, "work-calendar", &ctx, work_calendar::reconcile, None) => {}
-        () = drive(freezes, "freeze-period", &ctx, freeze_period::reconcile, None) => {}
-        () = drive(waivers, "check-waiver", &ctx, check_waiver::reconcile, None) => {}
-        () = drive(custody, "custody-record", &ctx, custody_record::reconcile, None) => {}
+    let mut running = JoinSet::new();
+    running.spawn(Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness()));
+    // A task each: kinds that have much to look at leave the others their turn, and the machine's processors are used.
+    running.spawn(drive(policies.controller(watching), "policy-profile", &ctx, policy_profile::reconcile, None));
+    running.spawn(drive(platforms.controller(watching), "cloud-platform", &ctx, cloud_platform::reconcile, None));
+    running.spawn(drive(departments.controller(watching), "department", &ctx, department::reconcile, None));
+    running.spawn(drive(systems.controller(watching), "information-system", &ctx, information_system::reconcile, None));
+    running.spawn(drive(plans, "migration-plan", &ctx, migration_plan::reconcile, None));
+    running.spawn(drive(enrollments.controller(watching), "host-enrollment", &ctx, host_enrollment::reconcile, None));
+    running.spawn(drive(hosts, "physical-host", &ctx, physical_host::reconcile, None));
+    running.spawn(drive(approvals, "approval", &ctx, approval::reconcile, None));
+    running.spawn(drive(migrations, "system-migration", &ctx, system_migration::reconcile, None));
+    let is_urgent = Some(host_migration::is_urgent as fn(&HostMigration) -> bool);
+    running.spawn(drive(journeys, "host-migration", &ctx, host_migration::reconcile, is_urgent));
+    running.spawn(drive(calendars.controller(watching), "work-calendar", &ctx, work_calendar::reconcile, None));
+    running.spawn(drive(freezes.controller(watching), "freeze-period", &ctx, freeze_period::reconcile, None));
+    running.spawn(drive(waivers.controller(watching), "check-waiver", &ctx, check_waiver::reconcile, None));
+    running.spawn(drive(custody.controller(watching), "custody-record", &ctx, custody_record::reconcile, None));
+    if let Some(Err(panicked)) = running.join_next().await {
+        tracing::error!(error = %chain(&panicked), "a reconciler panicked");
     }
 }

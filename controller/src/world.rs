@@ -6,10 +6,10 @@
 use crate::gateway::agents::HostKey;
 use crate::hosting::MigrationKey;
 use crate::reconcile::Context;
-use futures::FutureExt;
+use crate::watch::Objects;
 use kube::api::ListParams;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource, ResourceExt};
 use qianyun_crds::{
     Approval, CheckWaiver, CloudPlatform, CustodyRecord, Department, FreezePeriod, HostMigration, InformationSystem,
@@ -25,19 +25,19 @@ use std::time::{Duration, Instant};
 
 /// Everything as the watches last saw it.
 pub(crate) struct Stores {
-    pub(crate) policies: Store<PolicyProfile>,
-    pub(crate) platforms: Store<CloudPlatform>,
-    pub(crate) departments: Store<Department>,
-    pub(crate) systems: Store<InformationSystem>,
-    pub(crate) plans: Store<MigrationPlan>,
-    pub(crate) hosts: Store<PhysicalHost>,
-    pub(crate) approvals: Store<Approval>,
-    pub(crate) migrations: Store<SystemMigration>,
-    pub(crate) journeys: Store<HostMigration>,
-    pub(crate) calendars: Store<WorkCalendar>,
-    pub(crate) freezes: Store<FreezePeriod>,
-    pub(crate) waivers: Store<CheckWaiver>,
-    pub(crate) custody: Store<CustodyRecord>,
+    pub(crate) policies: Objects<PolicyProfile>,
+    pub(crate) platforms: Objects<CloudPlatform>,
+    pub(crate) departments: Objects<Department>,
+    pub(crate) systems: Objects<InformationSystem>,
+    pub(crate) plans: Objects<MigrationPlan>,
+    pub(crate) hosts: Objects<PhysicalHost>,
+    pub(crate) approvals: Objects<Approval>,
+    pub(crate) migrations: Objects<SystemMigration>,
+    pub(crate) journeys: Objects<HostMigration>,
+    pub(crate) calendars: Objects<WorkCalendar>,
+    pub(crate) freezes: Objects<FreezePeriod>,
+    pub(crate) waivers: Objects<CheckWaiver>,
+    pub(crate) custody: Objects<CustodyRecord>,
     /// Whether every watch has seen everything once. Until then, the server is asked.
     pub(crate) ready: Arc<AtomicBool>,
 }
@@ -62,8 +62,7 @@ impl Stores {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Notes when the watches are ready, and says which are not. Runs beside the controllers, in their task, and never ends: each
-    /// wake of it polls them as well. A store wakes only the last of those who wait for it, so nobody else may wait.
+    /// Notes when the watches are ready, and says which are not. Never ends.
     pub(crate) async fn watch_readiness(ready: Arc<AtomicBool>, mut waiting: Vec<Readiness>) {
         let (began, mut said) = (Instant::now(), Instant::now());
         loop {
@@ -110,9 +109,9 @@ pub(crate) struct Readiness {
     is_ready: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
-fn readiness<K: Kind>(store: &Store<K>) -> Readiness {
+fn readiness<K: Kind>(store: &Objects<K>) -> Readiness {
     let store = store.clone();
-    let is_ready = Box::new(move || store.wait_until_ready().now_or_never().is_some_and(|r| r.is_ok()));
+    let is_ready = Box::new(move || store.are_ready());
     Readiness { kind: K::kind(&()), is_ready }
 }
 
@@ -133,7 +132,7 @@ pub(crate) trait Kind:
 impl<K> Kind for K where K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
 
 /// One object of the whole cluster.
-pub(crate) async fn city<K>(ctx: &Context, store: &Store<K>, name: &str, source: Source) -> Known<K>
+pub(crate) async fn city<K>(ctx: &Context, store: &Objects<K>, name: &str, source: Source) -> Known<K>
 where
     K: Kind + Resource<Scope = ClusterResourceScope>,
 {
@@ -144,7 +143,7 @@ where
 }
 
 /// One object of a namespace.
-pub(crate) async fn local<K>(ctx: &Context, store: &Store<K>, namespace: &str, name: &str, source: Source) -> Known<K>
+pub(crate) async fn local<K>(ctx: &Context, store: &Objects<K>, namespace: &str, name: &str, source: Source) -> Known<K>
 where
     K: Kind + Resource<Scope = NamespaceResourceScope>,
 {
@@ -155,21 +154,20 @@ where
 }
 
 /// All objects of a kind of the whole cluster.
-pub(crate) async fn whole_city<K>(ctx: &Context, store: &Store<K>, source: Source) -> Known<Vec<K>>
+pub(crate) async fn whole_city<K>(ctx: &Context, store: &Objects<K>, source: Source) -> Known<Vec<K>>
 where
     K: Kind + Resource<Scope = ClusterResourceScope>,
 {
     match ctx.stores().source(source) {
-        Source::Watch => Known::Is(store.state().iter().map(|object| K::clone(object)).collect()),
+        Source::Watch => Known::Is(owned(store.select(None, |_| true))),
         Source::Server => listed(Api::<K>::all(ctx.client().clone())).await,
     }
 }
 
-/// The objects of a kind, in one namespace or in all, that `wanted` wants. Shared with the watch, not copied: a city has ten
-/// thousand of some kinds, and every look asks.
+/// The objects of a kind, in one namespace or in all, that `wanted` wants. Shared with the watch, not copied: every look asks.
 pub(crate) async fn all<K>(
     ctx: &Context,
-    store: &Store<K>,
+    store: &Objects<K>,
     namespace: Option<&str>,
     source: Source,
     wanted: impl Fn(&K) -> bool,
@@ -177,9 +175,8 @@ pub(crate) async fn all<K>(
 where
     K: Kind + Resource<Scope = NamespaceResourceScope>,
 {
-    let is_here = |object: &K| namespace.is_none() || object.meta().namespace.as_deref() == namespace;
     match ctx.stores().source(source) {
-        Source::Watch => Known::Is(store.state().into_iter().filter(|o| is_here(o) && wanted(o)).collect()),
+        Source::Watch => Known::Is(store.select(namespace, wanted)),
         Source::Server => {
             let api = match namespace {
                 Some(namespace) => Api::<K>::namespaced(ctx.client().clone(), namespace),
@@ -206,7 +203,7 @@ pub(crate) async fn listed<K: Kind>(api: Api<K>) -> Known<Vec<K>> {
     }
 }
 
-fn watched<K: Kind>(store: &Store<K>, key: &ObjectRef<K>) -> Known<K> {
+fn watched<K: Kind>(store: &Objects<K>, key: &ObjectRef<K>) -> Known<K> {
     store.get(key).map_or(Known::Absent, |object: Arc<K>| Known::Is(K::clone(&object)))
 }
 

@@ -47,7 +47,8 @@ pub(super) async fn carried_out(
 pub(super) async fn approval_seen(ctx: &Context, approval: &Approval, effect: Option<DecisionEffect>) {
     let subject = &approval.spec.subject;
     let Some(effect @ DecisionEffect::SubjectNotFound) = effect else { return };
-    let meant = ctx.stores().migrations.state().into_iter().find(|m| m.uid().as_ref() == Some(&subject.uid));
+    let is_meant = |m: &SystemMigration| m.metadata.uid.as_ref() == Some(&subject.uid);
+    let meant = ctx.stores().migrations.select(None, is_meant).into_iter().next();
     let Some(migration) = meant.filter(|_| subject.kind.is_of_migration()) else { return };
     let (namespace, name) = (migration.namespace().unwrap_or_default(), migration.name_any());
     if approval.namespace().as_ref() == Some(&namespace) && subject.name == name {

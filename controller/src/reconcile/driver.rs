@@ -112,13 +112,14 @@ impl LookError {
 
 /// Drives one kind until its watch ends, which it does not. Looks begin once the watches have seen everything; at what
 /// `is_urgent` calls so they begin at once, by the server's word, and the rest does not stand in their way meanwhile.
-pub(super) async fn drive<K, F, Fut>(
+pub(super) fn drive<K, F, Fut>(
     controller: Controller<K>,
     kind: &'static str,
     ctx: &Arc<Context>,
     look: F,
     is_urgent: Option<fn(&K) -> bool>,
-) where
+) -> impl Future<Output = ()> + Send + use<K, F, Fut>
+where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Eq + Hash + Clone + Default + Debug + Unpin,
     F: Fn(Arc<K>, Arc<Context>) -> Fut + Clone + Send + Sync + 'static,
@@ -154,15 +155,11 @@ pub(super) async fn drive<K, F, Fut>(
         Action::requeue(wait)
     };
     let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
-    controller
-        .with_config(config)
-        .run(reconcile, patience, Arc::clone(ctx))
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::debug!(kind, %error, "controller");
-            }
-        })
-        .await;
+    controller.with_config(config).run(reconcile, patience, Arc::clone(ctx)).for_each(move |result| async move {
+        if let Err(error) = result {
+            tracing::debug!(kind, %error, "controller");
+        }
+    })
 }
 
 /// An error with its causes, in one line.

@@ -2,11 +2,12 @@
 //! data and decides nothing.
 
 use super::Agents;
-use crate::world::Stores;
+use crate::watch::Objects;
+use crate::world::{Kind, Stores};
 use futures::StreamExt;
 use futures::stream::poll_fn;
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use qianyun_crds::{
     Approval, CustodyRecord, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, SubjectKind,
     SystemMigration,
@@ -26,52 +27,51 @@ pub(super) fn journey_wakes(
 ) -> impl futures::Stream<Item = ObjectRef<HostMigration>> + Send + use<> {
     let journeys = stores.journeys.clone();
     host_wakes(agents).flat_map(move |host| {
-        let of_host = journeys
-            .state()
-            .into_iter()
-            .filter(|j| j.spec.host_ref == host.name && j.namespace().as_deref() == host.namespace.as_deref());
-        futures::stream::iter(of_host.map(|j| ObjectRef::from_obj(&*j)).collect::<Vec<_>>())
+        let of_host = |j: &HostMigration| j.spec.host_ref == host.name;
+        futures::stream::iter(names(journeys.select(host.namespace.as_deref(), of_host)))
     })
 }
 
 /// The migrations of a system, whose catalogue, grading or dependencies may have changed.
 pub(super) fn migrations_of_system(
     stores: &Stores,
-) -> impl Fn(InformationSystem) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
+) -> impl Fn(&InformationSystem) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
     let migrations = stores.migrations.clone();
-    move |system| of_system(&migrations, &system.name_any(), system.namespace())
+    move |system| of_system(&migrations, &system.name_any(), system.namespace().as_deref())
 }
 
 /// The migrations of the system that an old server served.
 pub(super) fn migrations_of_device(
     stores: &Stores,
-) -> impl Fn(CustodyRecord) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
+) -> impl Fn(&CustodyRecord) -> Vec<ObjectRef<SystemMigration>> + Send + Sync + 'static + use<> {
     let migrations = stores.migrations.clone();
-    move |record| of_system(&migrations, &record.spec.system_ref, record.namespace())
+    move |record| of_system(&migrations, &record.spec.system_ref, record.namespace().as_deref())
 }
 
 /// The server that was disposed of.
-pub(super) fn host_of_device(record: CustodyRecord) -> Option<ObjectRef<PhysicalHost>> {
+pub(super) fn host_of_device(record: &CustodyRecord) -> Option<ObjectRef<PhysicalHost>> {
     Some(ObjectRef::new(&record.spec.host_ref).within(&record.namespace()?))
 }
 
 fn of_system(
-    migrations: &Store<SystemMigration>,
+    migrations: &Objects<SystemMigration>,
     system: &str,
-    namespace: Option<String>,
+    namespace: Option<&str>,
 ) -> Vec<ObjectRef<SystemMigration>> {
-    let mine = |m: &Arc<SystemMigration>| m.spec.system_ref == system && m.namespace() == namespace;
-    migrations.state().into_iter().filter(mine).map(|m| ObjectRef::from_obj(&*m)).collect()
+    names(migrations.select(namespace, |m| m.spec.system_ref == system))
+}
+
+fn names<K: Kind>(objects: Vec<Arc<K>>) -> Vec<ObjectRef<K>> {
+    objects.iter().map(|object| ObjectRef::from_obj(&**object)).collect()
 }
 
 pub(super) fn journeys_of_migration(
     stores: &Stores,
-) -> impl Fn(SystemMigration) -> Vec<ObjectRef<HostMigration>> + Send + Sync + 'static + use<> {
+) -> impl Fn(&SystemMigration) -> Vec<ObjectRef<HostMigration>> + Send + Sync + 'static + use<> {
     let journeys = stores.journeys.clone();
     move |migration| {
-        let (name, namespace) = (migration.name_any(), migration.namespace());
-        let mine = journeys.state().into_iter().filter(|j| j.spec.migration_ref == name && j.namespace() == namespace);
-        mine.map(|j| ObjectRef::from_obj(&*j)).collect()
+        let name = migration.name_any();
+        names(journeys.select(migration.namespace().as_deref(), |j| j.spec.migration_ref == name))
     }
 }
 
@@ -99,19 +99,18 @@ impl Subject for MigrationPlan {
 /// changes in its status, every few seconds of a copy, wakes none of them.
 pub(super) fn decisions_on_edited<S: Subject>(
     stores: &Stores,
-) -> impl Fn(S) -> Vec<ObjectRef<Approval>> + Send + Sync + 'static + use<S> {
+) -> impl Fn(&S) -> Vec<ObjectRef<Approval>> + Send + Sync + 'static + use<S> {
     let approvals = stores.approvals.clone();
     move |subject| {
         if subject.observed_generation() == subject.meta().generation {
             return Vec::new();
         }
         let (name, namespace) = (subject.name_any(), subject.namespace());
-        let on_it = |approval: &Arc<Approval>| {
+        let on_it = |approval: &Approval| {
             let about = &approval.spec.subject;
-            let of_kind = about.kind.is_of_migration() == S::KIND.is_of_migration();
-            of_kind && about.name == name && (namespace.is_none() || approval.namespace() == namespace)
+            about.kind.is_of_migration() == S::KIND.is_of_migration() && about.name == name
         };
-        approvals.state().into_iter().filter(on_it).map(|approval| ObjectRef::from_obj(&*approval)).collect()
+        names(approvals.select(namespace.as_deref(), on_it))
     }
 }
 

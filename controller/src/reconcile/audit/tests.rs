@@ -7,8 +7,8 @@ use crate::fake_api::FakeApi;
 use crate::gateway::agents::Agents;
 use crate::hosting::qemu::Qemu;
 use crate::reconcile::memory::Memory;
+use crate::watch::Watch;
 use crate::world::Stores;
-use kube::runtime::reflector::store;
 use qianyun_crds::{HostIntent, SystemMigration};
 use qianyun_planning::facts::{Facts, Known};
 use serde_json::{Value, json};
@@ -19,19 +19,19 @@ async fn context() -> (FakeApi, Context) {
     let (api, client) = FakeApi::with_client().await;
     let authority = Arc::new(authority());
     let stores = Stores {
-        policies: store().0,
-        platforms: store().0,
-        departments: store().0,
-        systems: store().0,
-        plans: store().0,
-        hosts: store().0,
-        approvals: store().0,
-        migrations: store().0,
-        journeys: store().0,
-        calendars: store().0,
-        freezes: store().0,
-        waivers: store().0,
-        custody: store().0,
+        policies: Watch::new().objects(),
+        platforms: Watch::new().objects(),
+        departments: Watch::new().objects(),
+        systems: Watch::new().objects(),
+        plans: Watch::new().objects(),
+        hosts: Watch::new().objects(),
+        approvals: Watch::new().objects(),
+        migrations: Watch::new().objects(),
+        journeys: Watch::new().objects(),
+        calendars: Watch::new().objects(),
+        freezes: Watch::new().objects(),
+        waivers: Watch::new().objects(),
+        custody: Watch::new().objects(),
         ready: Arc::default(),
     };
     let ctx = Context {

@@ -44,13 +44,13 @@ pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
 /// that were given up stay on record, and their `Idle` would stop the copy of the one that followed.
 fn speaks_for_its_host(ctx: &Context, journey: &HostMigration) -> bool {
     let newest = ctx.memory().is_newest(&world::journey_key(journey), journey.metadata.generation.unwrap_or(0));
-    let other = |j: &std::sync::Arc<HostMigration>| {
+    let other = |j: &HostMigration| {
         j.spec.host_ref == journey.spec.host_ref
-            && j.namespace() == journey.namespace()
             && j.name_any() != journey.name_any()
             && j.spec.intent != HostIntent::Idle
     };
-    newest && !(journey.spec.intent == HostIntent::Idle && ctx.stores().journeys.state().iter().any(other))
+    let others = || ctx.stores().journeys.select(journey.namespace().as_deref(), other);
+    newest && (journey.spec.intent != HostIntent::Idle || others().is_empty())
 }
 
 /// Tells the agent of a journey without a scheme to leave its host alone.
