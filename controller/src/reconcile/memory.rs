@@ -3,6 +3,7 @@
 use crate::gateway::agents::HostKey;
 use crate::hosting::MigrationKey;
 use jiff::Timestamp;
+use qianyun_crds::{DigestError, MigrationPlan};
 use qianyun_planning::calendar::Calendar;
 use qianyun_planning::facts::{Authorisation, ProbeFact};
 use std::collections::{HashMap, HashSet};
@@ -40,6 +41,7 @@ struct Inner {
     silent: HashMap<HostKey, Timestamp>,
     written: HashMap<MigrationKey, Instant>,
     handed_out: HashMap<MigrationKey, i64>,
+    plan_digests: HashMap<String, (i64, String)>,
     calendar: Option<(Versions, Arc<Calendar>)>,
 }
 
@@ -67,6 +69,21 @@ impl Memory {
             }
             Authorisation::Unknown => {}
         }
+    }
+
+    /// Digest of a plan as it is in this generation, which no other state of it has. A plan lists all systems of a city, and each
+    /// look at any of them needs its digest.
+    pub(crate) fn plan_digest(&self, plan: &MigrationPlan) -> Result<String, DigestError> {
+        let compute = || qianyun_crds::plan_digest(plan.metadata.uid.as_deref().unwrap_or_default(), &plan.spec);
+        let (Some(uid), Some(generation)) = (&plan.metadata.uid, plan.metadata.generation) else { return compute() };
+        let kept =
+            self.inner().plan_digests.get(uid).filter(|(of, _)| *of == generation).map(|(_, digest)| digest.clone());
+        if let Some(digest) = kept {
+            return Ok(digest);
+        }
+        let digest = compute()?;
+        self.inner().plan_digests.insert(uid.clone(), (generation, digest.clone()));
+        Ok(digest)
     }
 
     /// Whether the host has a journey, by what the API server listed a moment ago; `None` if that is too long ago.

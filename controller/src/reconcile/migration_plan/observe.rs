@@ -11,8 +11,8 @@ use qianyun_planning::plan_status::{PlanFacts, PlannedSystemFacts};
 
 /// The facts about a plan.
 pub(crate) async fn facts(ctx: &Context, plan: &MigrationPlan) -> Result<PlanFacts, LookError> {
-    let digest = qianyun_crds::plan_digest(&plan.uid().unwrap_or_default(), &plan.spec)
-        .map_err(|source| LookError::Digest { what: "the plan".to_string(), source })?;
+    let digest =
+        ctx.memory().plan_digest(plan).map_err(|source| LookError::Digest { what: "the plan".to_string(), source })?;
     let policy = city(ctx, &ctx.stores().policies, &plan.spec.policy_ref, Source::Watch).await;
     let approvals = approvals(ctx, plan).await;
     let systems = plan.spec.systems.iter().map(|planned| system(ctx, planned));

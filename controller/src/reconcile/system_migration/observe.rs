@@ -112,7 +112,9 @@ async fn plan_and_policy(ctx: &Context, name: &str, source: Source) -> Result<Pl
     let plan = city(ctx, &ctx.stores().plans, name, source).await;
     let (digest, policy) = match &plan {
         Known::Is(found) => {
-            let digest = qianyun_crds::plan_digest(&found.uid().unwrap_or_default(), &found.spec)
+            let digest = ctx
+                .memory()
+                .plan_digest(found)
                 .map_err(|source| LookError::Digest { what: "the plan".to_string(), source })?;
             (digest, city(ctx, &ctx.stores().policies, &found.spec.policy_ref, source).await)
         }
