@@ -47,6 +47,7 @@ pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as ho
 use crate::approval::{self, Returned, Subject, Tally, party_of, tally};
 use crate::facts::{Facts, Known};
 use crate::reason::{Asked, Found, Obstacle, Reason, ReportKind, Verdict, closed, unknown};
+use crate::report::{Words, words};
 use jiff::Timestamp;
 use qianyun_crds::{Conclusion, GateName, Party, PolicyProfileSpec, Report};
 
@@ -173,14 +174,15 @@ fn report_passed(report: Option<&Report>, kind: ReportKind) -> Found {
 }
 
 /// Whether every role that a gate asks decided for a subject; else what `returned` makes of the first return and of the party
-/// that made it, or `missing` of the decisions so far and of the party that is next.
+/// that made it, or `missing` of the decisions so far, of the roles
+/// that have still to decide, and of the party that is next.
 fn decided(
     facts: &Facts,
     policy: &PolicyProfileSpec,
     subject: &Subject<'_>,
     gate: GateName,
     returned: fn(Returned, Party) -> Reason,
-    missing: fn(&Tally, Party) -> Reason,
+    missing: fn(&Tally, Words, Party) -> Reason,
 ) -> Found {
     let judged = approval::judge(subject, policy, need(&facts.approvals, Asked::Approvals, "")?);
     let mut tally = tally(subject, gate, &judged);
@@ -194,7 +196,16 @@ fn decided(
     if tally.missing.is_empty() && tally.need > 0 {
         return Ok(());
     }
-    Err(closed(missing(&tally, party_of(policy, tally.missing.first()))))
+    Err(closed(missing(&tally, named(policy, &tally.missing), party_of(policy, tally.missing.first()))))
+}
+
+/// Roles by the names that the policy knows them by, and as offices are called in Chinese.
+fn named(policy: &PolicyProfileSpec, roles: &[String]) -> Words {
+    let called = |role: &String| {
+        let binding = policy.roles.iter().find(|binding| binding.name == *role);
+        binding.map_or_else(|| role.clone(), |binding| binding.display_name_zh.clone())
+    };
+    words(roles.join(", "), roles.iter().map(called).collect::<Vec<_>>().join("、"))
 }
 
 /// What a returned scheme asks for: an edit, or a decision where it is not edited any more.
@@ -209,10 +220,10 @@ fn scheme_returned(subject: &Subject<'_>) -> fn(Returned, Party) -> Reason {
 /// The same for the papers of an acceptance.
 fn signed(facts: &Facts, policy: &PolicyProfileSpec, subject: &Subject<'_>, gate: GateName) -> Found {
     let returned = |Returned { by, opinion, .. }, _| Reason::AcceptanceReturned { by, opinion };
-    decided(facts, policy, subject, gate, returned, |tally, party| Reason::SignaturesMissing {
+    decided(facts, policy, subject, gate, returned, |tally, missing, party| Reason::SignaturesMissing {
         have: tally.have,
         need: tally.need,
-        missing: tally.missing.join(", "),
+        missing,
         party,
     })
 }

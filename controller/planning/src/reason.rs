@@ -1,6 +1,7 @@
 //! Why a gate is not open, as data. The words for it are in `report/reason.rs` and nowhere else.
 
 use crate::calendar::{Answer, Standing, WindowReason};
+use crate::report::Words;
 use jiff::Timestamp;
 use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
 
@@ -14,7 +15,7 @@ pub enum Reason {
     /// The plan does not list the system.
     SystemNotOnPlan { plan: String },
     /// Offices have still to issue the plan.
-    PlanNotIssued { have: usize, need: usize, missing: String, party: Party },
+    PlanNotIssued { have: usize, need: usize, missing: Words, party: Party },
     /// An office returned the plan.
     PlanReturned { by: String, opinion: String },
     /// The declaration of the system is not complete.
@@ -86,7 +87,7 @@ pub enum Reason {
     /// The department has still to confirm this digest.
     NotConfirmed { party: Party },
     /// Offices have still to approve this digest.
-    ApprovalsMissing { have: usize, need: usize, missing: String, party: Party },
+    ApprovalsMissing { have: usize, need: usize, missing: Words, party: Party },
     /// Someone returned this digest.
     Returned { by: String, opinion: String },
     /// Somebody returned it while it is carried out.
@@ -166,7 +167,7 @@ pub enum Reason {
     /// A report for the acceptance says that it failed.
     ReportFailed { kind: ReportKind },
     /// Roles have still to sign.
-    SignaturesMissing { have: usize, need: usize, missing: String, party: Party },
+    SignaturesMissing { have: usize, need: usize, missing: Words, party: Party },
     /// Somebody returned the papers.
     AcceptanceReturned { by: String, opinion: String },
     /// The meeting was not held.

@@ -12,6 +12,6 @@ use qianyun_crds::{GateName, PolicyProfileSpec};
 pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
     let subject = scheme_subject(facts, policy);
     let returned = scheme_returned(&subject);
-    let missing = |_: &Tally, party| Reason::NotConfirmed { party };
+    let missing = |_: &Tally, _, party| Reason::NotConfirmed { party };
     decided(facts, policy, &subject, GateName::DepartmentConfirmed, returned, missing)
 }

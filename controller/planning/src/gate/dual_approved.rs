@@ -21,10 +21,7 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -
     }
     let subject = scheme_subject(facts, policy);
     let returned = scheme_returned(&subject);
-    decided(facts, policy, &subject, GateName::DualApproved, returned, |tally, party| Reason::ApprovalsMissing {
-        have: tally.have,
-        need: tally.need,
-        missing: tally.missing.join(", "),
-        party,
+    decided(facts, policy, &subject, GateName::DualApproved, returned, |tally, missing, party| {
+        Reason::ApprovalsMissing { have: tally.have, need: tally.need, missing, party }
     })
 }

@@ -17,10 +17,10 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, _now: Timestamp) -
     }
     let subject = plan_subject(plan, &facts.plan_digest, policy);
     let returned = |Returned { by, opinion, .. }, _| Reason::PlanReturned { by, opinion };
-    decided(facts, policy, &subject, GateName::PlanIssued, returned, |tally, party| Reason::PlanNotIssued {
+    decided(facts, policy, &subject, GateName::PlanIssued, returned, |tally, missing, party| Reason::PlanNotIssued {
         have: tally.have,
         need: tally.need,
-        missing: tally.missing.join(", "),
+        missing,
         party,
     })
 }

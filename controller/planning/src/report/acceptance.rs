@@ -41,8 +41,8 @@ impl Reason {
                 words("the system's resource catalogue is not registered", "本系统政务信息资源目录尚未纳入目录管理系统")
             }
             Reason::SignaturesMissing { have, need, missing, .. } => words(
-                format!("signed by {have} of {need}; missing: {missing}"),
-                format!("已签署 {have}/{need},尚缺:{missing}"),
+                format!("signed by {have} of {need}; missing: {}", missing.en),
+                format!("已签署 {have}/{need},尚缺:{}", missing.zh),
             ),
             Reason::AcceptanceReturned { by, opinion } => words(
                 format!("{by} returned the papers of the acceptance: {opinion}; change them to submit them again"),

@@ -57,8 +57,8 @@ impl Reason {
                 words(format!("the plan {plan:?} does not list this system"), format!("迁移计划“{plan}”未列入本系统"))
             }
             Reason::PlanNotIssued { have, need, missing, .. } => words(
-                format!("the plan is issued by {have} of {need} offices; missing: {missing}"),
-                format!("迁移计划已下达 {have}/{need},尚缺:{missing}"),
+                format!("the plan is issued by {have} of {need} offices; missing: {}", missing.en),
+                format!("迁移计划已下达 {have}/{need},尚缺:{}", missing.zh),
             ),
             Reason::PlanReturned { by, opinion } => words(
                 format!("{by} returned the plan: {opinion}; edit it, and have it issued again"),
@@ -84,8 +84,8 @@ impl Reason {
                 words("the department has still to confirm this scheme", "部门尚未确认本方案")
             }
             Reason::ApprovalsMissing { have, need, missing, .. } => words(
-                format!("{have} of {need} offices approved this scheme; missing: {missing}"),
-                format!("两办审批 {have}/{need},尚缺:{missing}"),
+                format!("{have} of {need} offices approved this scheme; missing: {}", missing.en),
+                format!("两办审批 {have}/{need},尚缺:{}", missing.zh),
             ),
             Reason::Returned { by, opinion } => words(
                 format!("{by} returned this scheme: {opinion}; edit it to submit it again"),

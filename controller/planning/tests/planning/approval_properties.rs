@@ -242,7 +242,7 @@ fn what_is_missing_is_named_in_the_order_of_the_policy_with_its_party() {
     let Verdict::Closed(qianyun_planning::Reason::ApprovalsMissing { have: 1, need: 2, missing, party }) = found else {
         panic!("{found:?}")
     };
-    assert_eq!((missing.as_str(), party), (ROLES[0], qianyun_crds::Party::MunicipalGovernmentOffice));
+    assert_eq!((missing.en.as_str(), party), (ROLES[0], qianyun_crds::Party::MunicipalGovernmentOffice));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use qianyun_crds::{DiskPhase, GateName, Party};
 use qianyun_planning::gate::GATES;
 use qianyun_planning::reason::{Asked, Obstacle};
-use qianyun_planning::report::{condition, waiting};
+use qianyun_planning::report::{Words, condition, waiting};
 use qianyun_planning::{Reason, WaitingOn, calendar};
 
 fn at(text: &str) -> Timestamp {
@@ -73,8 +73,13 @@ fn a_gate_is_opened_by_whom_its_reason_names_and_else_by_whom_the_table_names() 
     ];
     let office = [
         Reason::ReturnedInExecution { by: h(), opinion: h(), party: Party::SmartCityOffice },
-        Reason::PlanNotIssued { have: 1, need: 2, missing: h(), party: Party::SmartCityOffice },
-        Reason::ApprovalsMissing { have: 1, need: 2, missing: h(), party: Party::SmartCityOffice },
+        Reason::PlanNotIssued { have: 1, need: 2, missing: Words { en: h(), zh: h() }, party: Party::SmartCityOffice },
+        Reason::ApprovalsMissing {
+            have: 1,
+            need: 2,
+            missing: Words { en: h(), zh: h() },
+            party: Party::SmartCityOffice,
+        },
     ];
     for (reasons, party) in [
         (&nobody[..], Party::Nobody),
