@@ -70,6 +70,8 @@ async fn run_firmware(accelerator: &str) -> std::io::Result<bool> {
     let mut command = Command::new(QEMU);
     command.args(["-accel", accelerator, "-cpu", if accelerator == "kvm" { "host" } else { "max" }]);
     command.args(["-m", "32", "-display", "none", "-nodefaults", "-no-user-config"]);
+    // It ends by itself then: nobody else would end it where the controller is killed meanwhile.
+    command.args(["-no-reboot", "-boot", "reboot-timeout=1000"]);
     command.args(["-chardev", "stdio,id=debug", "-device", "isa-debugcon,iobase=0x402,chardev=debug"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;
