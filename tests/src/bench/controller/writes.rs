@@ -33,7 +33,8 @@ impl Writes {
     }
 
     pub(super) fn total(&self) -> f64 {
-        self.0.values().sum()
+        // From zero, since the sum of nothing has a sign.
+        self.0.values().fold(0.0, |sum, count| sum + count)
     }
 
     /// What was written since.
