@@ -48,6 +48,21 @@ impl Reason {
                 format!("{by} returned the papers of the acceptance: {opinion}; change them to submit them again"),
                 format!("{by} 退回了验收材料:{opinion};修改后重新提交"),
             ),
+            Reason::IncidentOpen { number } => words(
+                format!("incident {number} of the trial run is not resolved"),
+                format!("试运行事件 {number} 尚未办结"),
+            ),
+            Reason::DeviceNotSettled { host } => words(
+                format!("no record that holds says where the old server {host} went"),
+                format!("原服务器 {host} 尚无有效的设备去向记录"),
+            ),
+            _ => return self.meeting_words(),
+        })
+    }
+
+    /// What the meeting lacks.
+    fn meeting_words(&self) -> Option<Words> {
+        Some(match self {
             Reason::MeetingNotHeld => words(
                 "the acceptance meeting was not held yet, or its minutes are missing",
                 "验收会尚未召开或缺验收意见",
@@ -71,14 +86,6 @@ impl Reason {
                 )
             }
             Reason::MeetingFailed => words("the meeting did not accept the system", "验收结论为不通过"),
-            Reason::IncidentOpen { number } => words(
-                format!("incident {number} of the trial run is not resolved"),
-                format!("试运行事件 {number} 尚未办结"),
-            ),
-            Reason::DeviceNotSettled { host } => words(
-                format!("no record that holds says where the old server {host} went"),
-                format!("原服务器 {host} 尚无有效的设备去向记录"),
-            ),
             _ => return None,
         })
     }

@@ -87,6 +87,23 @@ impl Reason {
                 format!("{have} of {need} offices approved this scheme; missing: {}", missing.en),
                 format!("两办审批 {have}/{need},尚缺:{}", missing.zh),
             ),
+            Reason::SchemeEdited { host } => words(
+                format!("the scheme was edited after its approvals, so they do not hold for {host} any more"),
+                format!("方案在批准后被修改,对 {host} 的批准已失效"),
+            ),
+            Reason::TooFewApprovers { found } => words(
+                format!(
+                    "the policy profile names {found} different offices to approve a scheme, at least 2 are required"
+                ),
+                format!("制度配置仅指定 {found} 个审批机构,至少需要 2 个"),
+            ),
+            _ => return self.returned_words(),
+        })
+    }
+
+    /// What an office sent back.
+    fn returned_words(&self) -> Option<Words> {
+        Some(match self {
             Reason::Returned { by, opinion } => words(
                 format!("{by} returned this scheme: {opinion}; edit it to submit it again"),
                 format!("{by} 退回了本方案:{opinion};修改后重新提交"),
@@ -97,16 +114,6 @@ impl Reason {
                      the same role approves it again"
                 ),
                 format!("{by} 在方案执行中予以退回:{opinion};方案已不可修改,由同一角色再次同意后继续"),
-            ),
-            Reason::SchemeEdited { host } => words(
-                format!("the scheme was edited after its approvals, so they do not hold for {host} any more"),
-                format!("方案在批准后被修改,对 {host} 的批准已失效"),
-            ),
-            Reason::TooFewApprovers { found } => words(
-                format!(
-                    "the policy profile names {found} different offices to approve a scheme, at least 2 are required"
-                ),
-                format!("制度配置仅指定 {found} 个审批机构,至少需要 2 个"),
             ),
             _ => return None,
         })
