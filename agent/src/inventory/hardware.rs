@@ -30,7 +30,10 @@ fn day(text: &str) -> Option<Date> {
     let mut numbers = text.trim().split('/');
     let mut number = || numbers.next()?.parse::<i16>().ok();
     let (month, day, year) = (number()?, number()?, number()?);
-    let year = if year < 100 { 1900 + year } else { year };
+    let year = if (0..100).contains(&year) { 1900 + year } else { year };
+    if year < 1900 {
+        return None;
+    }
     let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     numbers.next().is_none().then_some(date)
 }
