@@ -17,6 +17,9 @@ const PERMISSION_FRESH: Duration = Duration::from_secs(15);
 /// has made it has also handed out, so an old list can miss nothing that runs: this is for who was leader a moment ago.
 const JOURNEYS_FRESH: Duration = Duration::from_secs(5);
 
+/// A clock that differs less from the time that has passed was not set.
+const CLOCK_IS_STEADY: Duration = Duration::from_secs(1);
+
 /// Whose permission.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Holder {
@@ -38,11 +41,30 @@ struct Inner {
     volumes: HashMap<MigrationKey, String>,
     trouble: HashMap<MigrationKey, String>,
     probes: HashMap<MigrationKey, Vec<ProbeFact>>,
-    silent: HashMap<HostKey, Timestamp>,
+    silent: HashMap<HostKey, Silent>,
     written: HashMap<MigrationKey, Instant>,
     handed_out: HashMap<MigrationKey, i64>,
     plan_digests: HashMap<String, (i64, String)>,
     calendar: Option<(Versions, Arc<Calendar>)>,
+}
+
+/// Since when nothing of a source answers.
+struct Silent {
+    since: Instant,
+    /// The same by the clock. Kept from look to look, since a status shows it to the second.
+    shown: Timestamp,
+}
+
+impl Silent {
+    /// Since when by the clock as it is now: one that was set forwards must not end a silence before its time, nor one that was
+    /// set back draw it out.
+    fn by(&mut self, now: Timestamp, elapsed: Duration) -> Timestamp {
+        let since = now.checked_sub(elapsed).unwrap_or(now);
+        if since.duration_since(self.shown).unsigned_abs() > CLOCK_IS_STEADY {
+            self.shown = since;
+        }
+        self.shown
+    }
 }
 
 /// UID and version of each object that something was made of.
@@ -144,9 +166,15 @@ impl Memory {
         self.inner().probes.insert(journey, probes);
     }
 
-    /// Nothing of a source answered just now; returns since when that is so.
-    pub(super) fn silent(&self, host: &HostKey, now: Timestamp) -> Timestamp {
-        *self.inner().silent.entry(host.clone()).or_insert(now)
+    /// Nothing of a source answered just now, and its agent was last heard then; returns since when nothing of it is.
+    pub(super) fn silent(&self, host: &HostKey, heard: Option<Instant>, now: Timestamp) -> Timestamp {
+        let begin = || Silent { since: Instant::now(), shown: now };
+        let mut inner = self.inner();
+        let silent = inner.silent.entry(host.clone()).or_insert_with(begin);
+        if heard.is_some_and(|at| at > silent.since) {
+            *silent = begin();
+        }
+        silent.by(now, silent.since.elapsed())
     }
 
     /// Something of a source answered.
@@ -172,5 +200,28 @@ impl Memory {
     /// The status of a journey was written.
     pub(super) fn keep_written(&self, journey: MigrationKey) {
         self.inner().written.insert(journey, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::ToSpan;
+
+    #[test]
+    fn a_silence_is_as_long_as_it_lasts_however_the_clock_is_set() {
+        let nine: Timestamp = "2026-03-02T09:00:00Z".parse().unwrap();
+        let mut silent = Silent { since: Instant::now(), shown: nine };
+        let mut by = |now: Timestamp, seconds: u64| {
+            let since = silent.by(now, Duration::from_secs(seconds));
+            now.duration_since(since).as_secs()
+        };
+        let after = |span: jiff::Span| nine.checked_add(span).unwrap();
+        assert_eq!(by(after(2.seconds()), 2), 2);
+        assert_eq!(by(after(1.hour()), 3), 3, "the clock was set forwards");
+        assert_eq!(by(after(1.hour().seconds(2)), 5), 5);
+        assert_eq!(by(after(6.seconds()), 6), 6, "and back");
+        let steady = silent.by(after(7.seconds().milliseconds(400)), Duration::from_secs(7));
+        assert_eq!(steady, silent.by(after(8.seconds().milliseconds(900)), Duration::from_millis(8100)), "no jitter");
     }
 }

@@ -131,15 +131,8 @@ async fn silence(
         ctx.memory().not_silent(host);
         return Silence::Answers("an address that the scheme probes".to_string());
     }
-    let now = (ctx.clock)();
-    let since = ctx.memory().silent(host, now);
-    match ctx.agents.latest(host, Role::Source) {
-        Some(heard) if heard.wall > since => {
-            ctx.memory().not_silent(host);
-            Silence::Since(ctx.memory().silent(host, now))
-        }
-        Some(_) | None => Silence::Since(since),
-    }
+    let heard = ctx.agents.latest(host, Role::Source).map(|heard| heard.at);
+    Silence::Since(ctx.memory().silent(host, heard, (ctx.clock)()))
 }
 
 fn acknowledged(ctx: &Context, host: &HostKey, journey: &HostMigration) -> bool {
