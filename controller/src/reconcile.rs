@@ -28,6 +28,7 @@ use crate::audit::Audit;
 use crate::ca::Authority;
 use crate::gateway::agents::Agents;
 use crate::hosting::Hosting;
+use crate::run::Acting;
 use crate::watch::Watch;
 use crate::world::Stores;
 use driver::{chain, drive};
@@ -66,6 +67,8 @@ pub(crate) struct Context {
     audit: Audit,
     /// Everything as the watches last saw it.
     stores: Stores,
+    /// Dropped with the last task that has this context.
+    _acting: Acting,
 }
 
 impl Context {
@@ -106,6 +109,8 @@ pub(crate) struct Parts {
     pub(crate) server_url: String,
     /// The time.
     pub(crate) clock: fn() -> jiff::Timestamp,
+    /// Held until no task acts any more.
+    pub(crate) acting: Acting,
 }
 
 /// Runs all reconcilers. Returns only when one of them ended or panicked, which none does by itself: end the process then.
@@ -152,10 +157,22 @@ pub(crate) async fn run(parts: Parts) {
         .reconcile_on(of_device.1);
     let plans = plans.controller(watching).reconcile_on(of_decision.1);
     let approvals = approvals.controller(watching).reconcile_on(of_migration.1).reconcile_on(of_plan);
-    let Parts { client, agents, hosting, authority, epoch, server_url, clock } = parts;
+    let Parts { client, agents, hosting, authority, epoch, server_url, clock, acting } = parts;
     let memory = Memory::default();
     let audit = Audit::new(client.clone(), i64::try_from(epoch).unwrap_or(i64::MAX));
-    let ctx = Arc::new(Context { client, agents, hosting, authority, epoch, server_url, clock, memory, audit, stores });
+    let ctx = Arc::new(Context {
+        client,
+        agents,
+        hosting,
+        authority,
+        epoch,
+        server_url,
+        clock,
+        memory,
+        audit,
+        stores,
+        _acting: acting,
+    });
     let mut running = JoinSet::new();
     running.spawn(Stores::watch_readiness(Arc::clone(&ctx.stores.ready), ctx.stores.readiness()));
     // A task each: kinds that have much to look at leave the others their turn, and the machine's processors are used.

@@ -23,14 +23,19 @@ use crate::telemetry;
 use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Calls to the API server that are waited for at the end: longer than one needs, shorter than a pod's 30 s.
 const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Held by whatever acts for the leader; nothing is ever sent.
+pub(crate) type Acting = mpsc::Sender<Infallible>;
 
 /// Does what was asked.
 pub(crate) fn run(asked: Invocation) -> anyhow::Result<()> {
@@ -80,20 +85,22 @@ async fn supervise(args: Args) -> anyhow::Result<()> {
     let config = client_config(args.kubeconfig.as_deref()).await?;
     let client = Elector::client(&config)?;
     let elector = Arc::new(Elector::new(client, &args.namespace, &args.lease_name, &args.identity()));
+    let (acting, mut ended) = mpsc::channel(1);
     let result = tokio::select! {
-        result = serve(&args, &config, &elector) => result,
+        result = serve(&args, &config, &elector, acting) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
     if result.is_ok() {
-        // Everything that acted for this leader was dropped with `serve`.
+        // Whatever acted for this leader ends with `serve`; each task at its next pause.
+        let _: Result<Option<Infallible>, _> = tokio::time::timeout(END_WITHIN, ended.recv()).await;
         elector.release().await;
     }
     result
 }
 
 /// All parts together; ends when the first of them ends.
-async fn serve(args: &Args, config: &Config, elector: &Arc<Elector>) -> anyhow::Result<()> {
+async fn serve(args: &Args, config: &Config, elector: &Arc<Elector>, acting: Acting) -> anyhow::Result<()> {
     let client = Client::try_from(config.clone()).context("no client for the api server can be made")?;
     let secrets = Api::namespaced(client.clone(), &args.namespace);
     let authority = Arc::new(Authority::ensure(&secrets, &format!("{}-ca", args.lease_name)).await?);
@@ -108,7 +115,8 @@ async fn serve(args: &Args, config: &Config, elector: &Arc<Elector>) -> anyhow::
         let hosting = Qemu::new(args.state_dir.clone(), args.agent_binary.clone(), Arc::clone(&authority));
         move |epoch| {
             let hosting = Arc::new(hosting);
-            Parts { client, agents, hosting, authority, epoch, server_url, clock: jiff::Timestamp::now }
+            let clock = jiff::Timestamp::now;
+            Parts { client, agents, hosting, authority, epoch, server_url, clock, acting }
         }
     };
     tokio::select! {

@@ -45,6 +45,7 @@ async fn context() -> (FakeApi, Context) {
         clock: || "2026-11-24T02:00:00Z".parse().unwrap(),
         memory: Memory::default(),
         stores,
+        _acting: tokio::sync::mpsc::channel(1).0,
     };
     (api, ctx)
 }
