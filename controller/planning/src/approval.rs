@@ -44,7 +44,7 @@ pub fn scheme_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Su
         digest: &facts.digest,
         author: &facts.migration.spec.author,
         asked: confirmer.chain(approvers).collect(),
-        is_carried_out: facts.any_committed(),
+        is_carried_out: facts.is_carried_out(),
     }
 }
 
@@ -135,7 +135,11 @@ pub fn judge(subject: &Subject<'_>, policy: &PolicyProfileSpec, approvals: &[App
         .filter(|f| f.approval.spec.subject.kind == subject.kind && f.approval.spec.subject.name == subject.name)
         .map(|fact| on_its_own(subject, policy, fact))
         .collect();
-    judged.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
+    // Times are whole seconds. Of decisions in the same second a return is the last word, whatever they are called.
+    judged.sort_by(|a, b| {
+        let order = |j: &Judged| (j.at, j.decision == Decision::Return);
+        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
+    });
     one_role_per_person(&mut judged);
     one_decision_per_role(&mut judged, subject.is_carried_out);
     judged

@@ -121,7 +121,12 @@ impl Facts {
         committed.map(|j| j.spec.scheme_digest.as_str()).find(|digest| *digest != self.digest)
     }
 
-    /// Whether any host's commit was decided; from then on the scheme is being carried out.
+    /// Whether the scheme as it stands now is being carried out: a commit of exactly it was decided, so nobody edits it any more.
+    pub fn is_carried_out(&self) -> bool {
+        self.hosts.iter().any(|h| h.journey.get().is_some_and(|journey| carries_out(journey, &self.digest)))
+    }
+
+    /// Whether any host's commit was decided; from then on a scheme is being carried out, of which this may be an edit.
     pub fn any_committed(&self) -> bool {
         self.hosts.iter().any(HostFacts::committed)
     }
@@ -244,6 +249,11 @@ fn decision(journey: &HostMigration) -> Option<&CutoverDecision> {
 /// Whether a journey's commit was decided.
 pub fn is_committed(journey: &HostMigration) -> bool {
     decision(journey).is_some_and(|d| d.kind == DecisionKind::Commit)
+}
+
+/// Whether a journey's commit was decided, of the scheme with this digest.
+pub fn carries_out(journey: &HostMigration, digest: &str) -> bool {
+    is_committed(journey) && journey.spec.scheme_digest == digest
 }
 
 /// The newest report of the agent on a server.

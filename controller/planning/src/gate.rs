@@ -131,13 +131,18 @@ pub fn judge(name: GateName, facts: &Facts, now: Timestamp) -> Verdict {
             return Verdict::Closed(Reason::NotFound { what: Asked::Policy, name });
         }
     };
-    if gate.switchable && policy.gates.iter().any(|s| s.name == name && !s.enabled) {
+    if gate.switchable && !is_asked(policy, name) {
         return Verdict::Off;
     }
     match (gate.look)(facts, policy, now) {
         Ok(()) => Verdict::Open,
         Err(verdict) => verdict,
     }
+}
+
+/// Whether the policy does not switch a gate off.
+fn is_asked(policy: &PolicyProfileSpec, gate: GateName) -> bool {
+    !policy.gates.iter().any(|switch| switch.name == gate && !switch.enabled)
 }
 
 /// The first of `gates` that does not pass: a closed one before one that is not known, because it can be acted on.

@@ -6,8 +6,8 @@
 //! later, until the papers are edited.
 
 use super::parties_qualified::OF_A_PROJECT;
-use super::signed;
-use crate::approval::{acceptance_subject, application_subject, judge};
+use super::{is_asked, signed};
+use crate::approval::{Judged, acceptance_subject, application_subject, judge};
 use crate::calendar::parse_day;
 use crate::facts::{Facts, Known};
 use crate::reason::{Found, Reason, closed};
@@ -48,13 +48,20 @@ fn held_in_time(facts: &Facts, policy: &PolicyProfileSpec, meeting: &AcceptanceM
     approved_before(facts, policy, held_on)
 }
 
-/// Where the policy asks for an approval of the papers before the meeting, one that came on a later day is none.
+/// Where the policy asks for an approval of the papers before the meeting, one that came on a later day is none. That a role
+/// approved once more does not make its first approval later.
 fn approved_before(facts: &Facts, policy: &PolicyProfileSpec, held_on: Date) -> Found {
     // Where decisions cannot be read the signatures are not known either.
     let Known::Is(approvals) = &facts.approvals else { return Ok(()) };
+    if !is_asked(policy, GateName::PreAcceptanceApproved) {
+        return Ok(());
+    }
     let judged = judge(&application_subject(facts, policy), policy, approvals);
-    let counting = judged.iter().filter(|decision| decision.effect == DecisionEffect::Accepted);
-    match counting.map(|decision| facts.day(decision.at)).max() {
+    let first = |role: &str| {
+        let held = |d: &&Judged| matches!(d.effect, DecisionEffect::Accepted | DecisionEffect::Superseded);
+        judged.iter().filter(held).find(|d| d.role == role).map(|decision| facts.day(decision.at))
+    };
+    match policy.acceptance_approvers.iter().filter_map(|role| first(role)).max() {
         Some(approved_on) if held_on < approved_on => Err(closed(Reason::MeetingBeforeApproval {
             held_on: held_on.to_string(),
             approved_on: approved_on.to_string(),

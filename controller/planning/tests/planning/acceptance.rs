@@ -270,6 +270,10 @@ fn an_approval_after_the_meeting_is_none_before_it() {
     world.migration.spec.acceptance.as_mut().unwrap().meeting = Some(meeting(&approved_on));
     world.decide(GateName::Accepted, "department", "dept-li", Decision::Approve);
     assert_eq!(found(&world, GateName::Accepted), Verdict::Open);
+    // Said once more on a later day, it was still said before.
+    world.pass(24 * 3600);
+    world.decide(GateName::PreAcceptanceApproved, "smartCityOffice", "sco-zhao", Decision::Approve);
+    assert_eq!(found(&world, GateName::Accepted), Verdict::Open);
 }
 
 #[test]

@@ -227,3 +227,28 @@ fn in_execution_the_newest_word_of_the_office_stands_and_nobody_elses_word_stand
     world.decide(GateName::DualApproved, SCO, "sco-zhao", Return);
     assert!(!gate::judge(GateName::DualApproved, &world.facts(), world.now).passes(), "and it may be returned again");
 }
+
+#[test]
+fn in_execution_a_return_in_the_same_second_as_an_approval_is_the_last_word() {
+    for decisions in [[Approve, Return], [Return, Approve]] {
+        let mut world = World::in_sync(&["db1"]);
+        world.until("a commit", |w| w.facts().any_committed());
+        world.pass(1);
+        decisions.into_iter().for_each(|decision| world.decide(GateName::DualApproved, SCO, "sco-zhao", decision));
+        assert!(!gate::judge(GateName::DualApproved, &world.facts(), world.now).passes(), "{decisions:?}");
+    }
+}
+
+#[test]
+fn a_scheme_that_was_edited_after_a_commit_is_another_one_and_its_return_stands() {
+    let mut world = World::in_sync(&["db1"]);
+    world.until("a commit", |w| w.facts().any_committed());
+    world.edit();
+    world.pass(1);
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Return);
+    world.pass(1);
+    world.decide(GateName::DualApproved, MGO, "mgo-zhang", Approve);
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Approve);
+    let Verdict::Closed(reason) = gate::judge(GateName::DualApproved, &world.facts(), world.now) else { panic!() };
+    assert!(matches!(reason, Reason::Returned { .. }), "{reason:?}");
+}

@@ -74,6 +74,11 @@ fn waivers_and_custody_are_on_record_and_are_not_gone_because_they_cannot_be_rea
     let mut unread = world.facts();
     (unread.custody, unread.hosts[0].waivers) = (Known::Unknown, Known::Unknown);
     assert_eq!(added(&mut record, &unread, &world), [] as [&str; 0]);
+    // Which servers are the system's is not known then, so no paper of one is gone.
+    let mut without_journeys = world.facts();
+    without_journeys.hosts[0].journey = Known::Unknown;
+    (without_journeys.custody, without_journeys.hosts[0].waivers) = (Known::Is(Vec::new()), Known::Is(Vec::new()));
+    assert_eq!(added(&mut record, &without_journeys, &world), [] as [&str; 0]);
     world.waivers.clear();
     world.custody.clear();
     let gone = [format!("CheckWaiver/{waiver_name} withdrawn"), "CustodyRecord/c1 withdrawn".into()];

@@ -74,7 +74,10 @@ fn standing(world: &World) -> Standing {
     let counting = counting(world, policy);
     let of_offices = || counting.iter().filter(|a| a.spec.gate == GateName::DualApproved);
     // While it is carried out nobody edits it, and the newest word of each office is its word.
-    let in_execution = world.servers.iter().any(Server::is_committed);
+    let digest = world.digest();
+    let carries_it_out =
+        |s: &Server| s.is_committed() && s.journey.as_ref().is_some_and(|j| j.spec.scheme_digest == digest);
+    let in_execution = world.servers.iter().any(carries_it_out);
     let stands = |office: &str| {
         let of_office = || of_offices().filter(|a| a.spec.role == office).map(|a| a.spec.decision);
         let newest = of_office().next_back() == Some(Decision::Approve);

@@ -25,7 +25,8 @@ pub(super) async fn effect(ctx: &Context, approval: &Approval) -> Result<Option<
             match local(ctx, &ctx.stores().migrations, &namespace, &subject.name, Source::Watch).await {
                 Known::Is(migration) => {
                     let facts = system_migration::observe::papers(ctx, &migration, Freshness::Recent).await?;
-                    let is_carried_out = system_migration::observe::is_carried_out(ctx, &migration).await;
+                    let is_carried_out =
+                        system_migration::observe::is_carried_out(ctx, &migration, &facts.digest).await;
                     of_migration(&facts, subject.kind, is_carried_out)
                 }
                 Known::Absent => return Ok(Some(DecisionEffect::SubjectNotFound)),

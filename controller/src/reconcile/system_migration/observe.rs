@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use qianyun_crds::{
     Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
 };
-use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, is_committed};
+use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, carries_out};
 use std::borrow::Borrow;
 
 /// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
@@ -89,10 +89,10 @@ pub(crate) async fn papers(
     })
 }
 
-/// Whether the commit of any of its hosts was decided.
-pub(crate) async fn is_carried_out(ctx: &Context, migration: &SystemMigration) -> bool {
+/// Whether the commit of any of its hosts was decided, of the scheme with this digest.
+pub(crate) async fn is_carried_out(ctx: &Context, migration: &SystemMigration, digest: &str) -> bool {
     let name = migration.name_any();
-    let committed = |j: &HostMigration| j.spec.migration_ref == name && is_committed(j);
+    let committed = |j: &HostMigration| j.spec.migration_ref == name && carries_out(j, digest);
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), Source::Watch, committed).await;
     journeys.get().is_some_and(|committed| !committed.is_empty())

@@ -16,8 +16,11 @@ pub fn of_system(state: &State, facts: &Facts, now: Timestamp) -> Vec<Draft> {
     let mut found = Findings::new(state, facts);
     scheme(&mut found);
     policy(&mut found);
-    papers(&mut found);
-    approvals(&mut found);
+    // Which hosts are the system's, and whether its scheme is carried out, is known by its journeys.
+    if journeys_are_known(facts) {
+        papers(&mut found);
+        approvals(&mut found);
+    }
     switches(&mut found);
     phases(&mut found, now);
     made(&mut found);
@@ -137,13 +140,17 @@ fn phases(found: &mut Findings<'_>, now: Timestamp) {
     }
 }
 
+fn journeys_are_known(facts: &Facts) -> bool {
+    facts.hosts.iter().all(|host| !matches!(host.journey, Known::Unknown))
+}
+
 /// Where something cannot be asked, or an agent has not reported since this controller began, the phase falls back until it is
 /// known again; that is nothing that happened.
 fn phase_is_known(facts: &Facts, before: Option<Phase>, phase: Phase) -> bool {
     let asked = facts.policy.get().is_some() && facts.plan.get().is_some() && facts.approvals.get().is_some();
     let copied = |journey: &qianyun_crds::HostMigration| journey.spec.intent == HostIntent::Replicate;
     let unheard = facts.hosts.iter().any(|h| h.agent.is_none() && h.journey.get().is_some_and(copied));
-    let journeys = facts.hosts.iter().all(|h| !matches!(h.journey, Known::Unknown));
+    let journeys = journeys_are_known(facts);
     let falls_back = before == Some(Phase::Scheduled) && phase == Phase::Replicating;
     asked && journeys && !(falls_back && unheard)
 }
