@@ -182,8 +182,8 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HostingError> 
     write_whole(path, &bytes, 0o600)
 }
 
-/// The address of before, or one with a free port. Where the search begins depends on the migration, so that two that
-/// start at once seldom meet.
+/// The address of before, or one with a free port: of two that started at once on one port the second did not come up, and would not
+/// ever. Where the search begins depends on the migration, so that they seldom meet.
 fn address(
     dir: &Path,
     migration: &MigrationKey,
@@ -195,15 +195,14 @@ fn address(
         expected: "an ip address".to_owned(),
         found: format!("{:?}", spec.listen_address),
     })?;
-    if let Some(last) = last.filter(|last| last.address.ip() == ip) {
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    if let Some(last) = last.filter(|last| last.address.ip() == ip && is_free(&last.address)) {
         return Ok(last.address);
     }
     let name = migration.to_string();
     let seed = name.bytes().fold(0_u16, |seed, byte| seed.wrapping_mul(31).wrapping_add(u16::from(byte)));
     let count = PORTS.end - PORTS.start;
-    let free = (0..count)
-        .map(|step| SocketAddr::new(ip, PORTS.start + (seed % count + step) % count))
-        .find(|address| TcpListener::bind(address).is_ok());
+    let free = (0..count).map(|step| SocketAddr::new(ip, PORTS.start + (seed % count + step) % count)).find(is_free);
     free.ok_or_else(|| failed("finding a port for", dir, format!("no port of {PORTS:?} can be listened on at {ip}")))
 }
 

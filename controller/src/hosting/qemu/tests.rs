@@ -9,6 +9,7 @@ use qianyun_agent_api::desired::DiskAssignment;
 use qianyun_agent_api::inventory::DiskIdentity;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -83,6 +84,18 @@ fn volume(name: &str, bytes: u64) -> VolumeSpec {
     VolumeSpec { name: name.to_owned(), disk_bytes: bytes, volume_bytes: bytes }
 }
 
+thread_local! {
+    /// Tests run beside each other and are all of one migration, so they would look for the same port.
+    static OWN_ADDRESS: String = {
+        static TESTS: AtomicU8 = AtomicU8::new(1);
+        format!("127.0.1.{}", TESTS.fetch_add(1, Ordering::Relaxed))
+    };
+}
+
+fn own_address() -> String {
+    OWN_ADDRESS.with(String::clone)
+}
+
 fn receiver_spec(session: u64) -> ReceiverSpec {
     let identity = DiskIdentity {
         serial: "S1".into(),
@@ -94,7 +107,7 @@ fn receiver_spec(session: u64) -> ReceiverSpec {
     ReceiverSpec {
         host: "civil/db1".into(),
         session,
-        listen_address: "127.0.0.1".into(),
+        listen_address: own_address(),
         volumes: vec![volume("system", MIB)],
         disks: vec![DiskAssignment { volume: "system".into(), identity }],
     }
@@ -216,6 +229,21 @@ async fn a_volume_that_vanished_below_a_ledger_is_not_made_anew() {
         refused(site.qemu.ensure_receiver(&site.migration, &receiver_spec(1)).await)
             .contains("its receiver has written")
     );
+}
+
+#[tokio::test]
+async fn a_receiver_whose_port_somebody_took_listens_on_another() {
+    let site = site();
+    let before = site.qemu.ensure_receiver(&site.migration, &receiver_spec(1)).await.unwrap();
+    site.qemu.stop_receiver(&site.migration).await.unwrap();
+    let again = site.qemu.ensure_receiver(&site.migration, &receiver_spec(1)).await.unwrap();
+    assert_eq!(again.address, before.address, "a port that is free stays");
+    site.qemu.stop_receiver(&site.migration).await.unwrap();
+    let somebody = std::net::TcpListener::bind(&before.address).unwrap();
+    let other = site.qemu.ensure_receiver(&site.migration, &receiver_spec(1)).await.unwrap();
+    assert_ne!(other.address, before.address);
+    drop(somebody);
+    site.end().await;
 }
 
 #[tokio::test]
