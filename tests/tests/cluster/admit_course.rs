@@ -320,6 +320,11 @@ fn record_the_cutover(course: &mut Course) -> Result<()> {
     course.start_controller()
 }
 
+/// The day that it is in Suining.
+fn today() -> String {
+    jiff::tz::offset(8).to_datetime(jiff::Timestamp::now()).date().to_string()
+}
+
 fn from_provisional_to_closed(course: &mut Course) -> Result<()> {
     course.await_status("/status/phase", "Provisional")?;
     let digest = course.migration()?["status"]["digest"].clone();
@@ -340,8 +345,10 @@ fn from_provisional_to_closed(course: &mut Course) -> Result<()> {
     course.decide("zhao", "smartCityOffice", "PreAcceptanceApproved", "AcceptanceApplication", "applicationDigest")?;
     course.show("The data bureau approved the papers", "chen", "/status/blockedBy", "Accepted")?;
     let there = |role: &str| json!({"role": role, "unit": role, "representative": "吴敏"});
+    // Papers are approved before the meeting, and were a moment ago.
+    let today = today();
     let meeting = json!({"spec": {"acceptance": {"meeting": {
-        "heldOn": "2026-11-20", "organiser": "市民政局", "conclusion": "Passed", "minutes": paper("验收意见"),
+        "heldOn": today, "organiser": "市民政局", "conclusion": "Passed", "minutes": paper("验收意见"),
         "participants": [there("Designer"), there("Contractor"), there("Supervisor")],
     }}}});
     course.patch("li", "sysmig/civil-registry", &meeting)?;
@@ -357,8 +364,8 @@ fn from_provisional_to_closed(course: &mut Course) -> Result<()> {
     )?;
     let record =
         with(objects::custody("registry-db-1", "li"), "/spec/hostUid", host.json()?["metadata"]["uid"].clone());
-    let record = with(record, "/spec/handover/date", json!("2026-11-21"));
-    course.create("li", &with(record, "/spec/media/0/erasure/date", json!("2026-11-21")))?;
+    let record = with(record, "/spec/handover/date", json!(today));
+    course.create("li", &with(record, "/spec/media/0/erasure/date", json!(today)))?;
     course.show("The device is in its new place: closed", "zhou", "/status/phase", "Closed")
 }
 
