@@ -55,19 +55,25 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
 }
 
 /// First those that count what the kernel does, by themselves. Then those with a control plane, which wait more than they work,
-/// beside all that only compute. Then those with machines, at once: a machine under emulation is one thread, and one after
-/// another would leave a core idle for five minutes.
+/// beside all that only compute and one small machine. Then the journeys of whole machines, at once: a machine under emulation is
+/// one thread, and one after another would leave a core idle for five minutes.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
-    let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(|name| name.starts_with("kernel_"));
-    let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| needs_machine(name));
+    let begins = |with: &'static str| move |name: &String| name.starts_with(with);
+    let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
+    let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
+    let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
     programs_named(layout, &counting)?;
     let waiting = || programs_named(layout, &clusters);
-    let computing = || programs_named(layout, &others).and_then(|()| go_tests(layout, &[]));
+    let computing = || {
+        programs_named(layout, &others)?;
+        go_tests(layout, &[])?;
+        programs_named(layout, &machines)
+    };
     at_once(&[&waiting, &computing])?;
-    let machines: Vec<_> = machines.iter().map(|name| || programs_named(layout, slice::from_ref(name))).collect();
-    at_once(&machines.iter().map(|machine| machine as Part<'_>).collect::<Vec<_>>())
+    let journeys: Vec<_> = journeys.iter().map(|name| || programs_named(layout, slice::from_ref(name))).collect();
+    at_once(&journeys.iter().map(|journey| journey as Part<'_>).collect::<Vec<_>>())
 }
 
 /// Some of the tests, to be run beside others.
@@ -89,10 +95,6 @@ fn at_once(parts: &[Part<'_>]) -> Result<()> {
 fn programs_named(layout: &Layout, names: &[String]) -> Result<()> {
     let selection: Vec<&str> = names.iter().flat_map(|name| ["--test", name]).collect();
     rust_tests(layout, &selection, &[])
-}
-
-fn needs_machine(test: &str) -> bool {
-    test.starts_with("e2e_") || test.starts_with("machine_")
 }
 
 /// Names of the test programs of the workspace, each once: a selection by name runs all that bear it.
