@@ -3,7 +3,7 @@
 
 use crate::action::{Action, Plan};
 use crate::facts::{Facts, HostFacts, Machine, Receiver, Verification};
-use crate::gate::{fence_acknowledged, first_obstacle, judge};
+use crate::gate::{first_obstacle, host_fenced, judge};
 use crate::sequence::{Step, needs};
 use jiff::Timestamp;
 use qianyun_crds::{DecisionKind, GateName, HostIntent, SourceCutover};
@@ -48,6 +48,7 @@ fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violat
             {
                 Some(Violation::TurnsBack)
             }
+            HostIntent::Serve if !approved => Some(Violation::TouchesWithoutApproval),
             HostIntent::Cutover => begins_too_early(facts, host, *attempt, now),
             HostIntent::Fence | HostIntent::Serve => {
                 (!host.is_some_and(HostFacts::committed)).then_some(Violation::CommitsTooEarly)
@@ -62,7 +63,7 @@ fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violat
             (None, DecisionKind::Abort) => None,
             (None, DecisionKind::Commit) => commits_too_early(facts, host, now),
         },
-        Action::EnsureTarget { .. } => launches_too_early(host),
+        Action::EnsureTarget { .. } => launches_too_early(host, now),
         Action::StopReceiver { .. } | Action::RunProbes { .. } => {
             (!host.is_some_and(HostFacts::committed)).then_some(Violation::LaunchesUnfenced)
         }
@@ -83,9 +84,10 @@ fn commits_too_early(facts: &Facts, host: Option<&HostFacts>, now: Timestamp) ->
     (!(prepared && verified && open)).then_some(Violation::CommitsTooEarly)
 }
 
-fn launches_too_early(host: Option<&HostFacts>) -> Option<Violation> {
+fn launches_too_early(host: Option<&HostFacts>, now: Timestamp) -> Option<Violation> {
     let Some(host) = host else { return Some(Violation::LaunchesUnfenced) };
-    if !host.committed() || !fence_acknowledged(host) || host.hosting.machine == Machine::Running {
+    // Committed, acknowledged by the source, and silent for long enough.
+    if host_fenced(host, now).is_err() || host.hosting.machine == Machine::Running {
         return Some(Violation::LaunchesUnfenced);
     }
     (host.hosting.receiver != Receiver::Absent).then_some(Violation::LaunchesUnderReceiver)

@@ -4,9 +4,9 @@
 use crate::world::World;
 use jiff::Timestamp;
 use qianyun_crds::{CutoverDecision, DecisionKind, HostIntent, SourceCutover};
-use qianyun_planning::facts::{Authorisation, Facts, Known, Machine, Receiver, Verification};
+use qianyun_planning::facts::{Authorisation, Facts, Known, Machine, Receiver, Silence, Verification};
 use qianyun_planning::lint::{Violation, check};
-use qianyun_planning::{Action, Plan};
+use qianyun_planning::{Action, Plan, calendar};
 
 fn host() -> String {
     "db1".into()
@@ -124,16 +124,31 @@ fn after_a_commit_there_is_no_way_back_and_before_it_none_forward() {
 }
 
 #[test]
-fn a_launch_needs_a_commit_an_acknowledgement_no_receiver_and_no_machine_that_runs() {
+fn the_machine_on_the_cloud_is_not_to_serve_without_both_offices() {
+    let fenced = World::fenced(&["db1"]);
+    let serve = |facts: &Facts| found(facts, set(facts, HostIntent::Serve, 1), fenced.now);
+    assert_eq!(serve(&fenced.facts()), None);
+    assert_eq!(serve(&without_approval(fenced.facts())), Some(Violation::TouchesWithoutApproval));
+}
+
+#[test]
+fn a_launch_needs_a_commit_an_acknowledgement_a_silence_no_receiver_and_no_machine_that_runs() {
     let world = World::fenced(&["db1"]);
     let (mut facts, now) = (world.facts(), world.now);
     facts.hosts[0].hosting.receiver = Receiver::Absent;
+    let silent_for = |seconds: i64| Silence::Since(calendar::plus_seconds(now, -seconds));
+    facts.hosts[0].silence = silent_for(5);
     let launch = |facts: &Facts| found(facts, Action::EnsureTarget { host: host() }, now);
     assert_eq!(launch(&facts), None);
     for receiver in [Receiver::Unknown, Receiver::Starting, Receiver::Failed(String::new())] {
         let mut facts = facts.clone();
         facts.hosts[0].hosting.receiver = receiver;
         assert_eq!(launch(&facts), Some(Violation::LaunchesUnderReceiver));
+    }
+    for silence in [silent_for(4), Silence::Answers("agent".into()), Silence::Unknown] {
+        let mut facts = facts.clone();
+        facts.hosts[0].silence = silence;
+        assert_eq!(launch(&facts), Some(Violation::LaunchesUnfenced));
     }
     let mut running = facts.clone();
     running.hosts[0].hosting.machine = Machine::Running;
