@@ -62,16 +62,8 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
         Some(t) if t.unknown => None,
         Some(t) => Some(t.missing.is_empty() && t.need > 0 && t.returned.is_none()),
     };
-    let missing = facts.systems.iter().zip(&facts.plan.spec.systems).find(|(f, _)| !matches!(f.exists, Known::Is(())));
     let counts = counts(facts, now);
-    let (ready, reason, message) = match (issued, missing) {
-        (Some(true), None) => (Some(true), "Ready", String::new()),
-        (Some(true), Some((_, s))) => {
-            (Some(false), "SystemNotFound", format!("the system {}/{} is not there", s.namespace, s.name))
-        }
-        (Some(false), _) => (Some(false), "NotIssued", "offices have still to issue this plan".to_string()),
-        (None, _) => (None, "NotKnown", "the policy profile, the approvals or a permission is not known".to_string()),
-    };
+    let (ready, reason, message) = readiness(facts, issued);
     let issued_reason = match issued {
         Some(true) => "Issued",
         Some(false) => "NotIssued",
@@ -106,6 +98,31 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
         wave_fault: fault.map(|f| f.chars().take(1000).collect()),
         counts: Some(counts),
         conditions,
+    }
+}
+
+/// Whether systems can go by the plan. What it refers to and is not there is said before the offices issue it.
+fn readiness(facts: &PlanFacts, issued: Option<bool>) -> (Option<bool>, &'static str, String) {
+    let systems = || facts.systems.iter().zip(&facts.plan.spec.systems);
+    let missing = systems().find(|(found, _)| matches!(found.exists, Known::Absent)).map(|(_, planned)| planned);
+    let unread = systems().any(|(found, _)| matches!(found.exists, Known::Unknown));
+    match (&facts.policy, missing, issued) {
+        (Known::Absent, _, _) => {
+            let name = &facts.plan.spec.policy_ref;
+            let words = format!("the policy profile {name:?} is not there; create it, or correct spec.policyRef");
+            (Some(false), "PolicyNotFound", words)
+        }
+        (_, Some(s), _) => {
+            let words =
+                format!("the system {}/{} is not there; declare it, or correct spec.systems", s.namespace, s.name);
+            (Some(false), "SystemNotFound", words)
+        }
+        (_, None, Some(false)) => (Some(false), "NotIssued", "offices have still to issue this plan".to_string()),
+        (_, None, Some(true)) if !unread => (Some(true), "Ready", String::new()),
+        (_, None, Some(true) | None) => {
+            let words = "the policy profile, a system, the approvals or a permission is not known just now";
+            (None, "NotKnown", words.to_string())
+        }
     }
 }
 

@@ -66,11 +66,22 @@ fn a_plan_is_ready_once_every_office_issued_it_and_every_system_is_there() {
     assert_eq!((said(&ready, "Ready"), said(&ready, "Issued")), (("True", "Ready"), ("True", "Issued")));
     assert_eq!(ready.issued_by.as_deref(), Some("2/2"));
     assert_eq!(ready.digest.as_deref(), Some(facts.digest.as_str()));
-    for exists in [Known::Absent, Known::Unknown] {
-        facts.systems[0].exists = exists;
+    facts.systems[0].exists = Known::Unknown;
+    assert_eq!(said(&status(&facts, now()), "Ready"), ("Unknown", "NotKnown"));
+}
+
+#[test]
+fn what_a_plan_refers_to_and_is_not_there_is_said_before_it_is_issued() {
+    for world in [World::new(), issued()] {
+        let mut facts = facts_of(&world, &[("2027-03-31", MUNICIPAL, None)]);
+        facts.systems[0].exists = Known::Absent;
         let missing = status(&facts, now());
         assert_eq!(said(&missing, "Ready"), ("False", "SystemNotFound"));
         assert!(missing.conditions[0].message.contains("minzheng/s0"), "{:?}", missing.conditions);
+        facts.policy = Known::Absent;
+        let missing = status(&facts, now());
+        assert_eq!(said(&missing, "Ready"), ("False", "PolicyNotFound"));
+        assert!(missing.conditions[0].message.contains("spec.policyRef"), "{:?}", missing.conditions);
     }
 }
 
