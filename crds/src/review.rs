@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 /// When both offices had the complete scheme: the service target of the review counts from here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.pauses) || self.pauses.all(p, p.from >= self.receivedOn)").message(
+    "receipt.pauses has one that begins before receipt.receivedOn: nothing runs yet that could stand still"
+))]
+#[x_kube(validation = Rule::new("!has(self.pauses) || self.pauses.all(p, self.pauses.exists_one(q, q.from == p.from) && self.pauses.all(q, q.from <= p.from || (has(p.until) && p.until <= q.from)))").message(
+    "receipt.pauses overlap: enter the last day of each, not after the first day of the next"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct SchemeReceipt {
     /// Day on which the second office received it, YYYY-MM-DD.
@@ -31,6 +37,12 @@ pub struct SchemeReceipt {
 ))]
 #[x_kube(validation = Rule::new("!has(self.report) || (has(self.acceptedOn) && self.report.issuedOn >= self.acceptedOn)").message(
     "assessment.report needs assessment.acceptedOn, on or before the day of the report: enter when the filing was accepted (受理)"
+))]
+#[x_kube(validation = Rule::new("!has(self.pauses) || (has(self.acceptedOn) && self.pauses.all(p, p.from >= self.acceptedOn))").message(
+    "assessment.pauses has one that begins before assessment.acceptedOn: the clock starts with the acceptance (受理)"
+))]
+#[x_kube(validation = Rule::new("!has(self.pauses) || self.pauses.all(p, self.pauses.exists_one(q, q.from == p.from) && self.pauses.all(q, q.from <= p.from || (has(p.until) && p.until <= q.from)))").message(
+    "assessment.pauses overlap: enter the last day of each, not after the first day of the next"
 ))]
 #[x_kube(validation = Rule::new("!has(self.cityApprovalNo) || (has(self.report) && self.report.conclusion == 'Passed')").message(
     "assessment.cityApprovalNo needs a report that says Passed: the city government decides on the report"

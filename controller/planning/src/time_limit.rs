@@ -33,6 +33,9 @@ fn stands(
 ) -> Option<Answer<Standing>> {
     let calendar = facts.calendar.get()?;
     let mut clock = WorkClock::new(parse_day(begun)?, u16::try_from(days).ok()?, binding).ok()?;
+    // In any order, as people entered them.
+    let mut pauses: Vec<&ClockPause> = pauses.iter().collect();
+    pauses.sort_by(|a, b| a.from.cmp(&b.from));
     for pause in pauses {
         let until = match pause.until.as_deref() {
             Some(day) => Some(parse_day(day)?),
