@@ -42,7 +42,12 @@ fn incident(world: &World) -> Incident {
 fn a_paper_is_on_record_when_it_comes_changes_and_goes() {
     let (mut world, mut record) = (World::new(), Record::new());
     (world.migration.spec.rehearsal, world.migration.spec.security_in_use) = (None, None);
-    assert_eq!(added(&mut record, &world.facts(), &world), [] as [&str; 0]);
+    let at_first = added(&mut record, &world.facts(), &world);
+    let (declared_by, policy) = (&world.system.spec.declaration.declared_by, "PolicyProfile/suining-2018 entered by -");
+    assert_eq!(
+        at_first[..],
+        [format!("Declaration entered by {declared_by}"), "Catalogue entered by -".into(), policy.into()]
+    );
     world.prove();
     world.migration.spec.incidents.push(incident(&world));
     let came = added(&mut record, &world.facts(), &world);
@@ -58,6 +63,12 @@ fn a_paper_is_on_record_when_it_comes_changes_and_goes() {
     assert_eq!(added(&mut record, &world.facts(), &world), ["Incident/1 entered by -"]);
     world.migration.spec.incidents.clear();
     assert_eq!(added(&mut record, &world.facts(), &world), ["Incident/1 withdrawn"]);
+    // Whoever changes who decides is seen to have changed the rules.
+    let Known::Is(rules) = &mut world.policy else { panic!() };
+    rules.spec.scheme_approvers.push("department".into());
+    assert_eq!(added(&mut record, &world.facts(), &world), [policy]);
+    world.unread.policy = true;
+    assert_eq!(added(&mut record, &world.facts(), &world), [] as [&str; 0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What the record of a system has to say about the papers that open its gates and are no decisions: the rehearsal, the word on
-//! security products, incidents, the acceptance, waivers of checks, and where its old servers went. A paper is known by its
-//! digest; its text stays where it is.
+//! What the record of a system has to say about the papers that open its gates and are no decisions: the declaration, the catalogue,
+//! the evaluation, the rehearsal, the word on security products, incidents, the acceptance, waivers of checks, where its old
+//! servers went, and the rules themselves. A paper is known by its digest; its text stays where it is.
 
 use super::Findings;
 use crate::audit::entry::Event;
@@ -24,20 +24,22 @@ impl Paper {
     }
 }
 
-/// Papers that are new, were edited, or are gone.
+/// Papers that are new, were edited, or are gone. Of a sort that cannot be read nothing is said.
 pub(super) fn papers(found: &mut Findings<'_>) {
     let facts = found.facts;
-    compare(found, &of_migration(facts), |subject| !subject.starts_with(WAIVER) && !subject.starts_with(CUSTODY));
-    if let Some(papers) = waivers(&facts.hosts) {
-        compare(found, &papers, |subject| subject.starts_with(WAIVER));
-    }
-    if let Some(papers) = custody(facts) {
-        compare(found, &papers, |subject| subject.starts_with(CUSTODY));
+    let sorts: [(&[&str], Option<Vec<Paper>>); 5] = [
+        (&["Rehearsal", "SecurityInUse", "Incident", "Acceptance", "Assessment", "Receipt"], Some(of_migration(facts))),
+        (&["Declaration", "Catalogue"], of_system(facts)),
+        (&["PolicyProfile"], of_policy(facts)),
+        (&["CheckWaiver"], waivers(&facts.hosts)),
+        (&["CustodyRecord"], custody(facts)),
+    ];
+    for (names, papers) in sorts {
+        if let Some(papers) = papers {
+            compare(found, &papers, names);
+        }
     }
 }
-
-const WAIVER: &str = "CheckWaiver/";
-const CUSTODY: &str = "CustodyRecord/";
 
 fn of_migration(facts: &Facts) -> Vec<Paper> {
     let spec = &facts.migration.spec;
@@ -45,7 +47,24 @@ fn of_migration(facts: &Facts) -> Vec<Paper> {
     let security = spec.security_in_use.iter().map(|s| Paper::new("SecurityInUse".into(), s, Some(&s.confirmed_by)));
     let incidents = spec.incidents.iter().map(|i| Paper::new(format!("Incident/{}", i.number), i, None));
     let acceptance = spec.acceptance.iter().map(|a| Paper::new("Acceptance".into(), a, None));
-    rehearsal.chain(security).chain(incidents).chain(acceptance).flatten().collect()
+    let assessment = spec.assessment.iter().map(|a| Paper::new("Assessment".into(), a, None));
+    let receipt = spec.receipt.iter().map(|r| Paper::new("Receipt".into(), r, None));
+    let of_cutover = rehearsal.chain(security).chain(incidents);
+    of_cutover.chain(acceptance).chain(assessment).chain(receipt).flatten().collect()
+}
+
+/// What the department declared of the system, and its catalogue.
+fn of_system(facts: &Facts) -> Option<Vec<Paper>> {
+    let spec = &facts.system.get()?.spec;
+    let declaration = Paper::new("Declaration".into(), &spec.declaration, Some(&spec.declaration.declared_by));
+    let catalogue = spec.catalogue.iter().filter_map(|c| Paper::new("Catalogue".into(), c, None));
+    Some(declaration.into_iter().chain(catalogue).collect())
+}
+
+/// The rules: who decides, and what is asked.
+fn of_policy(facts: &Facts) -> Option<Vec<Paper>> {
+    let policy = facts.policy.get()?;
+    Some(Paper::new(format!("PolicyProfile/{}", name(&policy.metadata)), &policy.spec, None).into_iter().collect())
 }
 
 /// `None` where those of a server cannot be read: that one was withdrawn is never said out of ignorance.
@@ -58,7 +77,7 @@ fn waivers(hosts: &[HostFacts]) -> Option<Vec<Paper>> {
             Known::Unknown => return None,
         };
         let paper = |w: &qianyun_crds::CheckWaiver| {
-            Paper::new(format!("{WAIVER}{}", name(&w.metadata)), &w.spec, Some(&w.spec.accepted_by))
+            Paper::new(format!("CheckWaiver/{}", name(&w.metadata)), &w.spec, Some(&w.spec.accepted_by))
         };
         papers.extend(waivers.iter().filter(|w| w.spec.host_ref == host.name).filter_map(paper));
     }
@@ -69,7 +88,7 @@ fn custody(facts: &Facts) -> Option<Vec<Paper>> {
     let Known::Is(records) = &facts.custody else { return None };
     let of_system = records.iter().filter(|r| facts.host(&r.spec.host_ref).is_some());
     let paper = |r: &qianyun_crds::CustodyRecord| {
-        Paper::new(format!("{CUSTODY}{}", name(&r.metadata)), &r.spec, Some(&r.spec.recorded_by))
+        Paper::new(format!("CustodyRecord/{}", name(&r.metadata)), &r.spec, Some(&r.spec.recorded_by))
     };
     Some(of_system.filter_map(paper).collect())
 }
@@ -78,14 +97,15 @@ fn name(of: &ObjectMeta) -> &str {
     of.name.as_deref().unwrap_or_default()
 }
 
-/// Says what differs from the record, of the papers of one sort.
-fn compare(found: &mut Findings<'_>, papers: &[Paper], is_of_sort: impl Fn(&str) -> bool) {
+/// Says what differs from the record, of the papers of these names.
+fn compare(found: &mut Findings<'_>, papers: &[Paper], names: &[&str]) {
     for Paper { subject, digest, actor } in papers {
         if found.state.papers.get(subject) != Some(digest) {
             found.push(actor.as_deref(), subject.clone(), Event::PaperEntered { digest: digest.clone() });
         }
     }
-    let is_gone = |subject: &&String| is_of_sort(subject) && !papers.iter().any(|paper| paper.subject == **subject);
+    let is_of_them = |subject: &str| names.contains(&subject.split('/').next().unwrap_or_default());
+    let is_gone = |subject: &&String| is_of_them(subject) && !papers.iter().any(|paper| paper.subject == **subject);
     let gone: Vec<String> = found.state.papers.keys().filter(is_gone).cloned().collect();
     for subject in gone {
         found.push(None, subject, Event::PaperWithdrawn {});
