@@ -10,6 +10,7 @@ mod cloud_platform;
 mod custody_record;
 mod department;
 mod driver;
+mod events;
 mod freeze_period;
 mod host_enrollment;
 mod host_migration;
@@ -34,6 +35,7 @@ use crate::world::Stores;
 use driver::{chain, drive};
 pub(crate) use host_migration::observe::recorded_probes;
 use kube::Client;
+use kube::runtime::events::Recorder;
 use memory::Memory;
 use qianyun_crds::{HostEnrollment, HostMigration};
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub(crate) struct Context {
     memory: Memory,
     /// What is recorded of each system.
     audit: Audit,
+    /// Writes events.
+    recorder: Recorder,
     /// Everything as the watches last saw it.
     stores: Stores,
     /// Dropped with the last task that has this context.
@@ -160,6 +164,7 @@ pub(crate) async fn run(parts: Parts) {
     let Parts { client, agents, hosting, authority, epoch, server_url, clock, acting } = parts;
     let memory = Memory::default();
     let audit = Audit::new(client.clone(), i64::try_from(epoch).unwrap_or(i64::MAX));
+    let recorder = Recorder::new(client.clone(), MANAGER.into());
     let ctx = Arc::new(Context {
         client,
         agents,
@@ -170,6 +175,7 @@ pub(crate) async fn run(parts: Parts) {
         clock,
         memory,
         audit,
+        recorder,
         stores,
         _acting: acting,
     });

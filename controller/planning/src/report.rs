@@ -6,6 +6,7 @@
 mod abort;
 mod acceptance;
 pub(crate) mod gate;
+pub mod notice;
 pub(crate) mod party;
 pub(crate) mod phase;
 mod reason;

@@ -17,6 +17,7 @@ mod gates_papers;
 mod gates_time;
 mod lint;
 mod notices;
+mod notices_told;
 mod phase;
 mod plan_status;
 mod previews;

@@ -3,8 +3,10 @@
 use crate::reconcile::Context;
 use crate::reconcile::audit;
 use crate::reconcile::driver::LookError;
+use crate::reconcile::events::tell;
 use crate::reconcile::write;
 use jiff::Timestamp;
+use qianyun_planning::report::notice;
 use qianyun_planning::{Facts, Plan, system_migration};
 
 /// Writes the status, if it says something new.
@@ -19,5 +21,8 @@ pub(super) async fn write(ctx: &Context, facts: &Facts, plan: &Plan, now: Timest
         let name = facts.migration.metadata.name.as_deref().unwrap_or_default();
         tracing::info!(migration = name, phase = ?status.phase, "phase");
     }
-    write::status(&api, &facts.migration, facts.migration.status.as_ref(), &status).await
+    let before = facts.migration.status.as_ref();
+    write::status(&api, &facts.migration, before, &status).await?;
+    tell(ctx, &facts.migration, notice::of_system(before, &status)).await;
+    Ok(())
 }
