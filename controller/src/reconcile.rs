@@ -35,7 +35,6 @@ use crate::world::Stores;
 use driver::{chain, drive};
 pub(crate) use host_migration::observe::recorded_probes;
 use kube::Client;
-use kube::runtime::events::Recorder;
 use memory::Memory;
 use qianyun_crds::{HostEnrollment, HostMigration};
 use std::sync::Arc;
@@ -67,8 +66,6 @@ pub(crate) struct Context {
     memory: Memory,
     /// What is recorded of each system.
     audit: Audit,
-    /// Writes events.
-    recorder: Recorder,
     /// Everything as the watches last saw it.
     stores: Stores,
     /// Dropped with the last task that has this context.
@@ -164,7 +161,6 @@ pub(crate) async fn run(parts: Parts) {
     let Parts { client, agents, hosting, authority, epoch, server_url, clock, acting } = parts;
     let memory = Memory::default();
     let audit = Audit::new(client.clone(), i64::try_from(epoch).unwrap_or(i64::MAX));
-    let recorder = Recorder::new(client.clone(), MANAGER.into());
     let ctx = Arc::new(Context {
         client,
         agents,
@@ -175,7 +171,6 @@ pub(crate) async fn run(parts: Parts) {
         clock,
         memory,
         audit,
-        recorder,
         stores,
         _acting: acting,
     });

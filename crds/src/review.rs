@@ -38,7 +38,7 @@ pub struct SchemeReceipt {
 #[x_kube(validation = Rule::new("!has(self.report) || (has(self.acceptedOn) && self.report.issuedOn >= self.acceptedOn)").message(
     "assessment.report needs assessment.acceptedOn, on or before the day of the report: enter when the filing was accepted (受理)"
 ))]
-#[x_kube(validation = Rule::new("!has(self.pauses) || (has(self.acceptedOn) && self.pauses.all(p, p.from >= self.acceptedOn))").message(
+#[x_kube(validation = Rule::new("!has(self.pauses) || self.pauses.all(p, has(self.acceptedOn) && p.from >= self.acceptedOn)").message(
     "assessment.pauses has one that begins before assessment.acceptedOn: the clock starts with the acceptance (受理)"
 ))]
 #[x_kube(validation = Rule::new("!has(self.pauses) || self.pauses.all(p, self.pauses.exists_one(q, q.from == p.from) && self.pauses.all(q, q.from <= p.from || (has(p.until) && p.until <= q.from)))").message(

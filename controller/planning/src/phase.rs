@@ -11,7 +11,7 @@ use crate::gate::judge;
 use crate::sequence::{Step, needs};
 use crate::{approval, gate};
 use jiff::Timestamp;
-use qianyun_crds::{GateName, HostIntent, Phase};
+use qianyun_crds::{GateName, HostIntent, HostMigration, Phase};
 
 /// The phase of a system's journey.
 pub fn phase(facts: &Facts, now: Timestamp) -> Phase {
@@ -88,4 +88,20 @@ pub fn hosts_in_sync(facts: &Facts) -> String {
     let ready = |h: &HostFacts| h.committed() || h.replication().is_some_and(|p| p >= qianyun_crds::DiskPhase::InSync);
     let count = hosts.iter().filter(|h| facts.host(&h.host_ref).is_some_and(ready)).count();
     format!("{count}/{}", hosts.len())
+}
+
+/// Where something cannot be asked, or an agent has not reported since this controller began, the phase falls back until it is
+/// known again; that is nothing that happened.
+pub(crate) fn is_known(facts: &Facts, before: Option<Phase>, phase: Phase) -> bool {
+    let asked = facts.policy.get().is_some() && facts.plan.get().is_some() && facts.approvals.get().is_some();
+    let copied = |journey: &HostMigration| journey.spec.intent == HostIntent::Replicate;
+    let unheard = facts.hosts.iter().any(|h| h.agent.is_none() && h.journey.get().is_some_and(copied));
+    let journeys = journeys_are_known(facts);
+    let falls_back = before == Some(Phase::Scheduled) && phase == Phase::Replicating;
+    asked && journeys && !(falls_back && unheard)
+}
+
+/// Whether the journeys of all hosts could be read.
+pub(crate) fn journeys_are_known(facts: &Facts) -> bool {
+    facts.hosts.iter().all(|host| !matches!(host.journey, Known::Unknown))
 }

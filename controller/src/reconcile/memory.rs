@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use qianyun_crds::{DigestError, MigrationPlan};
 use qianyun_planning::calendar::Calendar;
 use qianyun_planning::facts::{Authorisation, ProbeFact};
+use qianyun_planning::report::notice::Notice;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,6 +45,7 @@ struct Inner {
     silent: HashMap<HostKey, Silent>,
     written: HashMap<MigrationKey, Instant>,
     handed_out: HashMap<MigrationKey, i64>,
+    told: HashMap<(String, &'static str), Notice>,
     plan_digests: HashMap<String, (i64, String)>,
     calendar: Option<(Versions, Arc<Calendar>)>,
 }
@@ -91,6 +93,12 @@ impl Memory {
             }
             Authorisation::Unknown => {}
         }
+    }
+
+    /// Whether this was not the last thing told of the object and its topic.
+    pub(super) fn is_news(&self, uid: &str, notice: &Notice) -> bool {
+        let before = self.inner().told.insert((uid.to_owned(), notice.topic), notice.clone());
+        before.is_none_or(|before| (before.reason, before.note) != (notice.reason.clone(), notice.note.clone()))
     }
 
     /// Digest of a plan as it is in this generation, which no other state of it has. A plan lists all systems of a city, and each

@@ -2,7 +2,11 @@
 //! the status alone.
 
 use super::phase::phase;
-use qianyun_crds::{DecisionKind, HostMigrationStatus, Phase, SystemMigrationStatus, Waiting};
+use crate::action::Plan;
+use crate::facts::Facts;
+use crate::phase::is_known;
+use crate::waiting::WaitingOn;
+use qianyun_crds::{CutoverDecision, DecisionKind, Phase, SystemMigrationStatus, Waiting};
 
 /// The API server takes notes of 1 kB.
 const NOTE_BYTES: usize = 1000;
@@ -10,6 +14,8 @@ const NOTE_BYTES: usize = 1000;
 /// Something to be told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// What it is about. Of each topic only the newest is remembered.
+    pub topic: &'static str,
     /// Whether somebody should look.
     pub is_warning: bool,
     /// In a word.
@@ -18,37 +24,41 @@ pub struct Notice {
     pub note: String,
 }
 
-/// What is new about a system: its phase, and for what it waits.
-pub fn of_system(before: Option<&SystemMigrationStatus>, after: &SystemMigrationStatus) -> Vec<Notice> {
+/// What is new about a system: its phase, and for what it waits. What is not known is not told as if it had happened.
+pub fn of_system(facts: &Facts, plan: &Plan, after: &SystemMigrationStatus) -> Vec<Notice> {
+    let before = facts.migration.status.as_ref();
     let mut notices = Vec::new();
-    if let Some(now) = after.phase.filter(|now| before.and_then(|b| b.phase) != Some(*now)) {
+    let was = before.and_then(|b| b.phase);
+    if let Some(now) = after.phase.filter(|now| was != Some(*now) && is_known(facts, was, *now)) {
         let words = phase(now);
         notices.push(Notice {
+            topic: "phase",
             is_warning: matches!(now, Phase::Returned | Phase::RollingBack),
             reason: format!("{now:?}"),
             note: note(&words.en, &words.zh),
         });
     }
-    notices.extend(waits(before.and_then(|b| b.waiting.as_ref()), after.waiting.as_ref()));
+    let is_asked_again = matches!(&plan.waiting, Some(WaitingOn::Gate(obstacle)) if !obstacle.known);
+    if !is_asked_again {
+        notices.extend(waits(before.and_then(|b| b.waiting.as_ref()), after.waiting.as_ref()));
+    }
     notices
 }
 
-/// What is new about a host: what was decided on an attempt.
-pub fn of_host(before: Option<&HostMigrationStatus>, after: &HostMigrationStatus) -> Vec<Notice> {
-    let decision = |status: &HostMigrationStatus| status.cutover.as_ref().and_then(|c| c.decision.clone());
-    let now = decision(after).filter(|now| before.and_then(decision).as_ref() != Some(now));
-    let told = now.map(|now| Notice {
-        is_warning: now.kind == DecisionKind::Abort,
-        reason: format!("{:?}", now.kind),
-        note: cut(format!("attempt {}: {}", now.attempt, now.reason)),
-    });
-    told.into_iter().collect()
+/// What was decided on an attempt.
+pub fn of_decision(decision: &CutoverDecision) -> Notice {
+    Notice {
+        topic: "decision",
+        is_warning: decision.kind == DecisionKind::Abort,
+        reason: format!("{:?}", decision.kind),
+        note: cut(format!("attempt {}: {}", decision.attempt, decision.reason)),
+    }
 }
 
 fn waits(before: Option<&Waiting>, after: Option<&Waiting>) -> Option<Notice> {
     let now = after.filter(|now| before.is_none_or(|b| b.waiting_for != now.waiting_for))?;
     let reason = format!("WaitingFor{}", now.waiting_for);
-    Some(Notice { is_warning: false, reason, note: note(&now.message, &now.message_zh) })
+    Some(Notice { topic: "waiting", is_warning: false, reason, note: note(&now.message, &now.message_zh) })
 }
 
 fn note(en: &str, zh: &str) -> String {

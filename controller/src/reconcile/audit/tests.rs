@@ -36,7 +36,6 @@ async fn context() -> (FakeApi, Context) {
     };
     let ctx = Context {
         audit: Audit::new(client.clone(), 3),
-        recorder: kube::runtime::events::Recorder::new(client.clone(), "test".into()),
         client,
         agents: Arc::new(Agents::new()),
         hosting: Arc::new(Qemu::new("/nowhere".into(), "/nowhere".into(), Arc::clone(&authority))),

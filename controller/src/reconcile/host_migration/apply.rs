@@ -4,12 +4,14 @@ use crate::hosting::{HostingError, MachineNic, MachineSpec, MigrationKey, Receiv
 use crate::probe::{Answer, ask};
 use crate::reconcile::Context;
 use crate::reconcile::driver::{LookError, chain};
+use crate::reconcile::events::tell;
 use crate::reconcile::write::{MANAGER, beside};
 use crate::world;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use qianyun_crds::{Backend, CutoverDecision, HostIntent, HostMigration};
 use qianyun_planning::facts::ProbeFact;
+use qianyun_planning::report::notice;
 use qianyun_planning::{Action, Facts, Plan};
 use std::time::Duration;
 
@@ -130,6 +132,7 @@ async fn decide(
         Ok(Ok(_)) => {
             let (kind, attempt, reason) = (decision.kind, decision.attempt, &decision.reason);
             tracing::info!(journey = name, ?kind, attempt, reason, "decided");
+            tell(ctx, journey, vec![notice::of_decision(decision)]);
             Ok(())
         }
         Ok(Err(error)) => unless_conflict(error, "writing the decision"),

@@ -4,13 +4,11 @@
 use super::apply::params;
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
-use crate::reconcile::events::tell;
 use crate::reconcile::write::beside;
 use crate::world;
 use kube::{Api, ResourceExt};
 use qianyun_crds::{HostMigration, HostMigrationStatus};
 use qianyun_planning::facts::Known;
-use qianyun_planning::report::notice;
 use qianyun_planning::{Facts, Plan, host_migration};
 use std::time::Duration;
 
@@ -32,14 +30,12 @@ pub(super) async fn write(ctx: &Context, facts: &Facts, host: &str, plan: &Plan)
         return Ok(journey.clone());
     }
     let mut changed = journey.clone();
-    let news = notice::of_host(journey.status.as_ref(), &next);
     changed.status = Some(next);
     let journeys: Api<HostMigration> = beside(ctx.client(), journey);
     let name = journey.name_any();
     match journeys.replace_status(&name, &params(), &changed).await {
         Ok(written) => {
             ctx.memory().keep_written(key);
-            tell(ctx, &written, news).await;
             Ok(written)
         }
         Err(kube::Error::Api(status)) if status.is_conflict() => {

@@ -23,6 +23,6 @@ pub(super) async fn write(ctx: &Context, facts: &Facts, plan: &Plan, now: Timest
     }
     let before = facts.migration.status.as_ref();
     write::status(&api, &facts.migration, before, &status).await?;
-    tell(ctx, &facts.migration, notice::of_system(before, &status)).await;
+    tell(ctx, &facts.migration, notice::of_system(facts, plan, &status));
     Ok(())
 }

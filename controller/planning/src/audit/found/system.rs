@@ -7,9 +7,9 @@ use crate::audit::deed::{Deed, Effect};
 use crate::audit::entry::{ApprovalFound, Draft, Event, clip};
 use crate::audit::state::State;
 use crate::facts::{ApprovalFact, Facts, Known};
-use crate::phase::phase;
+use crate::phase::{is_known, journeys_are_known, phase};
 use jiff::Timestamp;
-use qianyun_crds::{Approval, DecisionEffect, GateName, HostIntent, Phase};
+use qianyun_crds::{Approval, DecisionEffect, GateName};
 
 /// What is otherwise with a scheme than the record has it.
 pub fn of_system(state: &State, facts: &Facts, now: Timestamp) -> Vec<Draft> {
@@ -135,24 +135,9 @@ fn switches(found: &mut Findings<'_>) {
 fn phases(found: &mut Findings<'_>, now: Timestamp) {
     let (facts, before) = (found.facts, found.state.phase);
     let phase = phase(facts, now);
-    if before != Some(phase) && phase_is_known(facts, before, phase) {
+    if before != Some(phase) && is_known(facts, before, phase) {
         found.about_scheme(None, Event::PhaseChanged { before, phase });
     }
-}
-
-fn journeys_are_known(facts: &Facts) -> bool {
-    facts.hosts.iter().all(|host| !matches!(host.journey, Known::Unknown))
-}
-
-/// Where something cannot be asked, or an agent has not reported since this controller began, the phase falls back until it is
-/// known again; that is nothing that happened.
-fn phase_is_known(facts: &Facts, before: Option<Phase>, phase: Phase) -> bool {
-    let asked = facts.policy.get().is_some() && facts.plan.get().is_some() && facts.approvals.get().is_some();
-    let copied = |journey: &qianyun_crds::HostMigration| journey.spec.intent == HostIntent::Replicate;
-    let unheard = facts.hosts.iter().any(|h| h.agent.is_none() && h.journey.get().is_some_and(copied));
-    let journeys = journeys_are_known(facts);
-    let falls_back = before == Some(Phase::Scheduled) && phase == Phase::Replicating;
-    asked && journeys && !(falls_back && unheard)
 }
 
 /// Journeys that were to be made and are there.
