@@ -5,7 +5,7 @@
 use crate::calendar::parse_day;
 use crate::report::{Words, words};
 use jiff::civil::Date;
-use qianyun_crds::{CustodyState, HardwareExemption, HostInventory, PolicyProfile};
+use qianyun_crds::{CustodyState, HardwareExemption, HostInventory, PolicyProfile, PolicyProfileSpec};
 
 /// What is to be said of a server. The names are the reasons of its condition `NewHardwareToExplain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,8 @@ pub fn judge(
     let Some((found, day)) = dated else {
         return Hardware::DayUnknown;
     };
-    let Some(policy) = policies.iter().filter(|p| was_in_force(p, day)).min_by_key(|p| &p.spec.effective_from) else {
+    let Some(policy) = policies.iter().filter(|p| is_in_force(&p.spec, day)).min_by_key(|p| &p.spec.effective_from)
+    else {
         return Hardware::OlderThanPolicy;
     };
     let named = exemptions.iter().find(|e| !found.serial.is_empty() && e.serial == found.serial);
@@ -67,9 +68,10 @@ pub fn judge(
     }
 }
 
-fn was_in_force(policy: &PolicyProfile, day: Date) -> bool {
-    let from = parse_day(&policy.spec.effective_from);
-    let until = policy.spec.effective_until.as_deref().map(parse_day);
+/// Whether a profile is in force on a day; not where one of its own days is none.
+pub fn is_in_force(policy: &PolicyProfileSpec, day: Date) -> bool {
+    let from = parse_day(&policy.effective_from);
+    let until = policy.effective_until.as_deref().map(parse_day);
     from.is_some_and(|from| from <= day) && until.is_none_or(|until| until.is_some_and(|until| day <= until))
 }
 

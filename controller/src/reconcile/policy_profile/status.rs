@@ -7,6 +7,7 @@ use qianyun_crds::{PolicyProfile, PolicyProfileSpec, PolicyProfileStatus};
 use qianyun_planning::approval::distinct;
 use qianyun_planning::calendar::parse_day;
 use qianyun_planning::gate::GATES;
+use qianyun_planning::new_hardware::is_in_force;
 use qianyun_planning::report::condition;
 
 /// The status of a profile.
@@ -16,9 +17,7 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
     let fault = fault(&profile.spec);
     let ready = fault.is_none();
     let reason = if ready { "Ready" } else { "Inconsistent" };
-    let from = parse_day(&profile.spec.effective_from);
-    let until = profile.spec.effective_until.as_deref().map(parse_day);
-    let in_force = from.is_some_and(|d| d <= today) && until.is_none_or(|d| d.is_some_and(|d| today <= d));
+    let in_force = is_in_force(&profile.spec, today);
     let (force_reason, words) = if in_force {
         ("InForce", "")
     } else {
