@@ -3,6 +3,7 @@
 //! Unknown is a value. A fact that could not be had is [`Known::Unknown`], and nothing is ever permitted by it.
 
 use crate::calendar::{Calendar, Zone};
+use crate::demand::Demand;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{
@@ -77,6 +78,8 @@ pub struct Facts {
     pub dependencies: Vec<DependencyFact>,
     /// What was recorded of old servers in the department's namespace.
     pub custody: Known<Vec<CustodyRecord>>,
+    /// What the schemes of others that have begun take of the platform.
+    pub taken: Known<Demand>,
     /// Bytes free for new volumes at the platform.
     pub free_storage_bytes: Known<u64>,
     /// Hosts of the scheme, in its order, then hosts that were begun and are no longer in the scheme.

@@ -11,6 +11,7 @@
 //! | [`calendar`] | which days are worked, when a time limit ends, and when servers may be cut over |
 //! | [`trial`], [`time_limit`] | how long a trial run lasts, and how the clocks of the papers stand |
 //! | [`waiver`], [`custody`] | whether a waiver of a check, and a record of an old server, holds |
+//! | [`demand`] | what a scheme takes of a platform |
 //! | [`new_hardware`] | whether a server is newer than the rules and has to be explained |
 //! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
 //! | [`lint`] | whether a plan is one that may never be carried out |
@@ -25,6 +26,7 @@ pub mod approval;
 pub mod audit;
 pub mod calendar;
 pub mod custody;
+pub mod demand;
 pub mod facts;
 pub mod gate;
 pub mod host_migration;

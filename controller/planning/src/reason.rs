@@ -52,6 +52,8 @@ pub enum Reason {
     NetworkNotFound { host: String, network: String },
     /// The scheme names a NIC that the host does not have.
     NicNotFound { host: String, nic: String },
+    /// The machine on the cloud has no slot for so many disks and NICs.
+    TooManyDevices { host: String, devices: usize, limit: usize },
     /// The platform cannot hold what the scheme asks for.
     PlatformTooSmall { what: &'static str, needed: i64, available: i64 },
     /// The window ends before it begins.

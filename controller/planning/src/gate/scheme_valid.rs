@@ -6,12 +6,16 @@
 
 use super::need;
 use crate::calendar::Window;
+use crate::demand::Demand;
 use crate::facts::{Facts, HostFacts, Known};
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{
     CloudPlatform, HostDisk, HostInventory, PlannedWave, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost,
 };
+
+/// Of the 32 slots of a PCI bus, the board takes two, the screen one, and the source of random numbers one.
+const DEVICE_SLOTS: usize = 28;
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let spec = &facts.migration.spec;
@@ -34,7 +38,7 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         disks(scheme_host, inventory)?;
         nics(scheme_host, inventory, platform)?;
     }
-    capacity(facts, platform)
+    capacity(facts, platform, begun)
 }
 
 /// Whether an attempt can be carried out in the window at all: it lies in its wave's, is long enough, and not frozen. Asked
@@ -76,9 +80,20 @@ fn shape(scheme: &Scheme) -> Found {
     unique("server", scheme.hosts.iter().map(|h| h.host_ref.as_str()))?;
     unique("probe", scheme.probes.iter().map(|p| p.name.as_str()))?;
     scheme.hosts.iter().try_for_each(|h| {
+        devices(h)?;
         unique("volume", h.disks.iter().map(|d| d.volume.as_str()))?;
         unique("network interface", h.target.nics.iter().map(|n| n.takes_place_of.as_str()))
     })
+}
+
+/// Whether the machine has a slot for each of its devices: a disk or a NIC that finds none would keep it from being launched, when
+/// the source is off already (migration-systems.md TG-07).
+fn devices(host: &SchemeHost) -> Found {
+    let devices = host.disks.len() + host.target.nics.len();
+    if devices <= DEVICE_SLOTS {
+        return Ok(());
+    }
+    Err(closed(Reason::TooManyDevices { host: host.host_ref.clone(), devices, limit: DEVICE_SLOTS }))
 }
 
 fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Found {
@@ -169,20 +184,16 @@ fn nics(scheme_host: &SchemeHost, inventory: &HostInventory, platform: &CloudPla
     Ok(())
 }
 
-fn capacity(facts: &Facts, platform: &CloudPlatform) -> Found {
-    let hosts = &facts.migration.spec.scheme.hosts;
-    let cpus: i64 = hosts.iter().map(|h| i64::from(h.target.cpus)).sum();
-    let memory_mib = hosts.iter().fold(0_i64, |sum, h| sum.saturating_add(h.target.memory_mib));
-    let volume_bytes = |h: &SchemeHost| h.disks.iter().fold(0_i64, |sum, d| sum.saturating_add(d.volume_bytes));
-    let storage = hosts.iter().fold(0_i64, |sum, h| sum.saturating_add(volume_bytes(h)));
-    let capacity = &platform.spec.capacity;
-    fits("CPUs", cpus, capacity.cpus)?;
-    fits("MiB of memory", memory_mib, capacity.memory_mib)?;
-    fits("bytes of storage", storage, capacity.storage_bytes)?;
-    // Volumes that are there already take no new room. Whether they are is asked per host.
-    let has_volumes =
-        |h: &SchemeHost| facts.host(&h.host_ref).is_some_and(|f| matches!(f.hosting.volumes, Known::Is(())));
-    let to_make = hosts.iter().filter(|h| !has_volumes(h)).fold(0_i64, |sum, h| sum.saturating_add(volume_bytes(h)));
+/// Whether the platform has room: in all, beside what the schemes of others have begun to use, and on its storage now. One that
+/// has begun has its place, whoever came after it.
+fn capacity(facts: &Facts, platform: &CloudPlatform, begun: bool) -> Found {
+    let scheme = &facts.migration.spec.scheme;
+    let (wanted, capacity) = (Demand::of(scheme), &platform.spec.capacity);
+    let taken = if begun { &Demand::default() } else { need(&facts.taken, Asked::FreeStorage, "")? };
+    fits("CPUs", wanted.cpus, capacity.cpus.saturating_sub(taken.cpus))?;
+    fits("MiB of memory", wanted.memory_mib, capacity.memory_mib.saturating_sub(taken.memory_mib))?;
+    fits("bytes of storage", wanted.storage_bytes, capacity.storage_bytes.saturating_sub(taken.storage_bytes))?;
+    let to_make = volumes_to_make(facts);
     match &facts.free_storage_bytes {
         _ if to_make == 0 => Ok(()),
         Known::Is(free) => fits("bytes of free storage", to_make, i64::try_from(*free).unwrap_or(i64::MAX)),
@@ -190,6 +201,15 @@ fn capacity(facts: &Facts, platform: &CloudPlatform) -> Found {
     }
 }
 
+/// Bytes of the volumes that are not there yet. Those that are take no new room; whether they are is asked per host.
+fn volumes_to_make(facts: &Facts) -> i64 {
+    let has_volumes =
+        |h: &SchemeHost| facts.host(&h.host_ref).is_some_and(|f| matches!(f.hosting.volumes, Known::Is(())));
+    let to_make = facts.migration.spec.scheme.hosts.iter().filter(|h| !has_volumes(h)).map(Demand::of_host);
+    to_make.fold(Demand::default(), Demand::and).storage_bytes
+}
+
 fn fits(what: &'static str, needed: i64, available: i64) -> Found {
+    let available = available.max(0);
     if needed > available { Err(closed(Reason::PlatformTooSmall { what, needed, available })) } else { Ok(()) }
 }

@@ -176,8 +176,14 @@ impl Reason {
             Reason::NicNotFound { host, nic } => {
                 words(format!("{host} has no network interface {nic:?}"), format!("{host} 没有网卡“{nic}”"))
             }
+            Reason::TooManyDevices { host, devices, limit } => words(
+                format!(
+                    "the machine for {host} would have {devices} disks and network interfaces, at most {limit} have a slot"
+                ),
+                format!("{host} 的云主机需 {devices} 块磁盘和网卡,插槽最多 {limit} 个"),
+            ),
             Reason::PlatformTooSmall { what, needed, available } => words(
-                format!("the platform has {available} of {what}, the scheme needs {needed}"),
+                format!("the platform has {available} {what} left, the scheme needs {needed}"),
                 format!("平台{what}可用 {available},方案需要 {needed}"),
             ),
             Reason::WindowReversed => words("the window ends before it begins", "割接窗口的结束早于开始"),

@@ -33,7 +33,7 @@ variants! { REASONS reason_name Reason:
     NotKnown NotFound SystemNotOnPlan PlanNotIssued PlanReturned SystemNotDeclared HostNotDeclared
     HostOfAnotherSystem HostNeverReported InventoryTooOld CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
-    PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
+    TooManyDevices PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
     EmergencyPlanMissing CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
     AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
@@ -152,7 +152,7 @@ impl Met {
 type Change = (&'static str, fn(&mut World));
 
 /// Worlds in which a paper or an inventory is not as it should be; each is then signed by all.
-const ON_PAPER: [Change; 14] = [
+const ON_PAPER: [Change; 15] = [
     ("a server of another system", |w| w.server("db1").physical.spec.system_ref = "land-registry".into()),
     ("no inventory", |w| inventory_gone(w)),
     ("no server", |w| w.migration.spec.scheme.hosts.clear()),
@@ -166,6 +166,10 @@ const ON_PAPER: [Change; 14] = [
     ("a disk of another size", |w| w.migration.spec.scheme.hosts[0].disks[0].size_bytes += 512),
     ("no such network", |w| w.migration.spec.scheme.hosts[0].target.nics[0].network = "attic".into()),
     ("no such interface", |w| w.migration.spec.scheme.hosts[0].target.nics[0].takes_place_of = "eno9".into()),
+    ("more interfaces than slots", |w| {
+        let nics = &mut w.migration.spec.scheme.hosts[0].target.nics;
+        *nics = vec![nics[0].clone(); 32];
+    }),
     ("a small platform", |w| w.platform.spec.capacity.cpus = 1),
     ("a window that ends first", |w| {
         let window = &mut w.migration.spec.scheme.window;

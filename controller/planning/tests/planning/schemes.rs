@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::world::World;
-use qianyun_crds::{Capacity, GateName, HostDisk, HostInventory, HostMigration, SchemeDisk};
+use qianyun_crds::{Capacity, GateName, HostDisk, HostInventory, HostMigration, SchemeDisk, TargetNic};
 use qianyun_planning::Reason;
+use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{Facts, Known};
 use qianyun_planning::gate::judge;
-use qianyun_planning::reason::Verdict;
+use qianyun_planning::reason::{Asked, Verdict};
 
 const DISK_BYTES: i64 = 10 << 30;
 
@@ -191,6 +192,46 @@ fn the_hosts_of_a_scheme_fit_the_platform_together_to_the_last_unit() {
     too_small("bytes of storage", 2 * DISK_BYTES - 1, &|f| capacity(f).storage_bytes -= 1);
     let free = 2 * DISK_BYTES - 1;
     too_small("bytes of free storage", free, &|f| f.free_storage_bytes = Known::Is(u64::try_from(free).unwrap()));
+}
+
+#[test]
+fn what_others_have_begun_to_use_is_not_there_for_a_scheme_that_has_not_begun() {
+    let mut facts = World::with_servers(&["db1"]).facts();
+    *capacity(&mut facts) = Capacity { cpus: 8, memory_mib: 8192, storage_bytes: 4 * DISK_BYTES };
+    let beside = Demand { cpus: 6, memory_mib: 6144, storage_bytes: 3 * DISK_BYTES };
+    facts.taken = Known::Is(beside);
+    assert_eq!(look(&facts), Verdict::Open);
+    let too_small = |what: &'static str, needed: i64, more: Demand| {
+        let mut facts = facts.clone();
+        facts.taken = Known::Is(beside.and(more));
+        assert_closed(&facts, Reason::PlatformTooSmall { what, needed, available: needed - 1 });
+    };
+    too_small("CPUs", 2, Demand { cpus: 1, ..Demand::default() });
+    too_small("MiB of memory", 2048, Demand { memory_mib: 1, ..Demand::default() });
+    too_small("bytes of storage", DISK_BYTES, Demand { storage_bytes: 1, ..Demand::default() });
+    facts.taken = Known::Unknown;
+    assert_eq!(look(&facts), Verdict::Unknown(Reason::NotKnown { what: Asked::FreeStorage }));
+}
+
+#[test]
+fn a_scheme_that_has_begun_keeps_its_place_on_the_platform() {
+    let mut facts = World::in_sync(&["db1"]).facts();
+    facts.taken = Known::Is(Demand { cpus: i64::MAX, ..Demand::default() });
+    assert_eq!(look(&facts), Verdict::Open);
+}
+
+#[test]
+fn a_machine_has_a_slot_for_each_disk_and_nic() {
+    let mut facts = World::with_servers(&["db1"]).facts();
+    let nics = |facts: &mut Facts, count: usize| {
+        let nic = facts.migration.spec.scheme.hosts[0].target.nics[0].clone();
+        facts.migration.spec.scheme.hosts[0].target.nics =
+            (0..count).map(|n| TargetNic { takes_place_of: format!("eno{n}"), ..nic.clone() }).collect();
+    };
+    nics(&mut facts, 28);
+    assert_closed(&facts, Reason::TooManyDevices { host: host(), devices: 29, limit: 28 });
+    nics(&mut facts, 27);
+    assert!(matches!(look(&facts), Verdict::Closed(Reason::NicNotFound { .. })), "{:?}", look(&facts));
 }
 
 #[test]

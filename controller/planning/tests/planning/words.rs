@@ -51,6 +51,7 @@ fn reasons() -> Vec<Reason> {
         Reason::VolumeTooSmall { host: s(), volume: s(), volume_bytes: 1, disk_bytes: 2 },
         Reason::NetworkNotFound { host: s(), network: s() },
         Reason::NicNotFound { host: s(), nic: s() },
+        Reason::TooManyDevices { host: s(), devices: 29, limit: 28 },
         Reason::PlatformTooSmall { what: "CPUs", needed: 2, available: 1 },
         Reason::WindowReversed,
         Reason::NoProbes,

@@ -81,6 +81,7 @@ fn facts() -> Facts {
         freezes: Known::Unknown,
         dependencies: Vec::new(),
         custody: Known::Unknown,
+        taken: Known::Unknown,
         free_storage_bytes: Known::Unknown,
         hosts: Vec::new(),
         epoch: 3,

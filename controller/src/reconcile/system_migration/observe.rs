@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use qianyun_crds::{
     Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
 };
+use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, carries_out};
 use std::borrow::Borrow;
 
@@ -64,6 +65,7 @@ pub(crate) async fn papers(
     let freezes = whole_city(ctx, &ctx.stores().freezes, source).await;
     let custody = all(ctx, &ctx.stores().custody, Some(&namespace), source, |_| true).await.map(owned);
     let dependencies = dependencies(ctx, system.get(), source).await;
+    let taken = taken(ctx, &migration);
     let free_storage_bytes = free_storage(ctx).await;
     let epoch = ctx.epoch_number();
     Ok(Facts {
@@ -82,6 +84,7 @@ pub(crate) async fn papers(
         freezes,
         dependencies,
         custody,
+        taken,
         free_storage_bytes,
         hosts: Vec::new(),
         epoch,
@@ -168,6 +171,20 @@ async fn dependencies(ctx: &Context, system: Option<&InformationSystem>, source:
 /// Whether a migration says that its system serves from the cloud.
 pub(crate) fn serves(migration: &SystemMigration) -> bool {
     migration.status.as_ref().and_then(|s| s.phase).is_some_and(|phase| phase >= Phase::Provisional)
+}
+
+/// What the schemes of others that have begun take of the platform, as the watch last saw them: asked before anything is begun, and
+/// never before something irreversible. Two that begin in the same moment do not see each other; their volumes find room, or are
+/// not made.
+fn taken(ctx: &Context, migration: &SystemMigration) -> Known<Demand> {
+    let watched = &ctx.stores().migrations;
+    if !watched.are_ready() {
+        return Known::Unknown;
+    }
+    let has_begun = |m: &SystemMigration| m.status.as_ref().and_then(|s| s.phase) >= Some(Phase::Replicating);
+    let on_platform = |m: &SystemMigration| m.spec.platform_ref == migration.spec.platform_ref;
+    let others = watched.select(None, |m| on_platform(m) && has_begun(m) && m.metadata.uid != migration.metadata.uid);
+    Known::Is(others.iter().map(|m| Demand::of(&m.spec.scheme)).fold(Demand::default(), Demand::and))
 }
 
 async fn free_storage(ctx: &Context) -> Known<u64> {

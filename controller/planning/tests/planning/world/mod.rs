@@ -21,6 +21,7 @@ use qianyun_crds::{
 };
 use qianyun_planning::action::{Action, Plan};
 use qianyun_planning::calendar::{self, Calendar, Zone};
+use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{
     ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver,
     Silence,
@@ -244,6 +245,7 @@ impl World {
             freezes: Known::Is(self.freezes.clone()),
             dependencies: self.dependencies.clone(),
             custody: Known::Is(self.custody.clone()),
+            taken: Known::Is(Demand::default()),
             free_storage_bytes: Known::Is(1 << 40),
             hosts: self.servers.iter().map(|s| self.host_facts(s)).collect(),
             epoch: self.epoch,
