@@ -30,6 +30,9 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "ACCEL", type_ = "string", json_path = ".status.accelerator", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("!has(self.rehearsalNetwork) || !self.networks.exists(n, n.name == self.rehearsalNetwork)").message(
+    "rehearsalNetwork is one of networks, which machines in service are put on: name one that is apart from them"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct CloudPlatformSpec {
     /// Display name in English.

@@ -22,6 +22,8 @@ pub enum GateName {
     TargetLevelSufficient,
     /// 应急预案已备: the emergency plan is attached to the scheme (Art. 29).
     EmergencyPlanReady,
+    /// 回退条件具备: the scheme says how a server that was switched off is switched on again (practice).
+    RollbackReady,
     /// 目录已预编: the draft of the resource catalogue is attached (Art. 27).
     CataloguePrepared,
     /// 参建单位资质有效: every certificate that the state requires is valid on the day of the cutover (Art. 19).

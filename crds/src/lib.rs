@@ -18,6 +18,7 @@
 pub mod acceptance;
 pub mod approval;
 mod bounds;
+pub mod caution;
 pub mod check_waiver;
 pub mod cloud_platform;
 pub mod custody_record;
@@ -41,6 +42,7 @@ pub mod work_calendar;
 
 pub use acceptance::*;
 pub use approval::*;
+pub use caution::*;
 pub use check_waiver::*;
 pub use cloud_platform::*;
 pub use custody_record::*;

@@ -127,6 +127,10 @@ pub struct PhysicalHostStatus {
     /// When the inventory was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory_at: Option<Time>,
+    /// Digest of what decides how it boots: kernel, firmware, disks, file systems, interfaces. A rehearsal names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
+    pub boot_digest: Option<String>,
     /// Checks, in the order of the catalogue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]

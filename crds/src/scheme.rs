@@ -317,6 +317,9 @@ pub struct RollbackPlan {
     pub decided_by: String,
     /// Latest moment to decide (最迟回退时间点).
     pub latest_at: Time,
+    /// How a server that was switched off is switched on again; absent until it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_access: Option<SourceAccess>,
     /// The steps, in order (回退步骤).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Text<512>>", length(max = 64))]
@@ -329,6 +332,15 @@ pub struct RollbackPlan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Text<2000>>")]
     pub new_data: Option<String>,
+}
+
+/// How a server that is off is reached (原服务器开机方式).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SourceAccess {
+    /// 远程管理: over its management controller (IPMI or the like), which was tried.
+    RemoteConsole,
+    /// 现场: by people in its machine room.
+    OnSite,
 }
 
 /// A supporting paper (佐证材料).

@@ -2,7 +2,7 @@
 
 use crate::bounds::{Date, Digest, LongName, Maybe, ObjectName, Ratio, RoleName, Text, UserName};
 use crate::{
-    Acceptance, Assessment, GateName, Incident, RehearsalRecord, Scheme, SchemeReceipt, SecurityInUse, Waiting,
+    Acceptance, Assessment, Caution, GateName, Incident, RehearsalRecord, Scheme, SchemeReceipt, SecurityInUse, Waiting,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -175,6 +175,11 @@ pub struct SystemMigrationStatus {
     /// The gate that is in the way; absent if none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<GateName>,
+    /// What passes, but only just, and is worth a look before the cutover; nothing waits for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into()]))]
+    pub cautions: Vec<Caution>,
     /// What is waited for; absent if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,

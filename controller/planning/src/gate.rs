@@ -31,6 +31,7 @@ mod probes_passed;
 mod record_verified;
 mod rehearsal_passed;
 mod replication_in_sync;
+mod rollback_ready;
 mod scheme_valid;
 mod security_assessed;
 mod security_in_use;
@@ -39,9 +40,11 @@ mod system_graded;
 mod target_level_sufficient;
 mod trial_elapsed;
 
+pub(crate) use downtime_within_budget::forecast as downtime_forecast;
 pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, room_for_attempt};
 pub(crate) use probes_passed::serves as target_serves;
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
+pub(crate) use scheme_valid::volumes_to_make;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
 use crate::approval::{self, Returned, Subject, Tally, party_of, tally};
@@ -85,6 +88,7 @@ gates! {
     SystemGraded             system_graded           "定级备案"     "Art. 29"   Department                 true;
     TargetLevelSufficient    target_level_sufficient "平台等保满足" "Art. 28"   Operator                   true;
     EmergencyPlanReady       emergency_plan_ready    "应急预案已备" "Art. 29"   Operator                   true;
+    RollbackReady            rollback_ready          "回退条件具备" "practice"  Operator                   true;
     CataloguePrepared        catalogue_prepared      "目录已预编"   "Art. 27"   Department                 true;
     PartiesQualified         parties_qualified       "参建单位资质有效" "Art. 19" Operator                 true;
     AssessmentPassed         assessment_passed       "论证评估通过" "Art. 18, 33" Operator                 true;

@@ -3,6 +3,8 @@
 //! | module | what it decides |
 //! |---|---|
 //! | [`gate`] | whether the journey may pass, one file per gate |
+//! | [`boot`] | what decides how a server boots, in one digest |
+//! | [`caution`] | what passes, but only just |
 //! | [`approval`] | whether a person's decision counts |
 //! | [`sequence`] | which gates each irreversible step needs, and how it is undone |
 //! | [`phase`] | what to call where a system stands |
@@ -24,7 +26,9 @@
 pub mod action;
 pub mod approval;
 pub mod audit;
+pub mod boot;
 pub mod calendar;
+pub mod caution;
 pub mod custody;
 pub mod demand;
 pub mod facts;

@@ -18,7 +18,7 @@ use crate::action::Plan;
 use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::report::{Words, words};
-use crate::{host_migration, system_migration};
+use crate::{caution, host_migration, system_migration};
 use jiff::Timestamp;
 use obstacles::Obstacles;
 
@@ -64,16 +64,20 @@ pub fn preview(facts: &Facts, now: Timestamp) -> Preview {
     let plans = plans(facts, now);
     let obstacles = Obstacles::find(facts, &plans, now);
     let section = |en: &str, zh: &str, points| Section { title: words(en, zh), points };
-    Preview {
+    let cautions = caution::of(facts).iter().map(|caution| Point::new(caution.words(), Vec::new())).collect();
+    let mut preview = Preview {
         title: title(facts, now),
         sections: vec![
             section("Where it stands", "当前阶段", place::points(facts, now)),
             section("What the controller does now", "系统当前动作", done::points(facts, &plans, &obstacles)),
             section("What stands in the way", "卡点", obstacles.points(facts)),
+            section("What is worth a look", "提示", cautions),
             section("What follows, step by step", "后续步骤", course::points(facts, now)),
             section("Who has to do what, and by when", "责任与时限", days::points(facts, &obstacles, now)),
         ],
-    }
+    };
+    preview.sections.retain(|section| !section.points.is_empty());
+    preview
 }
 
 impl Preview {

@@ -68,6 +68,8 @@ pub enum Reason {
     AssessmentOverdue { due: String },
     /// The scheme has no emergency plan.
     EmergencyPlanMissing,
+    /// The scheme does not say how a server that is off is switched on again.
+    NoWayToSource,
     /// The catalogue of the system has no draft with entries.
     CatalogueNotPrepared,
     /// The catalogue of the system is not registered.
@@ -112,6 +114,12 @@ pub enum Reason {
     RehearsalOfAnotherDigest { digest: String },
     /// The rehearsal proves nothing.
     RehearsalFailed { what: RehearsalFault },
+    /// The rehearsal says nothing about a host of the scheme.
+    HostNotRehearsed { host: String },
+    /// What decides how the host boots has changed since the rehearsal.
+    BootChanged { host: String },
+    /// The platform has no network for rehearsals, so none can have been apart.
+    NoRehearsalNetwork { platform: String },
     /// The rehearsal is too old.
     RehearsalTooOld { days: i64, limit_days: i64 },
     /// The interruption to be expected is longer than the department accepts.
@@ -206,6 +214,8 @@ pub enum RehearsalFault {
     ServicesNotStopped,
     /// The way back was not rehearsed.
     RollbackNotRehearsed,
+    /// It reached another network.
+    LeakFound,
 }
 
 /// What was asked for.

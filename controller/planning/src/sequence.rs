@@ -4,8 +4,8 @@ use qianyun_crds::GateName::{
     self, Accepted, AllHostsDisposed, AssessmentPassed, CataloguePrepared, CatalogueRegistered, CutoverConfirmed,
     DepartmentConfirmed, DependenciesReady, DowntimeWithinBudget, DualApproved, EmergencyPlanReady, HostsReady,
     InWindow, InventoryComplete, NonClassifiedDeclared, PartiesQualified, PerformanceTested, PlanIssued,
-    PreAcceptanceApproved, ProbesPassed, RecordVerified, RehearsalPassed, ReplicationInSync, SchemeValid,
-    SecurityAssessed, SecurityInUse, SourceFenced, SystemGraded, TargetLevelSufficient, TrialElapsed,
+    PreAcceptanceApproved, ProbesPassed, RecordVerified, RehearsalPassed, ReplicationInSync, RollbackReady,
+    SchemeValid, SecurityAssessed, SecurityInUse, SourceFenced, SystemGraded, TargetLevelSufficient, TrialElapsed,
 };
 
 /// A step of a system's journey.
@@ -67,6 +67,7 @@ pub const SEQUENCE: [Line; 7] = [
             SystemGraded,
             TargetLevelSufficient,
             EmergencyPlanReady,
+            RollbackReady,
             CataloguePrepared,
             PartiesQualified,
             AssessmentPassed,
@@ -86,6 +87,7 @@ pub const SEQUENCE: [Line; 7] = [
             SystemGraded,
             TargetLevelSufficient,
             EmergencyPlanReady,
+            RollbackReady,
             CataloguePrepared,
             PartiesQualified,
             AssessmentPassed,

@@ -30,7 +30,7 @@ fn migration() -> Value {
         "window": {"start": "2026-12-11T12:00:00Z", "end": "2026-12-11T22:00:00Z"},
         "probes": [{"name": "registry", "address": "10.77.0.10", "tcpPort": 5432, "deadlineSeconds": 300}],
         "downtimeBudgetMinutes": 30,
-        "rollback": {"triggers": "a probe fails", "decidedBy": "director", "latestAt": "2026-12-12T00:00:00Z"},
+        "rollback": {"triggers": "a probe fails", "decidedBy": "director", "latestAt": "2026-12-12T00:00:00Z", "sourceAccess": "OnSite"},
     });
     let spec = json!({
         "systemRef": "registry", "planRef": "plan-2026", "platformRef": "suining", "author": "op-wang", "scheme": scheme,

@@ -160,7 +160,8 @@ pub(crate) fn scheme(author: &User, host: &Value) -> Value {
                 }],
                 "downtimeBudgetMinutes": 30,
                 "rollback": {
-                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": instant(now + WINDOW)
+                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": instant(now + WINDOW),
+                    "sourceAccess": "OnSite",
                 },
                 "emergencyPlan": paper("婚姻登记系统应急预案"),
                 "project": {"contained": false, "reason": "moved as it is: nothing is built, rebuilt or bought"},

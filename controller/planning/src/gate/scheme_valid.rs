@@ -202,7 +202,7 @@ fn capacity(facts: &Facts, platform: &CloudPlatform, begun: bool) -> Found {
 }
 
 /// Bytes of the volumes that are not there yet. Those that are take no new room; whether they are is asked per host.
-fn volumes_to_make(facts: &Facts) -> i64 {
+pub(crate) fn volumes_to_make(facts: &Facts) -> i64 {
     let has_volumes =
         |h: &SchemeHost| facts.host(&h.host_ref).is_some_and(|f| matches!(f.hosting.volumes, Known::Is(())));
     let to_make = facts.migration.spec.scheme.hosts.iter().filter(|h| !has_volumes(h)).map(Demand::of_host);

@@ -15,6 +15,7 @@ pub(crate) fn title(name: GateName) -> Words {
         GateName::SystemGraded => "the system is graded and filed",
         GateName::TargetLevelSufficient => "the platform is protected well enough",
         GateName::EmergencyPlanReady => "the emergency plan is attached",
+        GateName::RollbackReady => "there is a way back to the servers",
         GateName::CataloguePrepared => "the resource catalogue is drafted",
         GateName::PartiesQualified => "whoever takes part is qualified",
         GateName::AssessmentPassed => "a project in it was evaluated",
@@ -53,7 +54,7 @@ pub(crate) fn basis(name: GateName) -> Words {
 
 /// How a gate is opened.
 ///
-/// Long because each of the thirty gates is opened in its own way.
+/// Long because each gate is opened in its own way.
 pub(crate) fn how(name: GateName) -> Words {
     let (en, zh) = match name {
         GateName::PlanIssued => {
@@ -80,6 +81,10 @@ pub(crate) fn how(name: GateName) -> Words {
         GateName::EmergencyPlanReady => {
             ("attach it in spec.scheme.emergencyPlan", "在 spec.scheme.emergencyPlan 附上应急预案")
         }
+        GateName::RollbackReady => (
+            "say in spec.scheme.rollback.sourceAccess how a server that is off is switched on again",
+            "在 spec.scheme.rollback.sourceAccess 说明原服务器关机后如何重新开机",
+        ),
         GateName::CataloguePrepared => (
             "attach the draft in the InformationSystem, spec.catalogue",
             "在 InformationSystem 的 spec.catalogue 附上预编目录",

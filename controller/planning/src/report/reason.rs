@@ -35,6 +35,7 @@ impl Reason {
     /// The sentence for people.
     pub fn words(&self) -> Words {
         let on_paper = self.paper_words().or_else(|| self.review_words()).or_else(|| self.scheme_words());
+        let on_paper = on_paper.or_else(|| self.platform_words());
         let before_cutover = on_paper.or_else(|| self.readiness_words());
         before_cutover.or_else(|| self.acceptance_words()).unwrap_or_else(|| self.cutover_words())
     }
@@ -169,6 +170,18 @@ impl Reason {
                 format!("volume {volume} of {host} has {volume_bytes} bytes, its disk has {disk_bytes}"),
                 format!("{host} 的云盘 {volume} 为 {volume_bytes} 字节,小于磁盘的 {disk_bytes} 字节"),
             ),
+            Reason::WindowReversed => words("the window ends before it begins", "割接窗口的结束早于开始"),
+            Reason::NoProbes => words(
+                "the scheme declares no probe, so nothing could prove that the system serves",
+                "方案未声明业务验证探测",
+            ),
+            _ => return None,
+        })
+    }
+
+    /// What the platform has to have.
+    fn platform_words(&self) -> Option<Words> {
+        Some(match self {
             Reason::NetworkNotFound { host, network } => words(
                 format!("the platform has no network {network:?} (for {host})"),
                 format!("平台没有网络“{network}”({host})"),
@@ -184,12 +197,7 @@ impl Reason {
             ),
             Reason::PlatformTooSmall { what, needed, available } => words(
                 format!("the platform has {available} {what} left, the scheme needs {needed}"),
-                format!("平台{what}可用 {available},方案需要 {needed}"),
-            ),
-            Reason::WindowReversed => words("the window ends before it begins", "割接窗口的结束早于开始"),
-            Reason::NoProbes => words(
-                "the scheme declares no probe, so nothing could prove that the system serves",
-                "方案未声明业务验证探测",
+                format!("平台{}可用 {available},方案需要 {needed}", room_zh(what)),
             ),
             _ => return None,
         })
@@ -265,5 +273,16 @@ impl Reason {
             ),
             other => words(format!("{other:?}"), format!("{other:?}")),
         }
+    }
+}
+
+/// What a platform can be too small in, in Chinese.
+fn room_zh(what: &str) -> &str {
+    match what {
+        "CPUs" => "CPU(个)",
+        "MiB of memory" => "内存(MiB)",
+        "bytes of storage" => "存储(字节)",
+        "bytes of free storage" => "空闲存储(字节)",
+        other => other,
     }
 }

@@ -11,6 +11,11 @@ impl Reason {
     /// What a scheme has to bring along before it is approved.
     pub(super) fn review_words(&self) -> Option<Words> {
         Some(match self {
+            Reason::NoWayToSource => words(
+                "the scheme does not say how a server that was switched off is switched on again; say it in \
+                 scheme.rollback.sourceAccess",
+                "方案未说明原服务器关机后如何重新开机,请在 scheme.rollback.sourceAccess 中补充",
+            ),
             Reason::EmergencyPlanMissing => words(
                 "the scheme has no emergency plan; attach it in scheme.emergencyPlan",
                 "方案未附应急预案,请在 scheme.emergencyPlan 中补充",
@@ -78,15 +83,30 @@ impl Reason {
                 let what = what.words();
                 words(format!("the rehearsal does not count: {}", what.en), format!("演练不能作为依据:{}", what.zh))
             }
+            Reason::HostNotRehearsed { host } => words(
+                format!("the rehearsal says nothing about {host}; enter its status.bootDigest in rehearsal.hosts"),
+                format!("演练未包括 {host},请在 rehearsal.hosts 登记其 status.bootDigest"),
+            ),
+            Reason::BootChanged { host } => words(
+                format!(
+                    "kernel, disks or network interfaces of {host} have changed since the rehearsal; rehearse it again"
+                ),
+                format!("{host} 的内核、磁盘或网卡在演练后有变动,须重新演练"),
+            ),
+            Reason::NoRehearsalNetwork { platform } => words(
+                format!("the platform {platform} has no network for rehearsals; enter it in its rehearsalNetwork"),
+                format!("平台 {platform} 没有演练网络,请在 rehearsalNetwork 登记"),
+            ),
             Reason::RehearsalTooOld { days, limit_days } => words(
                 format!("the rehearsal is {days} days old, at most {limit_days} are allowed"),
                 format!("演练距今 {days} 天,上限 {limit_days} 天"),
             ),
             Reason::DowntimeOverBudget { forecast_minutes, budget_minutes } => words(
                 format!(
-                    "an interruption of {forecast_minutes} minutes is to be expected, the department accepts {budget_minutes}"
+                    "an interruption of {forecast_minutes} minutes is to be expected, the department accepts {budget_minutes}, \
+                     of which a tenth is kept in reserve"
                 ),
-                format!("预计停机 {forecast_minutes} 分钟,部门可接受 {budget_minutes} 分钟"),
+                format!("预计停机 {forecast_minutes} 分钟,部门可接受 {budget_minutes} 分钟,并须预留一成"),
             ),
             Reason::SecurityNotInUse => words(
                 "nobody has confirmed that the security products of the scheme are in use on the cloud",
@@ -119,6 +139,7 @@ impl RehearsalFault {
                 words("the services were not stopped within their deadlines", "服务未在时限内停止")
             }
             RehearsalFault::RollbackNotRehearsed => words("the rollback was not rehearsed", "未演练回退"),
+            RehearsalFault::LeakFound => words("it reached another network", "演练环境未隔离"),
         }
     }
 }

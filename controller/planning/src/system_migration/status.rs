@@ -9,10 +9,10 @@ use crate::facts::{Facts, HostFacts, Known};
 use crate::gate::{definition, judge};
 use crate::phase::{has_served, hosts_in_sync, phase};
 use crate::reason::Verdict;
-use crate::report::{condition, phase as words, waiting};
+use crate::report::{Words, condition, phase as words, waiting};
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
-use crate::{custody, trial};
+use crate::{caution, custody, trial};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use qianyun_crds::{AcceptedRecord, DecisionRecord, GateName, GateStatus, GateVerdict, Phase, SystemMigrationStatus};
@@ -39,6 +39,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
         next_due,
         blocked_by: next_obstacle(facts, now).map(|o| o.gate),
         gates: gates(facts, &before, now),
+        cautions: caution::of(facts).iter().map(caution_record).collect(),
         hosts: Some(hosts_in_sync(facts)),
         trial_started_at: trial_started_at.map(|at| Time(to_second(at))),
         trial_earliest_end: trial_end,
@@ -82,6 +83,11 @@ fn decision_record(judged: &Judged) -> DecisionRecord {
         decision: judged.decision,
         effect: judged.effect,
     }
+}
+
+fn caution_record(caution: &caution::Caution) -> qianyun_crds::Caution {
+    let Words { en, zh } = caution.words();
+    qianyun_crds::Caution { kind: caution.kind(), message: en, message_zh: zh }
 }
 
 /// The gates of the next step.

@@ -33,6 +33,16 @@ fn without_an_emergency_plan_nothing_begins() {
 }
 
 #[test]
+fn without_a_way_to_switch_the_servers_on_again_nothing_begins() {
+    let mut world = World::new();
+    world.migration.spec.scheme.rollback.source_access = None;
+    world.sign_all();
+    assert_closed(&world, GateName::RollbackReady, &Reason::NoWayToSource);
+    world.tick();
+    assert!(world.servers[0].journey.is_none());
+}
+
+#[test]
 fn a_catalogue_without_entries_is_not_prepared() {
     let mut world = World::new();
     world.system.spec.catalogue.as_mut().unwrap().item_count = 0;

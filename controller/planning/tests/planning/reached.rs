@@ -34,10 +34,10 @@ variants! { REASONS reason_name Reason:
     HostOfAnotherSystem HostNeverReported InventoryTooOld CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
     TooManyDevices PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
-    EmergencyPlanMissing CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
+    EmergencyPlanMissing NoWayToSource CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
     AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
-    RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld DowntimeOverBudget SecurityNotInUse
+    RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld HostNotRehearsed BootChanged NoRehearsalNetwork DowntimeOverBudget SecurityNotInUse
     SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave WindowNotYet WindowOver
     WindowTooShort NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
     TargetNotRunning TargetNotAdapted ProbeNotPassed ProbeOverdue CutoverNotConfirmed ConfirmationOfAnotherDigest
@@ -51,7 +51,7 @@ variants! { ASKED asked_name Asked:
 }
 
 variants! { FAULTS fault_name RehearsalFault:
-    DidNotPass ServicesNotStopped RollbackNotRehearsed
+    DidNotPass ServicesNotStopped RollbackNotRehearsed LeakFound
 }
 
 variants! { REPORTS report_name ReportKind:

@@ -26,7 +26,7 @@ fn a_system_shows_its_decisions_its_count_and_the_gates_of_its_next_step() {
     assert_eq!((status.approvals.as_deref(), status.hosts.as_deref()), (Some("1/2"), Some("0/1")));
     assert_eq!((status.decisions[0].by.as_str(), status.decisions[0].gate), ("sco-zhao", GateName::DualApproved));
     assert_eq!(status.blocked_by, Some(GateName::PlanIssued));
-    assert_eq!(status.gates.len(), 13);
+    assert_eq!(status.gates.len(), 14);
     let verdict = |name| status.gates.iter().find(|g| g.name == name).unwrap().verdict;
     assert_eq!(verdict(GateName::DualApproved), GateVerdict::Closed);
     assert_eq!(verdict(GateName::SchemeValid), GateVerdict::Open);

@@ -241,6 +241,7 @@ fn only_gates_of_the_regulation_can_be_switched_off() {
         GateName::SystemGraded,
         GateName::TargetLevelSufficient,
         GateName::EmergencyPlanReady,
+        GateName::RollbackReady,
         GateName::CataloguePrepared,
         GateName::PartiesQualified,
         GateName::AssessmentPassed,

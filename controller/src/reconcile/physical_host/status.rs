@@ -10,6 +10,7 @@ use qianyun_crds::{
     CheckOutcome, CustodyDisposition, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory,
     HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
 };
+use qianyun_planning::boot;
 use qianyun_planning::calendar::{day, parse_day, seconds_between, to_second};
 use qianyun_planning::facts::Known;
 use qianyun_planning::new_hardware;
@@ -76,6 +77,7 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
             (true, n) => format!("{n} issues"),
         }),
         custody: Some(custody),
+        boot_digest: inventory.as_ref().and_then(|inventory| boot::digest(inventory).ok()),
         inventory,
         inventory_at: inventoried.map(|i| Time(taken(i, before.inventory_at.as_ref()))).or(before.inventory_at),
         checks,

@@ -170,7 +170,9 @@ pub(super) fn scheme(system: System, author: &User, now: Timestamp) -> Value {
                 "window": {"start": day(20), "end": day(21)},
                 "probes": [{"name": "app", "address": "10.77.0.20", "tcpPort": 443, "deadlineSeconds": 300}],
                 "downtimeBudgetMinutes": 30,
-                "rollback": {"triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": day(21)},
+                "rollback": {
+                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": day(21), "sourceAccess": "RemoteConsole",
+                },
                 "emergencyPlan": paper("应急预案"),
                 "project": {"contained": false, "reason": "moved as it is: nothing is built, rebuilt or bought"},
             },

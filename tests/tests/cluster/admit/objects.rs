@@ -235,7 +235,8 @@ pub(crate) fn scheme(name: &str, author: &str) -> Value {
                 "probes": [{"name": "database", "address": "10.77.0.20", "tcpPort": 5432, "deadlineSeconds": 300}],
                 "downtimeBudgetMinutes": 30,
                 "rollback": {
-                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": "2026-11-29T06:00:00+08:00"
+                    "triggers": "a probe fails", "decidedBy": "刘志强", "latestAt": "2026-11-29T06:00:00+08:00",
+                    "sourceAccess": "RemoteConsole",
                 },
                 "evidence": [{"title": "应急预案", "digest": DIGEST}],
             },
@@ -269,7 +270,7 @@ pub(crate) fn papers(name: &str, author: &str) -> Value {
         },
         "rehearsal": {
             "digest": DIGEST, "heldOn": "2026-11-20", "conclusion": "Passed", "servicesStopped": true,
-            "rollbackRehearsed": true, "downtimeMinutes": 12, "minutes": paper("演练记录"), "recordedBy": author,
+            "rollbackRehearsed": true, "hosts": [{"hostRef": "office-15", "bootDigest": DIGEST}], "downtimeMinutes": 12, "minutes": paper("演练记录"), "recordedBy": author,
         },
         "securityInUse": {"digest": DIGEST, "checklist": paper("三同步检查表"), "confirmedBy": author},
         "incidents": [{

@@ -52,6 +52,10 @@ fn of_the_checks(world: &mut World, words: &[&str]) -> bool {
         ["check-unanswered", host, id] => judged(world, host, id, CheckOutcome::Unknown),
         ["check-passes", host, id] => judged(world, host, id, CheckOutcome::Pass),
         ["waive", host, id, "until", day] => world.waivers = vec![waiver(host, id, &format!("uid-{host}"), day)],
+        ["kernel", host, release] => {
+            let status = world.server(host).physical.status.as_mut().unwrap();
+            status.inventory.as_mut().unwrap().kernel = (*release).to_string();
+        }
         ["inventory", host] => {
             let now = world.now;
             world.server(host).physical.status.as_mut().unwrap().inventory_at = Some(Time(now));

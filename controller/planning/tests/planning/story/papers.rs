@@ -7,7 +7,7 @@ use jiff::ToSpan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
     Assessment, Certificate, ClockPause, Conclusion, FreezeException, PartyRole, ProjectDuty, ProjectParty,
-    SchemeReceipt, SystemDependency, SystemMigrationSpec, SystemProtection,
+    SchemeReceipt, SourceAccess, SystemDependency, SystemMigrationSpec, SystemProtection,
 };
 use qianyun_planning::facts::{DependencyFact, Known};
 
@@ -27,6 +27,9 @@ fn of_the_scheme(world: &mut World, words: &[&str]) -> bool {
             scheme.window.end = Time(instant(until_day, until));
             scheme.rollback.latest_at = Time(instant(until_day, until).checked_add(22.hours()).unwrap());
         }
+        ["no-way-back"] => scheme.rollback.source_access = None,
+        ["way-back", "remote"] => scheme.rollback.source_access = Some(SourceAccess::RemoteConsole),
+        ["way-back", "on-site"] => scheme.rollback.source_access = Some(SourceAccess::OnSite),
         ["no-emergency-plan"] => scheme.emergency_plan = None,
         ["emergency-plan"] => scheme.emergency_plan = Some(paper("Emergency plan")),
         ["downtime-budget", minutes] => scheme.downtime_budget_minutes = minutes.parse().unwrap(),
@@ -60,6 +63,18 @@ fn of_the_proofs(world: &mut World, words: &[&str]) -> bool {
         ["rehearsed-without-rollback"] => {
             rehearse(world, Conclusion::Passed);
             world.migration.spec.rehearsal.as_mut().unwrap().rollback_rehearsed = false;
+        }
+        ["rehearsed-on-an-open-network"] => {
+            rehearse(world, Conclusion::Passed);
+            world.migration.spec.rehearsal.as_mut().unwrap().leak_found = true;
+        }
+        ["rehearsed-without", host] => {
+            rehearse(world, Conclusion::Passed);
+            world.migration.spec.rehearsal.as_mut().unwrap().hosts.retain(|h| h.host_ref != *host);
+        }
+        ["rehearsal-network", network] => {
+            let is_there = *network != "none";
+            world.platform.spec.rehearsal_network = is_there.then(|| (*network).to_string());
         }
         ["rehearsed-downtime", minutes] => {
             rehearse(world, Conclusion::Passed);

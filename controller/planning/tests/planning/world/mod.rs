@@ -141,6 +141,8 @@ impl World {
             conclusion: Conclusion::Passed,
             services_stopped: true,
             rollback_rehearsed: true,
+            leak_found: false,
+            hosts: self.servers.iter().filter_map(Server::as_rehearsed).collect(),
             downtime_minutes: 5,
             minutes: objects::paper("Minutes of the rehearsal"),
             recorded_by: AUTHOR.into(),

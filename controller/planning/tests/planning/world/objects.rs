@@ -9,8 +9,8 @@ use qianyun_crds::{
     MigrationPlan, MigrationPlanSpec, Party, PhysicalHost, PhysicalHostSpec, PhysicalHostStatus, PlannedSystem,
     PlatformNetwork, PlatformProtection, PlatformTier, PolicyNumbers, PolicyProfile, PolicyProfileSpec, Probe,
     ProjectDuty, QemuBackend, QuiesceStep, Report, RoleBinding, RollbackPlan, Scheme, SchemeDisk, SchemeHost,
-    SystemCategory, SystemDeclaration, SystemMigration, SystemMigrationSpec, SystemProtection, TargetMachine,
-    TargetNic,
+    SourceAccess, SystemCategory, SystemDeclaration, SystemMigration, SystemMigrationSpec, SystemProtection,
+    TargetMachine, TargetNic,
 };
 
 pub(crate) const NAMESPACE: &str = "minzheng";
@@ -44,6 +44,7 @@ pub(crate) fn migration(hosts: &[&str], now: Timestamp) -> SystemMigration {
                     triggers: "a probe fails".into(),
                     decided_by: "director".into(),
                     latest_at: at(1440),
+                    source_access: Some(SourceAccess::RemoteConsole),
                     steps: vec!["start the server again".into()],
                     duration_minutes: Some(10),
                     new_data: Some("exported before".into()),
@@ -185,7 +186,7 @@ pub(crate) fn platform() -> CloudPlatform {
             operator: "operator".into(),
             supervisor: None,
             tier: PlatformTier::City,
-            rehearsal_network: None,
+            rehearsal_network: Some("rehearsal".into()),
             backend: Backend::Qemu(QemuBackend { receiver_address: "10.77.0.1".into() }),
             networks: vec![PlatformNetwork {
                 name: "office".into(),

@@ -6,9 +6,10 @@ use super::objects;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    DecisionKind, DiskPhase, DiskStatus, HostIntent, HostMigration, PhysicalHost, RecordStatus, SourceCutover,
-    StepName, StepProgress, StepStatus,
+    DecisionKind, DiskPhase, DiskStatus, HostIntent, HostMigration, PhysicalHost, RecordStatus, RehearsedHost,
+    SourceCutover, StepName, StepProgress, StepStatus,
 };
+use qianyun_planning::boot;
 use qianyun_planning::facts::{
     AgentFacts, ArrivalFacts, Machine, ProbeFact, Receiver, RecordFacts, Verification, VoteFacts,
 };
@@ -84,6 +85,12 @@ impl Server {
         let status = self.journey.as_ref().and_then(|journey| journey.status.as_ref());
         let decision = status.and_then(|status| status.cutover.as_ref()).and_then(|cutover| cutover.decision.as_ref());
         decision.is_some_and(|decision| decision.kind == DecisionKind::Commit)
+    }
+
+    /// What a rehearsal says of it as it is now; nothing where it has never described itself.
+    pub(crate) fn as_rehearsed(&self) -> Option<RehearsedHost> {
+        let inventory = self.physical.status.as_ref()?.inventory.as_ref()?;
+        Some(RehearsedHost { host_ref: self.name.clone(), boot_digest: boot::digest(inventory).unwrap() })
     }
 
     pub(crate) fn new(name: &str, now: Timestamp) -> Self {
