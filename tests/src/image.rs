@@ -13,6 +13,9 @@ use crate::site::run;
 /// The Debian suites that servers are made from, where the machine's sources name them.
 const SUITES: [&str; 3] = ["bookworm", "bookworm-updates", "bookworm-security"];
 
+/// What every recipe leaves out of a server.
+const LEFT_OUT: &str = include_str!("image/left_out.sh");
+
 /// A file put on a server: its path, its mode and its text.
 pub(crate) type ServerFile = (&'static str, u32, &'static str);
 
@@ -52,7 +55,7 @@ impl Recipe {
 
     fn content_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.script.as_bytes());
+        hasher.update(self.script.as_bytes()).update(LEFT_OUT.as_bytes());
         for (path, mode, text) in self.files {
             hasher.update(path.as_bytes()).update(&mode.to_le_bytes()).update(text.as_bytes());
         }
@@ -65,6 +68,7 @@ impl Recipe {
         let folder = tempfile::Builder::new().prefix(&format!("{}-build-", self.name)).tempdir_in(cache)?;
         let workshop = Workshop { folder };
         fs::write(workshop.file("recipe.sh"), self.script)?;
+        fs::write(workshop.file("left_out.sh"), LEFT_OUT)?;
         for (path, mode, text) in self.files {
             let file = workshop.file("server").join(path);
             fs::create_dir_all(file.parent().expect("every path has a folder"))?;

@@ -2,7 +2,7 @@
 //! mistake shows early.
 
 use std::collections::BTreeSet;
-use std::{slice, thread};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -54,26 +54,29 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     }
 }
 
-/// First those that count what the kernel does, by themselves. Then those with a control plane, which wait more than they work,
-/// beside all that only compute and one small machine. Then the journeys of whole machines, at once: a machine under emulation is
-/// one thread, and one after another would leave a core idle for five minutes.
+/// First those that count what the kernel does, by themselves. Then two rows beside each other. Those with a control plane wait
+/// more than they work, so all that only computes goes beside them, and the smaller machines after it. A machine under emulation
+/// is one thread: the longest journey comes last in its row, so that at most two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
     let begins = |with: &'static str| move |name: &String| name.starts_with(with);
     let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
+    let (longest, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "e2e_journey");
     let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
     let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
     programs_named(layout, &counting)?;
-    let waiting = || programs_named(layout, &clusters);
+    let waiting = || {
+        programs_named(layout, &clusters)?;
+        programs_named(layout, &longest)
+    };
     let computing = || {
         programs_named(layout, &others)?;
         go_tests(layout, &[])?;
-        programs_named(layout, &machines)
+        programs_named(layout, &machines)?;
+        programs_named(layout, &journeys)
     };
-    at_once(&[&waiting, &computing])?;
-    let journeys: Vec<_> = journeys.iter().map(|name| || programs_named(layout, slice::from_ref(name))).collect();
-    at_once(&journeys.iter().map(|journey| journey as Part<'_>).collect::<Vec<_>>())
+    at_once(&[&waiting, &computing])
 }
 
 /// Some of the tests, to be run beside others.

@@ -35,16 +35,14 @@ mount "$root_loop" "$root"
 
 # grub-pc must not look for a disk to install itself on: there is none that it could know.
 debconf='printf "grub-pc grub-pc/install_devices_empty boolean true\n" | chroot "$1" debconf-set-selections'
-# The documentation and the drivers that a server has no devices for stay away; dpkg remembers that by itself.
+source "$(dirname "$0")/left_out.sh"
+# Without its compiler the database interprets its queries, which are short.
+left_out+=(--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*')
+left_out+=(--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/llvmjit*')
 mmdebstrap --quiet --mode=root --variant=minbase --skip=check/empty \
   --include=systemd-sysv,udev,kmod,dbus,linux-image-amd64,initramfs-tools,grub-pc,ifupdown,iproute2,iputils-ping \
   --include=postgresql,curl,procps,zstd,util-linux-extra \
-  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-  --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*' \
-  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' \
-  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/media/*' \
-  --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/wireless/*' \
+  "${left_out[@]}" \
   --essential-hook="$debconf" --essential-hook="sync-in $files /" \
   bookworm "$root" - <"$sources"
 
@@ -105,6 +103,7 @@ dd if="$root/boot/grub/i386-pc/boot.img" of="$image" bs=440 count=1 conv=notrunc
 dd if="$root/boot/grub/i386-pc/core.img" of="$image" bs=512 seek=1 conv=notrunc status=none
 
 grep --quiet "^[[:space:]]linux.* root=UUID=$root_uuid" "$root/boot/grub/grub.cfg" || { echo "grub.cfg has no entry for the root" >&2; exit 1; }
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
 rm -f "$root/etc/machine-id" && : >"$root/etc/machine-id"
 fstrim "$root"
 umount "$root/dev" "$root/run" "$root/proc" "$root"

@@ -15,24 +15,14 @@ truncate --size=2G "$builder"
 mkfs.ext4 -q -O ^has_journal -E lazy_itable_init=0 "$builder"
 mount --options loop "$builder" "$root"
 
-# Every MiB of the system goes through LUKS under emulation, to both disks, and through the copy: what this server has no
-# devices for stays away. dpkg remembers that by itself.
-excluded=()
-for folder in sound drivers/{bluetooth,gpu,hid,hwmon,iio,infiniband,isdn,media,mmc,mtd,nfc,platform,staging,target,usb} \
-  drivers/net/{can,dsa,ethernet,usb,wireless,wwan} fs/{afs,btrfs,ceph,dlm,f2fs,gfs2,jfs,nfs,nfsd,nilfs2,ntfs3,ocfs2,smb} \
-  net/{bluetooth,can,ceph,mac80211,netfilter,sched,sctp,sunrpc,tipc,wireless}; do
-  excluded+=(--dpkgopt="path-exclude=/lib/modules/*/kernel/$folder/*")
-done
-excluded+=(--dpkgopt='path-include=/lib/modules/*/kernel/drivers/net/ethernet/intel/e1000e/*')
+source "$(dirname "$0")/left_out.sh"
 
 # grub-pc must not look for a disk to install itself on: the builder does that.
 debconf='printf "grub-pc grub-pc/install_devices_empty boolean true\n" | chroot "$1" debconf-set-selections'
 mmdebstrap --quiet --mode=root --variant=minbase --skip=check/empty \
   --include=systemd-sysv,udev,kmod,dbus,linux-image-amd64,initramfs-tools,grub-pc,ifupdown,iproute2 \
   --include=mdadm,cryptsetup,cryptsetup-initramfs,lvm2,xfsprogs,fdisk,curl,procps,zstd \
-  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-  "${excluded[@]}" \
+  "${left_out[@]}" \
   --essential-hook="$debconf" --essential-hook="sync-in $files /" \
   bookworm "$root" - <"$sources"
 
