@@ -78,6 +78,7 @@ fn a_platform_has_networks_that_exist() -> Result<()> {
             ("/spec/networks/0/bridge", json!("br-office-network"), "Too long: may not be more than 15"),
             ("/spec/networks/0/name", json!("Office"), "should match"),
             ("/spec/networks", json!([]), "should have at least 1 items"),
+            ("/spec/rehearsalNetwork", json!("office"), "rehearsalNetwork is one of networks"),
             ("/spec/mlps/level", json!(6), "should be less than or equal to 5"),
             ("/spec/mlps/nextDue", json!("2026-02-01"), "mlps.nextDue must be after mlps.lastAssessedAt"),
             ("/spec/capacity/cpus", json!(0), "should be greater than or equal to 1"),
