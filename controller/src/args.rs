@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// The same as agents know it, as https://gateway.example:8443; goes into the certificate and the enrolment command.
     #[arg(long)]
     pub(crate) gateway_url: String,
+    /// User that the gateway acts as towards the API server, which may do less; by default the controller itself.
+    #[arg(long)]
+    pub(crate) gateway_user: Option<String>,
     /// Directory for volumes and machines; must outlive the controller.
     #[arg(long)]
     pub(crate) state_dir: PathBuf,

@@ -105,7 +105,8 @@ async fn serve(args: &Args, config: &Config, elector: &Arc<Elector>, acting: Act
     let secrets = Api::namespaced(client.clone(), &args.namespace);
     let authority = Arc::new(Authority::ensure(&secrets, &format!("{}-ca", args.lease_name)).await?);
     let agents = Arc::new(Agents::new());
-    let shared = Arc::new(Shared::new(Arc::clone(&agents), Arc::clone(&authority), client.clone()));
+    let asking = gateway_client(config, args.gateway_user.as_deref())?;
+    let shared = Arc::new(Shared::new(Arc::clone(&agents), Arc::clone(&authority), asking));
     let gateway = Listening::open(shared, args.gateway_listen, &args.gateway_url).await?;
     tracing::info!(listen = %args.gateway_listen, url = args.gateway_url, ca_hash = authority.ca_hash(), "gateway");
     let ready = Ready::default();
@@ -144,6 +145,13 @@ async fn lead(elector: Arc<Elector>, agents: Arc<Agents>, parts: impl FnOnce(u64
         Some(Err(panicked)) => Err(panicked).context("a reconciler panicked"),
         None => Ok(()),
     }
+}
+
+/// What the gateway asks the API server by: as a user that may do less than the controller, where one is named.
+fn gateway_client(config: &Config, user: Option<&str>) -> anyhow::Result<Client> {
+    let mut config = config.clone();
+    config.auth_info.impersonate = user.map(str::to_owned);
+    Client::try_from(config).context("no client for the gateway can be made")
 }
 
 async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {

@@ -116,9 +116,9 @@ impl Drop for Controller {
     }
 }
 
-/// The controller's own rights as a kubeconfig, for what only it may write.
-pub(crate) fn kubeconfig(cluster: &Cluster) -> Result<PathBuf> {
-    let token = token(cluster, "qianyun-controller")?;
+/// The rights of one of the chart's accounts as a kubeconfig, for what only it may write.
+pub(crate) fn kubeconfig(cluster: &Cluster, account: &str) -> Result<PathBuf> {
+    let token = token(cluster, account)?;
     let authority = cluster.authority();
     let server = format!("https://127.0.0.1:{}", cluster.port());
     let config = serde_json::json!({
@@ -127,7 +127,7 @@ pub(crate) fn kubeconfig(cluster: &Cluster) -> Result<PathBuf> {
         "users": [{"name": "c", "user": {"token": token.trim()}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
     });
-    let file = authority.with_file_name("controller.kubeconfig");
+    let file = authority.with_file_name(format!("{account}.kubeconfig"));
     std::fs::write(&file, config.to_string()).with_context(|| format!("{}: cannot be written", file.display()))?;
     Ok(file)
 }

@@ -37,6 +37,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 'system:serviceaccount:{{ .Release.Namespace }}:{{ include "qianyun.serviceAccount" . }}'
 {{- end }}
 
+{{/* The user that they know as its gateway. */}}
+{{- define "qianyun.gatewayUser" -}}
+'system:serviceaccount:{{ .Release.Namespace }}:{{ include "qianyun.gateway" . }}'
+{{- end }}
+
 {{/* Kubernetes' own cleaners, as a CEL list. */}}
 {{- define "qianyun.cleaners" -}}
 [{{ range $i, $user := .Values.clusterCleaners }}{{ if $i }}, {{ end }}'{{ $user }}'{{ end }}]

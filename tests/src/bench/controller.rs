@@ -44,6 +44,7 @@ struct Bench<'a> {
     department: (User, Person),
     offices: [(User, Person); 2],
     account: Person,
+    gateway: Person,
 }
 
 /// Measures, prints, and says what the goals came to. `entry` is this program: it starts the controller as a Pod would be.
@@ -93,7 +94,8 @@ impl<'a> Bench<'a> {
             anyhow::Ok((user, person))
         };
         let [operator, department, mgo, sco] = people;
-        let account = Person::with(&crate::controller::kubeconfig(cluster)?).await?;
+        let account = Person::with(&crate::controller::kubeconfig(cluster, "qianyun-controller")?).await?;
+        let gateway = Person::with(&crate::controller::kubeconfig(cluster, "qianyun-gateway")?).await?;
         Ok(Self {
             cluster,
             systems,
@@ -101,6 +103,7 @@ impl<'a> Bench<'a> {
             department: enter(department).await?,
             offices: [enter(mgo).await?, enter(sco).await?],
             account,
+            gateway,
         })
     }
 
@@ -156,7 +159,7 @@ impl<'a> Bench<'a> {
         operator.create_all((0..DEPARTMENTS).map(city::department)).await?;
         operator.create_all([city::plan(li, self.systems)]).await?;
         department.create_all(systems().map(|s| city::system(s, chen))).await?;
-        self.account.create_all(systems().flat_map(city::servers)).await?;
+        self.gateway.create_all(systems().flat_map(city::servers)).await?;
         let reports = systems().flat_map(|s| (0..SERVERS).map(move |n| (s, n)));
         let report = |(s, n): (System, usize)| (s.namespace(), city::server_name(s, n), city::inventory(s, n, now));
         self.account.report_all(HOSTS, reports.map(report)).await?;

@@ -271,6 +271,18 @@ fn nobody_makes_a_journey_by_hand_or_writes_its_decision() -> Result<()> {
 }
 
 #[test]
+fn the_gateway_enrols_servers_and_can_do_nothing_else() -> Result<()> {
+    let world = &*WORLD;
+    let (gateway, controller) = (world.cluster.gateway()?, world.cluster.controller()?);
+    world.cluster.create(&gateway, &objects::host("joined"))?.done()?;
+    let seen = json!({"status": {"seen": "1m"}});
+    refused(&world.cluster.patch(&gateway, CIVIL, "physicalhost/joined", &seen, true)?, "cannot get resource");
+    refused(&world.cluster.create(&gateway, &objects::journey("joined"))?, "cannot create resource");
+    refused(&world.cluster.create(&controller, &objects::host("by-itself"))?, "cannot create resource");
+    Ok(())
+}
+
+#[test]
 fn whoever_edits_a_scheme_is_its_author() -> Result<()> {
     let world = &*WORLD;
     let (li, he, chen) = (world.person("li")?, world.person("he")?, world.person("chen")?);
@@ -334,7 +346,7 @@ fn the_cluster_still_cleans_up_after_a_deleted_namespace_or_owner() -> Result<()
     world.cluster.kubectl(admin, &["create", "namespace", "closed"], None)?.done()?;
     let there = |object: Value| with(object, "/metadata/namespace", json!("closed"));
     world.cluster.create(&controller, &there(objects::journey("last")))?.done()?;
-    world.cluster.create(&controller, &there(objects::host("last")))?.done()?;
+    world.cluster.create(&world.cluster.gateway()?, &there(objects::host("last")))?.done()?;
     world.cluster.create(&world.person("wang")?, &there(world.approval("last", MGO, "wang")))?.done()?;
     let delete = ["delete", "namespace", "closed", "--timeout=60s"];
     world.cluster.kubectl(admin, &delete, None)?.done()

@@ -265,7 +265,7 @@ fn from_drafting_to_approved(course: &mut Course) -> Result<()> {
     let plan = with(plan, "/spec/systems/0/dueDate", json!("2099-12-31"));
     course.create("li", &plan)?;
     let account = course.account.clone();
-    course.cluster.create(&account, &objects::host("registry-db"))?.done()?;
+    course.cluster.create(&course.cluster.gateway()?, &objects::host("registry-db"))?.done()?;
     course.cluster.patch(&account, CIVIL, "ph/registry-db", &host_status(), true)?.done()?;
     course.create("li", &scheme())?;
     course.show("The operator wrote the scheme; the plan is not issued", "chen", "/status/blockedBy", "PlanIssued")?;

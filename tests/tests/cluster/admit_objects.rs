@@ -427,7 +427,7 @@ fn a_custody_record_is_never_changed_and_never_deleted() -> Result<()> {
 #[test]
 fn an_enrolled_server_made_the_declaration_word_for_word() -> Result<()> {
     judge(
-        &CLUSTER.controller()?,
+        &CLUSTER.gateway()?,
         &objects::host("h"),
         vec![
             ("/spec/declaration/statement", json!("fine"), "must be one of the two sentences"),

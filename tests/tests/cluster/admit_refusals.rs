@@ -20,7 +20,7 @@ const REFUSALS: &str = "refusals.txt";
 
 /// A right object of `kind`, and who may write it.
 fn right(kind: &str) -> Result<(User, Value)> {
-    let (li, machine) = ("li", "controller");
+    let (li, machine, gateway) = ("li", "controller", "gateway");
     let (who, object) = match kind {
         "PolicyProfile" => (li, objects::policy("p")),
         "WorkCalendar" => (li, objects::calendar()),
@@ -30,7 +30,7 @@ fn right(kind: &str) -> Result<(User, Value)> {
         "MigrationPlan" => (li, objects::plan("p", li)),
         "InformationSystem" => (li, objects::system("s", "chen")),
         "HostEnrollment" => (li, objects::enrollment("e")),
-        "PhysicalHost" => (machine, objects::host("h")),
+        "PhysicalHost" => (gateway, objects::host("h")),
         "CheckWaiver" => (li, objects::waiver("w", li)),
         "SystemMigration" => (li, objects::papers("s", li)),
         "HostMigration" => (machine, objects::journey("j")),
@@ -38,7 +38,12 @@ fn right(kind: &str) -> Result<(User, Value)> {
         "CustodyRecord" => (li, objects::custody("c", li)),
         other => bail!("{REFUSALS}: no kind {other}"),
     };
-    Ok((if who == machine { CLUSTER.controller()? } else { person(&CLUSTER, who)? }, object))
+    let user = match who {
+        _ if who == machine => CLUSTER.controller()?,
+        _ if who == gateway => CLUSTER.gateway()?,
+        _ => person(&CLUSTER, who)?,
+    };
+    Ok((user, object))
 }
 
 /// What a line asks to be put where.

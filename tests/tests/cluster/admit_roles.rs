@@ -50,8 +50,8 @@ const VIRTUAL: [(&str, &str, &str); 6] = [
     ("declare", "declarations", ""),
     ("transcribe", "declarations", ""),
 ];
-/// The columns: someone of the list of people, or the controller, and what the table calls them.
-const COLUMNS: [(&str, &str); 9] = [
+/// The columns: someone of the list of people, or an account of the chart, and what the table calls them.
+const COLUMNS: [(&str, &str); 10] = [
     ("li", "operator"),
     ("wang", "gov-office"),
     ("zhao", "smart-city"),
@@ -60,18 +60,20 @@ const COLUMNS: [(&str, &str); 9] = [
     ("cai", "city-reader"),
     ("zhou", "inspector"),
     ("controller", "controller"),
+    ("gateway", "gateway"),
     ("nobody", "nobody"),
 ];
 
 /// One question: where, what and which.
 fn question(user: &str, verb: &str, resource: &str, subresource: &str, name: &str, namespaced: bool) -> Value {
-    let controller = format!("system:serviceaccount:{SYSTEM}:qianyun-controller");
+    let is_account = ["controller", "gateway"].contains(&user);
+    let account = format!("system:serviceaccount:{SYSTEM}:qianyun-{user}");
     let groups = EVERYONE.iter().find(|(n, _)| *n == user).map(|(_, groups)| *groups).unwrap_or_default();
     let groups: Vec<&str> = groups.iter().copied().chain(["system:authenticated"]).collect();
     json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
         "spec": {
-            "user": if user == "controller" { &controller } else { user }, "groups": groups,
+            "user": if is_account { &account } else { user }, "groups": groups,
             "resourceAttributes": {
                 "group": GROUP, "verb": verb, "resource": resource, "subresource": subresource, "name": name,
                 "namespace": if namespaced { CIVIL } else { "" },

@@ -49,7 +49,7 @@ fn fill(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&operator, &["apply", "-f", folder], None)?.done()?;
     let controller = cluster.controller()?;
     for (user, object) in [
-        (&controller, objects::host("registry-db")),
+        (&cluster.gateway()?, objects::host("registry-db")),
         (&controller, objects::journey("civil-registry-db1")),
         (&person(cluster, "wang")?, objects::approval("mgo-1", "municipalGovernmentOffice", "wang", objects::NO_UID)),
         (&operator, with(objects::waiver("full-boot", "cloud-operator"), "/spec/until", json!(*UNTIL))),

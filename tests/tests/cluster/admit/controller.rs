@@ -22,6 +22,7 @@ impl Running {
         let log = std::fs::File::options().create(true).append(true).open(folder.join("controller.log"))?;
         let child = Command::new(built("dist/qianyun-controller")?)
             .args(["--gateway-listen", "127.0.0.1:0", "--gateway-url", "https://127.0.0.1:8443", "--namespace", SYSTEM])
+            .arg(format!("--gateway-user=system:serviceaccount:{SYSTEM}:qianyun-gateway"))
             .args(["--health-listen", "127.0.0.1:0", "--agent-binary", "/nowhere", "--identity", pod, "--state-dir"])
             .arg(folder.join("state"))
             .arg("--kubeconfig")

@@ -117,17 +117,26 @@ impl Cluster {
 
     /// The controller's own identity: a token of the chart's ServiceAccount.
     pub(crate) fn controller(&self) -> Result<User> {
-        let account = "qianyun-controller";
+        self.account("qianyun-controller")
+    }
+
+    /// The account that the controller's gateway acts as.
+    pub(crate) fn gateway(&self) -> Result<User> {
+        self.account("qianyun-gateway")
+    }
+
+    fn account(&self, account: &str) -> Result<User> {
         let said = self.kubectl(&self.admin, &["create", "token", account, "--namespace", SYSTEM], None)?;
-        ensure!(said.ok, "no token for the controller: {}", said.err);
+        ensure!(said.ok, "no token for {account}: {}", said.err);
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": self.server, "certificate-authority": self.authority}}],
             "users": [{"name": "c", "user": {"token": said.out.trim()}}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
         });
-        let kubeconfig = self.folder.join("controller.kubeconfig");
-        std::fs::write(&kubeconfig, config.to_string()).context("writing the controller's kubeconfig")?;
+        let kubeconfig = self.folder.join(format!("{account}.kubeconfig"));
+        std::fs::write(&kubeconfig, config.to_string())
+            .with_context(|| format!("writing the kubeconfig of {account}"))?;
         Ok(User { name: format!("system:serviceaccount:{SYSTEM}:{account}"), kubeconfig })
     }
 
