@@ -135,14 +135,21 @@ pub fn judge(subject: &Subject<'_>, policy: &PolicyProfileSpec, approvals: &[App
         .filter(|f| f.approval.spec.subject.kind == subject.kind && f.approval.spec.subject.name == subject.name)
         .map(|fact| on_its_own(subject, policy, fact))
         .collect();
-    // Times are whole seconds. Of decisions in the same second a return is the last word, whatever they are called.
-    judged.sort_by(|a, b| {
-        let order = |j: &Judged| (j.at, j.decision == Decision::Return);
-        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
-    });
+    // Times are whole seconds, and names say nothing. Of decisions in the same second it is a return that binds its person to a role,
+    // and a return that is the last word of its role.
+    in_order(&mut judged, Decision::Return);
     one_role_per_person(&mut judged);
+    in_order(&mut judged, Decision::Approve);
     one_decision_per_role(&mut judged, subject.is_carried_out);
     judged
+}
+
+/// Sorts by time, and within a second those of one kind first.
+fn in_order(judged: &mut [Judged], first: Decision) {
+    judged.sort_by(|a, b| {
+        let order = |j: &Judged| (j.at, j.decision != first);
+        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
+    });
 }
 
 fn on_its_own(subject: &Subject<'_>, policy: &PolicyProfileSpec, fact: &ApprovalFact) -> Judged {

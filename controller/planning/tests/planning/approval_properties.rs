@@ -260,6 +260,21 @@ fn of_an_approval_and_a_return_in_the_same_second_the_return_stands() {
 }
 
 #[test]
+fn a_return_binds_its_person_to_a_role_also_where_an_approval_in_another_has_the_same_second() {
+    for decisions in [[Decision::Approve, Decision::Return], [Decision::Return, Decision::Approve]] {
+        let mut world = World::new();
+        for decision in decisions {
+            let role = if decision == Decision::Return { ROLES[1] } else { ROLES[0] };
+            world.decide(GateName::DualApproved, role, "two-hats", decision);
+        }
+        world.decide(GateName::DualApproved, ROLES[1], "sco-zhao", Decision::Approve);
+        let returned = offices(&world.facts()).returned.unwrap();
+        assert_eq!((returned.by.as_str(), returned.role.as_str()), ("two-hats", ROLES[1]));
+        assert!(!opens(&world.facts()));
+    }
+}
+
+#[test]
 fn who_confirmed_by_mistake_in_a_wrong_role_is_not_spent_for_the_right_one() {
     let mut world = World::new();
     // Not asked at this gate, so it neither counts nor binds the person to it.

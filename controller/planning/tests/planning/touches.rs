@@ -104,9 +104,12 @@ fn counting<'a>(world: &'a World, policy: &PolicyProfileSpec) -> Vec<&'a Approva
     };
     let of_this = |a: &&Approval| a.spec.subject.kind == SubjectKind::SystemMigration && a.spec.digest == digest;
     let mut found: Vec<_> = world.approvals.iter().filter(of_this).filter(|a| asked(a) && may(a)).collect();
-    found.sort_by_key(|a| (a.metadata.creation_timestamp.as_ref().unwrap().0, a.metadata.name.clone()));
+    // Within a second a return binds its person, and has its office's last word.
+    let at = |a: &Approval| a.metadata.creation_timestamp.as_ref().unwrap().0;
+    found.sort_by_key(|a| (at(a), a.spec.decision != Decision::Return, a.metadata.name.clone()));
     let mut role_of: BTreeMap<&str, &str> = BTreeMap::new();
     found.retain(|a| *role_of.entry(&a.spec.approved_by).or_insert(&a.spec.role) == a.spec.role);
+    found.sort_by_key(|a| (at(a), a.spec.decision == Decision::Return, a.metadata.name.clone()));
     found
 }
 
