@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
     status = "ApprovalStatus",
     derive = "PartialEq",
     doc = "One person's decision on one digest, made in a role.",
+    selectable = ".spec.subject.name",
     printcolumn(name = "SUBJECT", type_ = "string", json_path = ".spec.subject.name"),
     printcolumn(name = "GATE", type_ = "string", json_path = ".spec.gate"),
     printcolumn(name = "OFFICE", type_ = "string", json_path = ".spec.role"),

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
         "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
     ),
     doc = "Permission for a number of hosts to join a system until a time.",
+    selectable = ".spec.systemRef",
     printcolumn(name = "SYSTEM", type_ = "string", json_path = ".spec.systemRef"),
     printcolumn(name = "USED", type_ = "string", json_path = ".status.used"),
     printcolumn(name = "EXPIRES", type_ = "string", json_path = ".spec.expiresAt"),

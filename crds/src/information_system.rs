@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
         "metadata.name is longer than 63 characters: choose a shorter name, other objects refer to it"
     ),
     doc = "A department's information system.",
+    selectable = ".spec.departmentRef",
     printcolumn(name = "DEPT", type_ = "string", json_path = ".spec.departmentRef"),
     printcolumn(name = "CATEGORY", type_ = "string", json_path = ".spec.category"),
     printcolumn(name = "MLPS", type_ = "integer", json_path = ".spec.mlps.level"),

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
     ),
     doc = "One system's migration: the scheme that is approved, and how far it has come.",
     selectable = ".spec.systemRef",
+    selectable = ".spec.planRef",
     printcolumn(name = "DEPT", type_ = "string", json_path = ".status.department"),
     printcolumn(name = "PHASE", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "APPROVED", type_ = "string", json_path = ".status.approvals"),

@@ -535,14 +535,29 @@ fn two_writers_of_conditions_keep_their_own() -> Result<()> {
 
 #[test]
 fn objects_are_found_by_what_they_belong_to() -> Result<()> {
-    let controller = CLUSTER.controller()?;
-    CLUSTER
-        .create(&controller, &with(objects::journey("found"), "/spec/migrationRef", json!("one-of-a-kind")))?
-        .done()?;
-    let arguments =
-        ["get", "hostmig", "--namespace", CIVIL, "--field-selector=spec.migrationRef=one-of-a-kind", "-o", "name"];
-    let said = CLUSTER.kubectl(&controller, &arguments, None)?;
-    assert_eq!(said.out.trim(), "hostmigration.migration.qianyun.dev/found", "{}", said.err);
+    let one = "one-of-a-kind";
+    let (li, controller) = (person(&CLUSTER, "li")?, CLUSTER.controller()?);
+    let found = [
+        (&controller, objects::journey("found"), "/spec/migrationRef", "spec.migrationRef"),
+        (&li, objects::enrollment("found"), "/spec/systemRef", "spec.systemRef"),
+        (&li, objects::system("found", "chen"), "/spec/departmentRef", "spec.departmentRef"),
+        (&li, objects::scheme("found", "li"), "/spec/planRef", "spec.planRef"),
+        (
+            &person(&CLUSTER, "wang")?,
+            objects::approval("found", "municipalGovernmentOffice", "wang", NO_UID),
+            "/spec/subject/name",
+            "spec.subject.name",
+        ),
+    ];
+    for (user, object, pointer, field) in found {
+        let object = with(object, pointer, json!(one));
+        CLUSTER.create(user, &object)?.done()?;
+        let kind = object["kind"].as_str().expect("a kind").to_lowercase();
+        let selector = format!("--field-selector={field}={one}");
+        let said =
+            CLUSTER.kubectl(&controller, &["get", &kind, "--namespace", CIVIL, &selector, "-o", "name"], None)?;
+        assert_eq!(said.out.trim(), format!("{kind}.migration.qianyun.dev/found"), "{}", said.err);
+    }
     Ok(())
 }
 
