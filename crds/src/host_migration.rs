@@ -398,6 +398,10 @@ pub struct CutoverDecision {
     /// Why, in one English sentence.
     #[schemars(with = "Text<1024>")]
     pub reason: String,
+    /// The same in Chinese; empty in decisions of earlier releases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(with = "Maybe<1024>")]
+    pub reason_zh: String,
 }
 
 /// Commit or abort.

@@ -15,6 +15,7 @@ mod schedule;
 mod step;
 pub(crate) mod waiting;
 
+pub(crate) use abort::decision_words;
 pub use schedule::left;
 
 use crate::calendar;

@@ -1,6 +1,7 @@
 //! What a journey waits for, as data. The words for it are in `report/waiting.rs`.
 
 use crate::reason::Obstacle;
+use crate::report::Words;
 use jiff::Timestamp;
 use qianyun_crds::{DiskPhase, Party};
 
@@ -28,9 +29,9 @@ pub enum WaitingOn {
     /// The votes of the other hosts of the system.
     OtherVotes { host: String, others: String },
     /// The time after an aborted attempt.
-    NextAttempt { host: String, at: Timestamp, why: String },
+    NextAttempt { host: String, at: Timestamp, why: Words },
     /// A new window: all attempts of this one are used up.
-    NewWindow { host: String, attempts: u32, why: String },
+    NewWindow { host: String, attempts: u32, why: Words },
     /// The source to go back to work after an abort.
     SourceResumption { host: String },
     /// The source to acknowledge the fence.

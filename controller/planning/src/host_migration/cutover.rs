@@ -10,6 +10,7 @@ use crate::calendar::{plus_seconds, seconds_between, to_second};
 use crate::facts::{HostFacts, Verification, VoteFacts};
 use crate::gate::{first_obstacle, room_for_attempt};
 use crate::reason::{Obstacle, Reason};
+use crate::report::{Words, decision_words, words};
 use crate::sequence::{Step, needs};
 use crate::waiting::WaitingOn;
 use jiff::{Timestamp, ToSpan};
@@ -81,7 +82,7 @@ impl Host<'_> {
             return None;
         }
         let used = host.cutover().map_or(1, |c| u32::try_from(c.attempt_in_window).unwrap_or(1).max(1));
-        let (name, why) = (host.name.clone(), decision.reason.clone());
+        let (name, why) = (host.name.clone(), decision_words(decision));
         if used >= ATTEMPTS_PER_WINDOW {
             return Some(WaitingOn::NewWindow { host: name, attempts: used, why });
         }
@@ -205,7 +206,8 @@ impl Host<'_> {
         let Some(record) = record else { return self.wait_for_vote() };
         let left = left_ms - COMMIT_MARGIN_MS;
         let not_after = self.now.checked_add(left.milliseconds()).unwrap_or(Timestamp::MAX);
-        self.written(DecisionKind::Commit, Some(record.record.digest.clone()), String::new(), Some(not_after))
+        let reason = words("voted, verified, approved, in its window", "已投票、已核对、已批准,在割接窗口内");
+        self.written(DecisionKind::Commit, Some(record.record.digest.clone()), reason, Some(not_after))
     }
 
     /// What is left of the freeze now, by the vote and the time since it was received.
@@ -222,32 +224,30 @@ impl Host<'_> {
     }
 
     fn abort(&self, reason: &AbortReason) -> Plan {
-        // The schema takes 1,024 bytes; a give-up's message comes from outside.
-        let words = reason.words().en.chars().take(250).collect();
-        self.written(DecisionKind::Abort, None, words, None)
+        self.written(DecisionKind::Abort, None, reason.words(), None)
     }
 
     fn written(
         &self,
         kind: DecisionKind,
         record_digest: Option<String>,
-        reason: String,
+        reason: Words,
         not_after: Option<Timestamp>,
     ) -> Plan {
-        let (on, reason) = match kind {
-            DecisionKind::Commit => (
-                WaitingOn::FenceAcknowledgement { host: self.name() },
-                "voted, verified, approved, in its window".to_string(),
-            ),
-            DecisionKind::Abort => (WaitingOn::SourceResumption { host: self.name() }, reason),
+        let on = match kind {
+            DecisionKind::Commit => WaitingOn::FenceAcknowledgement { host: self.name() },
+            DecisionKind::Abort => WaitingOn::SourceResumption { host: self.name() },
         };
+        // The schema takes 1,024 bytes of each; a give-up's message comes from outside.
+        let short = |text: String| text.chars().take(250).collect();
         let decision = CutoverDecision {
             kind,
             attempt: self.journey.spec.attempt,
             record_digest,
             epoch: self.facts.epoch,
             at: Time(to_second(self.now)),
-            reason,
+            reason: short(reason.en),
+            reason_zh: short(reason.zh),
         };
         Plan::act(Action::Decide { host: self.name(), decision, not_after }, on)
     }

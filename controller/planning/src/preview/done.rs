@@ -7,7 +7,7 @@ use super::obstacles::{Obstacles, comes_by_itself};
 use crate::action::{Action, Plan};
 use crate::calendar::minute;
 use crate::facts::Facts;
-use crate::report::{Words, words};
+use crate::report::{Words, decision_words, words};
 use crate::sequence::{Step, Undo};
 use crate::waiting::WaitingOn;
 use qianyun_crds::{DecisionKind, HostIntent};
@@ -73,10 +73,13 @@ fn said(action: &Action) -> Words {
                 format!("{host}: the commit of attempt {} is written", decision.attempt),
                 format!("{host}:写入第 {} 次割接的提交决定", decision.attempt),
             ),
-            DecisionKind::Abort => words(
-                format!("{host}: attempt {} is aborted: {}", decision.attempt, decision.reason),
-                format!("{host}:中止第 {} 次割接:{}", decision.attempt, decision.reason),
-            ),
+            DecisionKind::Abort => {
+                let (attempt, why) = (decision.attempt, decision_words(decision));
+                words(
+                    format!("{host}: attempt {attempt} is aborted: {}", why.en),
+                    format!("{host}:中止第 {attempt} 次割接:{}", why.zh),
+                )
+            }
         },
         Action::EnsureTarget { host } => {
             words(format!("{host}: its machine on the cloud is started"), format!("{host}:启动云主机"))

@@ -1,7 +1,14 @@
-//! Words for why an attempt was aborted.
+//! Words for why an attempt was aborted, and for what was written of it.
 
 use super::{Words, words};
 use crate::host_migration::AbortReason;
+use qianyun_crds::CutoverDecision;
+
+/// Why a decision was made, as it was written then. One of an earlier release has English alone.
+pub(crate) fn decision_words(decision: &CutoverDecision) -> Words {
+    let CutoverDecision { reason: en, reason_zh: zh, .. } = decision;
+    words(en, if zh.is_empty() { en } else { zh })
+}
 
 impl AbortReason {
     /// The sentence for people.

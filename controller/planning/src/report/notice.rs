@@ -1,6 +1,7 @@
 //! What people are told once, as an event, when a status says something new: each in both languages. What stays the same is told by
 //! the status alone.
 
+use super::decision_words;
 use super::phase::phase;
 use crate::action::Plan;
 use crate::facts::Facts;
@@ -47,11 +48,12 @@ pub fn of_system(facts: &Facts, plan: &Plan, after: &SystemMigrationStatus) -> V
 
 /// What was decided on an attempt.
 pub fn of_decision(decision: &CutoverDecision) -> Notice {
+    let (attempt, why) = (decision.attempt, decision_words(decision));
     Notice {
         topic: "decision",
         is_warning: decision.kind == DecisionKind::Abort,
         reason: format!("{:?}", decision.kind),
-        note: cut(format!("attempt {}: {}", decision.attempt, decision.reason)),
+        note: note(&format!("attempt {attempt}: {}", why.en), &format!("第 {attempt} 次割接:{}", why.zh)),
     }
 }
 

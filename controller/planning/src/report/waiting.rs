@@ -62,16 +62,18 @@ impl WaitingOn {
             }
             WaitingOn::NextAttempt { host, at, why } => words(
                 format!(
-                    "the last attempt on {host} was aborted: {why}; the next one begins after {} (UTC+8)",
+                    "the last attempt on {host} was aborted: {}; the next one begins after {} (UTC+8)",
+                    why.en,
                     minute(*at)
                 ),
-                format!("{host} 上次割接已中止:{why};{} 后再次尝试", minute(*at)),
+                format!("{host} 上次割接已中止:{};{} 后再次尝试", why.zh, minute(*at)),
             ),
             WaitingOn::NewWindow { host, attempts, why } => words(
                 format!(
-                    "{attempts} attempts on {host} were aborted in this window, the last because {why}; a scheme with a new window is needed"
+                    "{attempts} attempts on {host} were aborted in this window, the last because {}; a scheme with a new window is needed",
+                    why.en
                 ),
-                format!("{host} 在本窗口内已中止 {attempts} 次,最近原因:{why};需提交新窗口的方案"),
+                format!("{host} 在本窗口内已中止 {attempts} 次,最近原因:{};需提交新窗口的方案", why.zh),
             ),
             WaitingOn::Vote { .. }
             | WaitingOn::OtherVotes { .. }

@@ -1,7 +1,7 @@
 //! The decision on an attempt: what is committed, what is aborted and why, and when the next attempt may begin.
 #![allow(clippy::unwrap_used)]
 
-use crate::world::World;
+use crate::world::{World, both};
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
@@ -45,6 +45,7 @@ fn decide(host: &mut HostFacts, kind: DecisionKind, at: Timestamp) {
         epoch: 7,
         at: Time(at),
         reason: "it did not stop".into(),
+        reason_zh: "it did not stop".into(),
     };
     journey.status.get_or_insert_default().cutover = Some(CutoverStatus {
         attempt,
@@ -378,7 +379,7 @@ fn the_second_attempt_comes_a_minute_after_the_first_and_the_third_two_minutes_a
     for (attempt, in_window, seconds) in [(1, 1, 60), (2, 2, 120), (3, 1, 60), (9, 2, 120)] {
         let facts = aborted(attempt, in_window, at);
         let next = at.checked_add(seconds.seconds()).unwrap();
-        let on = WaitingOn::NextAttempt { host: db1(), at: next, why: "it did not stop".into() };
+        let on = WaitingOn::NextAttempt { host: db1(), at: next, why: both("it did not stop") };
         assert_waits(&facts, next.checked_sub(1.millisecond()).unwrap(), on);
         let plan = host_migration::plan(&facts, "db1", next);
         let [Action::SetIntent { intent: HostIntent::Cutover, attempt: begun, digest, .. }] = plan.actions.as_slice()
@@ -395,7 +396,7 @@ fn a_third_failure_in_one_window_waits_for_another_window_and_never_for_time() {
     let at: Timestamp = "2026-11-23T14:20:00Z".parse().unwrap();
     for attempt in [3, 7] {
         let facts = aborted(attempt, 3, at);
-        let on = WaitingOn::NewWindow { host: db1(), attempts: 3, why: "it did not stop".into() };
+        let on = WaitingOn::NewWindow { host: db1(), attempts: 3, why: both("it did not stop") };
         assert_waits(&facts, at.checked_add(100.minutes()).unwrap(), on);
     }
 }
@@ -439,7 +440,7 @@ fn no_host_begins_while_another_of_its_system_goes_back_to_work_or_has_to_hold_o
     journey.spec.attempt = 1;
     decide(&mut facts.hosts[1], DecisionKind::Abort, now);
     let at = now.checked_add(60.seconds()).unwrap();
-    assert_waits(&facts, now, WaitingOn::NextAttempt { host: "web1".into(), at, why: "it did not stop".into() });
+    assert_waits(&facts, now, WaitingOn::NextAttempt { host: "web1".into(), at, why: both("it did not stop") });
 }
 
 #[test]

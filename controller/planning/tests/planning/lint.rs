@@ -22,7 +22,15 @@ fn set(facts: &Facts, intent: HostIntent, attempt: i32) -> Action {
 
 fn decide(kind: DecisionKind, now: Timestamp) -> Action {
     let at = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now);
-    let decision = CutoverDecision { kind, attempt: 1, record_digest: None, epoch: 7, at, reason: String::new() };
+    let decision = CutoverDecision {
+        kind,
+        attempt: 1,
+        record_digest: None,
+        epoch: 7,
+        at,
+        reason: String::new(),
+        reason_zh: String::new(),
+    };
     Action::Decide { host: host(), decision, not_after: None }
 }
 

@@ -1,6 +1,7 @@
 //! What is waited for, in the API's form: since when, until when, and who can end it.
 #![allow(clippy::unwrap_used)]
 
+use crate::world::both;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use qianyun_crds::{DiskPhase, GateName, Party};
@@ -24,7 +25,7 @@ fn gate(gate: GateName, reason: Reason) -> WaitingOn {
 #[test]
 fn only_what_passes_with_time_ends_by_itself() {
     let when = at("2026-11-23T14:00:00Z");
-    let next = WaitingOn::NextAttempt { host: h(), at: when, why: h() };
+    let next = WaitingOn::NextAttempt { host: h(), at: when, why: both("h") };
     assert_eq!(next.ends_at(), Some(when));
     assert_eq!(gate(GateName::InWindow, Reason::WindowNotYet { start: when }).ends_at(), Some(when));
     assert_eq!(gate(GateName::InWindow, Reason::Frozen { freeze: h(), until: when }).ends_at(), Some(when));
@@ -33,7 +34,7 @@ fn only_what_passes_with_time_ends_by_itself() {
     for on in [
         gate(GateName::InWindow, Reason::WindowOver { end: when }),
         gate(GateName::DualApproved, Reason::TooFewApprovers { found: 1 }),
-        WaitingOn::NewWindow { host: h(), attempts: 3, why: h() },
+        WaitingOn::NewWindow { host: h(), attempts: 3, why: both("h") },
         WaitingOn::Vote { host: h() },
         WaitingOn::Resumption,
     ] {
@@ -114,7 +115,7 @@ fn what_failed_at_the_site_is_the_operators_and_what_only_takes_time_is_nobodys(
     ] {
         assert_eq!(on.party(), Party::Department, "{on:?}");
     }
-    for on in [WaitingOn::Resumption, WaitingOn::NewWindow { host: h(), attempts: 3, why: h() }] {
+    for on in [WaitingOn::Resumption, WaitingOn::NewWindow { host: h(), attempts: 3, why: both("h") }] {
         assert_eq!(on.party(), Party::Operator, "{on:?}");
     }
 }
@@ -134,7 +135,7 @@ fn a_waiting_keeps_its_beginning_until_something_else_is_waited_for() {
 #[test]
 fn a_waiting_says_when_it_ends_who_can_end_it_and_no_more_than_the_schema_takes() {
     let when = at("2026-11-23T14:01:00.5Z");
-    let on = WaitingOn::NextAttempt { host: h(), at: when, why: "婚".repeat(3000) };
+    let on = WaitingOn::NextAttempt { host: h(), at: when, why: both(&"婚".repeat(3000)) };
     let written = waiting(&on, None, at("2026-11-23T14:00:00Z"));
     assert_eq!(written.next_attempt.unwrap().0, at("2026-11-23T14:01:00Z"));
     assert_eq!(written.who_can_unblock, Party::Nobody);

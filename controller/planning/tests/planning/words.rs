@@ -1,5 +1,6 @@
 //! Every reason and everything that can be waited for has a sentence in both languages, written by a person.
 
+use crate::world::both;
 use jiff::civil::date;
 use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
 use qianyun_planning::calendar::{Answer, Standing, WindowReason};
@@ -164,8 +165,8 @@ fn waitings() -> Vec<WaitingOn> {
         WaitingOn::Copy { host: host(), phase: DiskPhase::CatchingUp },
         WaitingOn::Vote { host: host() },
         WaitingOn::OtherVotes { host: host(), others: host() },
-        WaitingOn::NextAttempt { host: host(), at, why: host() },
-        WaitingOn::NewWindow { host: host(), attempts: 3, why: host() },
+        WaitingOn::NextAttempt { host: host(), at, why: both("h") },
+        WaitingOn::NewWindow { host: host(), attempts: 3, why: both("h") },
         WaitingOn::SourceResumption { host: host() },
         WaitingOn::FenceAcknowledgement { host: host() },
         WaitingOn::ReceiverStop { host: host() },

@@ -26,6 +26,7 @@ use qianyun_planning::facts::{
     ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver,
     Silence,
 };
+use qianyun_planning::report::Words;
 use qianyun_planning::{host_migration, lint, phase, system_migration};
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -74,6 +75,11 @@ fn calendar() -> &'static Arc<Calendar> {
 }
 
 /// What people decide on at a gate.
+/// The same in both languages.
+pub(crate) fn both(text: &str) -> Words {
+    Words { en: text.into(), zh: text.into() }
+}
+
 fn kind_of(gate: GateName) -> SubjectKind {
     match gate {
         GateName::PlanIssued => SubjectKind::MigrationPlan,
