@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,9 +28,19 @@ var firstServiceIP = net.IPv4(10, 0, 0, 1)
 // pollEvery is how often readiness is asked: far below what a person notices, far above what an answer costs.
 const pollEvery = 50 * time.Millisecond
 
+// auditPolicy says what the API server records of those who use it.
+//
+//go:embed audit-policy.yaml
+var auditPolicy []byte
+
 // startAPIServer runs the API server on listener until ctx ends, and returns when it is ready and the admin has rights.
 func startAPIServer(ctx, startCtx context.Context, cl *cluster, listener net.Listener, store string, died func(error)) (part, error) {
 	opts := options.NewServerRunOptions()
+	if cl.audit {
+		if err := replaceFile(cl.auditPolicy(), auditPolicy); err != nil {
+			return part{}, err
+		}
+	}
 	flags := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	for _, set := range opts.Flags().FlagSets {
 		flags.AddFlagSet(set)
@@ -98,6 +110,9 @@ func apiServerFlags(cl *cluster, listener net.Listener, store string) []string {
 		"--enable-priority-and-fairness=false",
 		"--profiling=false",
 	}
+	if cl.audit {
+		flags = append(flags, "--audit-policy-file="+cl.auditPolicy(), "--audit-log-path="+cl.auditLog())
+	}
 	if !cl.node {
 		// Nothing routes to Services.
 		return append(flags, "--endpoint-reconciler-type=none")
@@ -113,6 +128,10 @@ func apiServerFlags(cl *cluster, listener net.Listener, store string) []string {
 		"--kubelet-preferred-address-types=InternalIP",
 	)
 }
+
+func (c *cluster) auditPolicy() string { return filepath.Join(c.dir, "audit-policy.yaml") }
+
+func (c *cluster) auditLog() string { return filepath.Join(c.dir, "audit.log") }
 
 // assemble is app.Run up to the point where it would block, so that the loopback identity can be had.
 func assemble(opts options.CompletedOptions) (*apiserver.APIAggregator, error) {

@@ -92,7 +92,9 @@ type cluster struct {
 	dir, server string
 	port        int
 	// node says that Pods will run.
-	node            bool
+	node bool
+	// audit says that the API server records who tried what.
+	audit           bool
 	adminKubeconfig string
 	pki             *authority
 	// parts are ended in reverse order of their start.
@@ -106,7 +108,7 @@ type part struct {
 }
 
 func startCluster(ctx context.Context, req request, died func(error)) (_ *cluster, err error) {
-	cl := &cluster{dir: filepath.Clean(req.Dir), node: req.Node}
+	cl := &cluster{dir: filepath.Clean(req.Dir), node: req.Node, audit: req.Audit}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, cl.stop())

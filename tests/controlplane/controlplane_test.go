@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -45,6 +48,43 @@ func TestAUserHasOnlyTheRightsThatARoleGives(t *testing.T) {
 	if !apierrors.IsForbidden(err) {
 		t.Fatalf("a user with the role view created a ConfigMap: %v", err)
 	}
+}
+
+func TestTheAuditLogNamesWhoTriedWhatAndKeepsNothingOfTheObject(t *testing.T) {
+	s, dir := startSession(t), t.TempDir()
+	s.must(request{Op: "start", Name: "a", Dir: dir, Audit: true})
+	li := clientFor(t, s.must(request{Op: "kubeconfig", Name: "a", User: "operator-li"}).Kubeconfig)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "x"}, StringData: map[string]string{"a": "not-in-the-log"}}
+	if _, err := li.CoreV1().Secrets("default").Update(t.Context(), secret, metav1.UpdateOptions{}); !apierrors.IsForbidden(err) {
+		t.Fatalf("a user without any binding wrote a Secret: %v", err)
+	}
+	// The API server answers before it writes.
+	eventually(t, "the attempt is on record", func(context.Context) error {
+		text, err := os.ReadFile(filepath.Join(dir, "audit.log"))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(text), "not-in-the-log") {
+			t.Fatal("the log has the content of an object")
+		}
+		for line := range strings.Lines(string(text)) {
+			var event struct {
+				Verb           string
+				User           authenticationv1.UserInfo
+				ObjectRef      struct{ Resource, Namespace, Name string }
+				ResponseStatus metav1.Status
+			}
+			if err := json.Unmarshal([]byte(line), &event); err != nil {
+				return err
+			}
+			object := event.ObjectRef
+			if event.User.Username == "operator-li" && event.Verb == "update" && object.Resource == "secrets" &&
+				object.Name == "x" && event.ResponseStatus.Code == http.StatusForbidden {
+				return nil
+			}
+		}
+		return fmt.Errorf("no such event in %d bytes", len(text))
+	})
 }
 
 func TestNobodyIsInSystemMasters(t *testing.T) {

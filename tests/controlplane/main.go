@@ -16,8 +16,8 @@
 //	{"op":"stop","name":"a"}
 //	  → {"ok":true,"op":"stop","name":"a"}
 //
-// start also takes "bind" (an IP address, 127.0.0.1 if left out), "port", and "node": true if a kubelet is to join, which must
-// reach "bind". Port 0, or none, means the port of the last start of this directory if it had one, and a free one otherwise.
+// start also takes "bind" (an IP address, 127.0.0.1 if left out), "port", "node": true if a kubelet is to join, which must
+// reach "bind", and "audit": true for the API server's own audit log, audit.log in "dir", by audit-policy.yaml. Port 0, or none, means the port of the last start of this directory if it had one, and a free one otherwise.
 // Several clusters, under different names and directories, live side by side and share nothing. Starting again on the same
 // directory continues with the same objects, authority, keys and port, so kubeconfigs stay valid.
 //

@@ -25,6 +25,7 @@ type request struct {
 	Bind   string   `json:"bind,omitempty"`
 	Port   int      `json:"port,omitempty"`
 	Node   bool     `json:"node,omitempty"`
+	Audit  bool     `json:"audit,omitempty"`
 	User   string   `json:"user,omitempty"`
 	Groups []string `json:"groups,omitempty"`
 }

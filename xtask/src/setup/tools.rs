@@ -37,7 +37,8 @@ pub(super) fn ensure(layout: &Layout, go: &Go) -> Result<()> {
     }
     sources.sort();
     let ours = |path: &&std::path::PathBuf| {
-        path.extension().is_some_and(|extension| extension == "go") && !path.to_string_lossy().ends_with("_test.go")
+        let is_part = path.extension().is_some_and(|extension| extension == "go" || extension == "yaml");
+        is_part && !path.to_string_lossy().ends_with("_test.go")
     };
     let controlplane = sources.iter().filter(ours).try_fold(key("controlplane")?, |key, path| key.file(path))?;
     let build = |name: &str, key: String, flags: &str, package: &str| {
