@@ -1,5 +1,5 @@
-//! What people see: the examples as a new operator applies them, the tables of `kubectl get`, one `kubectl describe`, and every
-//! field that `kubectl explain` knows, from a real API server. `BLESS=1` writes the files in `golden/` anew.
+//! What people see: the examples as a new operator applies them, the tables of `kubectl get`, a `kubectl describe` of each kind, and
+//! every field that `kubectl explain` knows, from a real API server. `BLESS=1` writes the files in `golden/` anew.
 
 use crate::admit::objects::{self, DIGEST, with};
 use crate::admit::people::{CIVIL, person};
@@ -31,6 +31,24 @@ const KINDS: [&str; 14] = [
     "hostmigrations",
     "approvals",
     "custodyrecords",
+];
+
+/// An object of each.
+const DESCRIBED: [&str; 14] = [
+    "suining-2025",
+    "year-2026",
+    "two-sessions-2027",
+    "suining",
+    "civil-affairs",
+    "plan-2026-1",
+    "civil-registry",
+    "civil-registry",
+    "registry-db",
+    "full-boot",
+    "civil-registry",
+    "civil-registry-db1",
+    "mgo-1",
+    "registry-db",
 ];
 
 /// Last day of the waiver, which lies ahead of any day on which this is run.
@@ -203,18 +221,26 @@ fn tables_of_the_examples_are_as_they_were() -> Result<()> {
 }
 
 #[test]
-fn describe_tells_where_a_migration_stands_and_who_must_act() -> Result<()> {
+fn describe_tells_what_an_object_says_and_who_must_act() -> Result<()> {
     let operator = person(&CLUSTER, "cloud-operator")?;
-    let text = printed(&operator, &["describe", "sysmig", "civil-registry", "--namespace", CIVIL])?;
-    // Of this run alone.
-    let own = ["UID:", "Resource Version:", "Creation Timestamp:"];
-    let line = |line: &str| match own.iter().find(|name| line.trim_start().starts_with(**name)) {
-        Some(name) => format!("{}{name} …\n", &line[..line.len() - line.trim_start().len()]),
-        None => format!("{}\n", line.trim_end()),
-    };
-    let text: String = text.lines().map(line).collect();
-    golden::is_as_it_was("describe-sysmig.txt", &text);
+    let mut text = String::new();
+    for (kind, name) in KINDS.iter().zip(DESCRIBED) {
+        text.push_str(&format!("$ kubectl describe {kind} {name}\n"));
+        let said = printed(&operator, &["describe", kind, name, "--namespace", CIVIL])?;
+        text.extend(said.lines().map(of_any_run));
+        text.push('\n');
+    }
+    golden::is_as_it_was("describe.txt", &text);
     Ok(())
+}
+
+/// `line` with what is of this run alone left open.
+fn of_any_run(line: &str) -> String {
+    let own = ["UID:", "Resource Version:", "Creation Timestamp:"];
+    match own.iter().find(|name| line.trim_start().starts_with(**name)) {
+        Some(name) => format!("{}{name} …\n", &line[..line.len() - line.trim_start().len()]),
+        None => format!("{}\n", line.trim_end()).replace(UNTIL.as_str(), "YYYY-MM-DD"),
+    }
 }
 
 #[test]
