@@ -28,6 +28,9 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.contacts) && size(self.contacts) > 0").message(
+    "spec.contacts names nobody: enter at least one person to call, who can be asked about the systems"
+))]
 pub struct DepartmentSpec {
     /// Display name in English.
     #[schemars(with = "Text<128>")]
@@ -49,7 +52,7 @@ pub struct DepartmentSpec {
         "spec.namespace cannot be changed: make a new object"
     ))]
     pub namespace: String,
-    /// People to call.
+    /// People to call, at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -1,12 +1,12 @@
 //! What a real API server says to objects that are wrong in one respect: `golden/refusals.txt` makes a right object wrong, line by
 //! line, and keeps the answer, because the answer is what tells people how to fix it. `BLESS=1` writes the answers anew.
 //!
-//! A line `POINTER = VALUE` puts JSON where the pointer leads; `null` removes what is there, `long N` is a text of N characters,
-//! and `twice` has a list's first item two times. What only an update can get wrong is in the tables below.
+//! What only an update can get wrong is in the tables below.
 
+use crate::admit::golden::{self, put_wrong};
 use crate::admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
 use crate::admit::people::{CIVIL, person};
-use crate::admit::{Cluster, Said, User, golden};
+use crate::admit::{Cluster, Said, User};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -46,20 +46,6 @@ fn right(kind: &str) -> Result<(User, Value)> {
     Ok((user, object))
 }
 
-/// What a line asks to be put where.
-fn wrong(right: &Value, line: &str) -> Result<Value> {
-    let (pointer, value) = line.split_once(" = ").with_context(|| format!("{line}: expected POINTER = VALUE"))?;
-    let value = match value.split_once(' ').unwrap_or((value, "")) {
-        ("long", length) => json!("x".repeat(length.parse().with_context(|| line.to_owned())?)),
-        ("twice", _) => {
-            let one = &right.pointer(pointer).with_context(|| format!("{line}: nothing there"))?[0];
-            json!([one, one])
-        }
-        _ => serde_json::from_str(value).with_context(|| line.to_owned())?,
-    };
-    Ok(with(right.clone(), pointer, value))
-}
-
 /// What the API server has against it, one line for each thing.
 fn complaints(said: &Said) -> Vec<String> {
     let (_, text) = said.err.trim().split_once(" is invalid: ").unwrap_or(("", said.err.trim()));
@@ -92,7 +78,7 @@ fn what_one_object_can_know_is_refused_in_one_sentence() -> Result<()> {
             subject = Some((user, object));
         } else if line.starts_with('/') {
             let (user, object) = subject.as_ref().with_context(|| format!("{line}: no kind above it"))?;
-            let object = wrong(object, line)?;
+            let object = put_wrong(object, line)?;
             let said = CLUSTER.kubectl(user, &["create", "--dry-run=server", "-f", "-"], Some(&object))?;
             let complaints = complaints(&said);
             if said.ok || complaints.len() != 1 {

@@ -1,5 +1,8 @@
 //! Texts that are kept in files and compared word for word; `BLESS=1` writes them anew, to be read in the diff.
 
+use super::objects::with;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Where the file called `name` lies.
@@ -20,4 +23,26 @@ pub(crate) fn is_as_it_was(name: &str, found: &str) {
         let differ = before.lines().zip(found.lines()).find(|(old, new)| old != new);
         panic!("{}: {differ:?} differ; look at it, then run with BLESS=1:\n{found}", file.display());
     }
+}
+
+/// `right`, made wrong as a line of such a file asks: `POINTER = VALUE` puts JSON where the pointer leads; `null` removes what is there,
+/// `long N` is a text of N characters, `twice` has a list's first item two times, and `many N KEY` N times, each with a KEY of its own.
+pub(crate) fn put_wrong(right: &Value, line: &str) -> Result<Value> {
+    let (pointer, value) = line.split_once(" = ").with_context(|| format!("{line}: expected POINTER = VALUE"))?;
+    let value = match value.split_once(' ').unwrap_or((value, "")) {
+        ("long", length) => json!("x".repeat(length.parse().with_context(|| line.to_owned())?)),
+        ("twice", _) => json!(vec![first(right, pointer)?; 2]),
+        ("many", of) => {
+            let (many, key) = of.split_once(' ').with_context(|| format!("{line}: expected many N KEY"))?;
+            let one = first(right, pointer)?;
+            let own = |i: usize| json!(format!("{}{i}", one[key].as_str().unwrap_or_default()));
+            (0..many.parse()?).map(|i| with(one.clone(), &format!("/{key}"), own(i))).collect()
+        }
+        _ => serde_json::from_str(value).with_context(|| line.to_owned())?,
+    };
+    Ok(with(right.clone(), pointer, value))
+}
+
+fn first(right: &Value, list: &str) -> Result<Value> {
+    right.pointer(&format!("{list}/0")).cloned().with_context(|| format!("{list}: nothing there"))
 }
