@@ -1,6 +1,7 @@
 //! The audit record against the people who would like it otherwise, on a real API server: who may write it, that it only grows,
 //! and that inspectors read it. What the controller writes into it is pinned by the controller's own tests.
 
+use crate::admit::audit_log::refused;
 use crate::admit::objects::{self, NO_UID, with};
 use crate::admit::people::{CIVIL, person};
 use crate::admit::{Cluster, Said, User};
@@ -43,12 +44,6 @@ impl World {
     fn kubectl(&self, user: &User, arguments: &[&str]) -> Result<Said> {
         self.cluster.kubectl(user, &[arguments, &["--namespace", CIVIL]].concat(), None)
     }
-}
-
-#[track_caller]
-fn refused(said: &Said, reason: &str) {
-    assert!(!said.ok, "it was let through: {}", said.out);
-    assert!(said.err.contains(reason), "refused for another reason than {reason:?}: {}", said.err);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A real control plane with the chart on it, and the people who use it: each with a client certificate of their own and no
 //! right that the chart's roles or a binding did not give them. It never acts as `system:masters`.
 
+pub(crate) mod audit_log;
 pub(crate) mod controller;
 pub(crate) mod golden;
 pub(crate) mod objects;
 pub(crate) mod people;
 
 use anyhow::{Context, Result, bail, ensure};
+use audit_log::Place;
 use objects::Asker;
 use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
@@ -44,12 +46,15 @@ pub(crate) struct User {
     pub(crate) kubeconfig: PathBuf,
 }
 
-/// What kubectl said.
+/// What kubectl said, and to whom.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) ok: bool,
     pub(crate) out: String,
     pub(crate) err: String,
+    by: String,
+    /// Where the API server's audit log goes on with it.
+    log: Place,
 }
 
 impl Said {
@@ -76,7 +81,8 @@ impl Cluster {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut program = Program::spawn(&tools, &folder)?;
-        let started = program.ask(&json!({"op": "start", "name": name, "dir": folder.join("cluster")}))?;
+        let started =
+            program.ask(&json!({"op": "start", "name": name, "dir": folder.join("cluster"), "audit": true}))?;
         let text = |key: &str| started[key].as_str().unwrap_or_default().to_owned();
         let cluster = Self {
             admin: User { name: "qianyun:admin".into(), kubeconfig: text("kubeconfig").into() },
@@ -117,16 +123,17 @@ impl Cluster {
 
     /// The controller's own identity: a token of the chart's ServiceAccount.
     pub(crate) fn controller(&self) -> Result<User> {
-        self.account("qianyun-controller")
+        self.service_account(SYSTEM, "qianyun-controller")
     }
 
     /// The account that the controller's gateway acts as.
     pub(crate) fn gateway(&self) -> Result<User> {
-        self.account("qianyun-gateway")
+        self.service_account(SYSTEM, "qianyun-gateway")
     }
 
-    fn account(&self, account: &str) -> Result<User> {
-        let said = self.kubectl(&self.admin, &["create", "token", account, "--namespace", SYSTEM], None)?;
+    /// A ServiceAccount, by a token.
+    pub(crate) fn service_account(&self, namespace: &str, account: &str) -> Result<User> {
+        let said = self.kubectl(&self.admin, &["create", "token", account, "--namespace", namespace], None)?;
         ensure!(said.ok, "no token for {account}: {}", said.err);
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -137,11 +144,12 @@ impl Cluster {
         let kubeconfig = self.folder.join(format!("{account}.kubeconfig"));
         std::fs::write(&kubeconfig, config.to_string())
             .with_context(|| format!("writing the kubeconfig of {account}"))?;
-        Ok(User { name: format!("system:serviceaccount:{SYSTEM}:{account}"), kubeconfig })
+        Ok(User { name: format!("system:serviceaccount:{namespace}:{account}"), kubeconfig })
     }
 
     /// Runs kubectl as `user`, with `input` on its standard input.
     pub(crate) fn kubectl(&self, user: &User, arguments: &[&str], input: Option<&Value>) -> Result<Said> {
+        let log = Place::end_of(&self.folder.join("cluster/audit.log"));
         let mut child = Command::new(self.tools.join("kubectl"))
             .arg("--kubeconfig")
             .arg(&user.kubeconfig)
@@ -160,7 +168,8 @@ impl Cluster {
         drop(stdin);
         let output = child.wait_with_output().context("waiting for kubectl")?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Said { ok: output.status.success(), out: text(output.stdout), err: text(output.stderr) })
+        let (ok, by) = (output.status.success(), user.name.clone());
+        Ok(Said { ok, out: text(output.stdout), err: text(output.stderr), by, log })
     }
 
     /// The operator describes the city and plans, the department declares its system, and the operator writes the scheme; its UID.
