@@ -3,6 +3,7 @@
 
 mod admit;
 mod admit_attacks;
+mod admit_attempts;
 mod admit_audit;
 mod admit_course;
 mod admit_leaders;
