@@ -141,7 +141,9 @@ fn decide_without_effect(city: &mut City) -> Result<()> {
         Ok(with(with(approval, "/spec/subject", subject), "/spec/digest", json!(digest)))
     };
     let plan = of_plan(city, &city.digest_of("migrationplan/plan-2026-1")?)?;
-    city.attempt("li", "own-plan", plan, "SelfApproval")?;
+    city.attempt("li", "own-plan", plan.clone(), "SelfApproval")?;
+    let plan = with(with(plan, "/spec/approvedBy", json!("wang")), "/spec/subject/uid", json!(NO_UID));
+    city.attempt("wang", "plan-of-the-name", plan, "SubjectNotFound")?;
     let plan = with(of_plan(city, OTHER_DIGEST)?, "/spec/approvedBy", json!("wang"));
     city.attempt("wang", "other-plan", plan, "DigestMismatch")?;
     let old = with(city.on_scheme(MGO, "wang")?, "/spec/digest", json!(OTHER_DIGEST));
@@ -152,6 +154,9 @@ fn decide_without_effect(city: &mut City) -> Result<()> {
     city.attempt("chen", "not-asked", city.on_scheme("department", "chen")?, "RoleNotRequired")?;
     let confirmed = with(city.on_scheme(MGO, "wang")?, "/spec/gate", json!("DepartmentConfirmed"));
     city.attempt("wang", "not-the-department", confirmed, "RoleNotRequired")?;
+    // Where somebody may decide lies a scheme of the same name.
+    let namesake = with(objects::scheme("civil-registry", "li"), "/metadata/namespace", json!(WATER));
+    city.cluster.create(&person(&city.cluster, "li")?, &namesake)?.done()?;
     let elsewhere = with(city.on_scheme("department", "sun")?, "/metadata/namespace", json!(WATER));
     city.attempt("sun", "elsewhere", elsewhere, "SubjectNotFound")?;
     let renamed = with(city.on_scheme(MGO, "wang")?, "/spec/subject/name", json!("no-such-scheme"));
@@ -204,11 +209,12 @@ fn attacks_on_the_offices_are_on_record_and_attacks_on_the_record_are_found() ->
     each_attempt_is_there_once(&city, &before)?;
     let head = verified(&city)?;
     a_restart_adds_nothing(&city, &before)?;
+    what_counted_counts_for_no_other_of_the_name(&city)?;
     tampering_is_found(&city, &head)
 }
 
 fn each_attempt_is_there_once(city: &City, entries: &[Value]) -> Result<()> {
-    ensure!(city.attempts.len() >= 14, "only {} attempts", city.attempts.len());
+    ensure!(city.attempts.len() >= 15, "only {} attempts", city.attempts.len());
     for (name, by, effect) in &city.attempts {
         let about: Vec<&Value> =
             entries.iter().filter(|e| is_about(e, name) && e["event"]["effect"] == *effect).collect();
@@ -257,6 +263,17 @@ fn a_restart_adds_nothing(city: &City, before: &[Value]) -> Result<()> {
     ensure!(after[..before.len()] == *before, "what was on record is another now");
     let added: Vec<&Value> = after[before.len()..].iter().filter(|entry| !is_about(entry, "once-more")).collect();
     ensure!(added.is_empty(), "the restart added {added:?}");
+    Ok(())
+}
+
+/// The author deletes what the offices saw, and writes something else under its name.
+fn what_counted_counts_for_no_other_of_the_name(city: &City) -> Result<()> {
+    let li = person(&city.cluster, "li")?;
+    let running = city.controller()?;
+    city.cluster.kubectl(&li, &["delete", SCHEME, "-n", CIVIL, "--timeout=60s"], None)?.done()?;
+    city.cluster.create(&li, &objects::scheme("civil-registry", "li"))?.done()?;
+    city.await_entry("first-hat", "two-hats", "SubjectNotFound")?;
+    drop(running);
     Ok(())
 }
 
