@@ -38,7 +38,7 @@ use kube::Client;
 use memory::Memory;
 use qianyun_crds::{HostEnrollment, HostMigration};
 use std::sync::Arc;
-pub(crate) use system_migration::observe::{claimed_by, concerns, host_names, journey_of, serves};
+pub(crate) use system_migration::observe::{concerns, host_names, journey_of, serves};
 use tokio::task::JoinSet;
 use wakes::{
     decisions_on_edited, host_of_device, host_wakes, journey_wakes, journeys_of_migration, migration_of,

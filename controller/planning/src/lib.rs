@@ -13,6 +13,7 @@
 //! | [`calendar`] | which days are worked, when a time limit ends, and when servers may be cut over |
 //! | [`trial`], [`time_limit`] | how long a trial run lasts, and how the clocks of the papers stand |
 //! | [`waiver`], [`custody`] | whether a waiver of a check, and a record of an old server, holds |
+//! | [`claim`] | whose a server is that several schemes name |
 //! | [`demand`] | what a scheme takes of a platform |
 //! | [`new_hardware`] | whether a server is newer than the rules and has to be explained |
 //! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
@@ -29,6 +30,7 @@ pub mod audit;
 pub mod boot;
 pub mod calendar;
 pub mod caution;
+pub mod claim;
 pub mod custody;
 pub mod demand;
 pub mod facts;

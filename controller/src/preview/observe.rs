@@ -4,7 +4,7 @@
 
 use super::{Asked, PreviewError};
 use crate::calendar;
-use crate::reconcile::{claimed_by, concerns, host_names, journey_of, recorded_probes, serves};
+use crate::reconcile::{concerns, host_names, journey_of, recorded_probes, serves};
 use crate::world::{Kind, asked, listed};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -14,6 +14,7 @@ use qianyun_crds::{
     Approval, CheckWaiver, CustodyRecord, FreezePeriod, HostIntent, HostMigration, InformationSystem, MigrationPlan,
     PhysicalHost, SystemMigration, TargetState, WorkCalendar,
 };
+use qianyun_planning::claim::claimed_by;
 use qianyun_planning::facts::{
     AgentFacts, ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, Receiver,
     Silence,
@@ -143,6 +144,9 @@ async fn dependencies(read: &Reader, system: Option<&InformationSystem>) -> Vec<
 async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Vec<HostFacts> {
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = read.all_in::<HostMigration>(&namespace).await;
+    let migrations = read.all_in::<SystemMigration>(&namespace).await;
+    let (begun, schemes) =
+        (journeys.get().map_or(&[][..], Vec::as_slice), migrations.get().map_or(&[][..], Vec::as_slice));
     let waivers = read.all_in::<CheckWaiver>(&namespace).await;
     let mut hosts = Vec::new();
     for name in host_names(&journeys, migration) {
@@ -153,7 +157,7 @@ async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Ve
         hosts.push(HostFacts {
             disks_in_scheme: in_scheme.map_or(0, |h| h.disks.len()),
             waivers: waivers.clone().map(of_host),
-            claimed_by: claimed_by(&journeys, migration, &name),
+            claimed_by: claimed_by(begun, schemes, migration, &name),
             agent: agent(host.get(), journey.get(), now),
             arrival: None,
             hosting: hosting(journey.get()),

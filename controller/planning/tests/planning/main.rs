@@ -10,6 +10,7 @@ mod audit_tampering;
 mod boots;
 mod calendar_properties;
 mod cautions;
+mod claims;
 mod cutover;
 mod entered_calendar;
 mod entered_freezes;

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use qianyun_crds::{
     Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
 };
+use qianyun_planning::claim::claimed_by;
 use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, carries_out};
 use std::borrow::Borrow;
@@ -202,12 +203,19 @@ async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source:
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source, |_| true).await;
     let names = host_names(&journeys, migration);
+    let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), source, |m| shares_host(m, &names)).await;
+    let (begun, schemes) =
+        (journeys.get().map_or(&[][..], Vec::as_slice), migrations.get().map_or(&[][..], Vec::as_slice));
     let looks = names.iter().map(|name| {
         let journey = journey_of(&journeys, migration, name);
-        let claimed_by = claimed_by(&journeys, migration, name);
+        let claimed_by = claimed_by(begun, schemes, migration, name);
         host::facts(ctx, migration, digest, name, journey, claimed_by, source)
     });
     futures::future::join_all(looks).await
+}
+
+fn shares_host(migration: &SystemMigration, names: &[String]) -> bool {
+    migration.spec.scheme.hosts.iter().any(|host| names.contains(&host.host_ref))
 }
 
 /// Hosts of the scheme, in its order, then those that were begun and are in it no longer; each once.
@@ -246,16 +254,4 @@ pub(crate) fn journey_of<J: Borrow<HostMigration>>(
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
     }
-}
-
-/// Another migration that has the host in hand.
-pub(crate) fn claimed_by<J: Borrow<HostMigration>>(
-    journeys: &Known<Vec<J>>,
-    migration: &SystemMigration,
-    host: &str,
-) -> Option<String> {
-    let idle = qianyun_crds::HostIntent::Idle;
-    let name = migration.name_any();
-    let other = |j: &&HostMigration| j.spec.host_ref == host && j.spec.migration_ref != name && j.spec.intent != idle;
-    journeys.get()?.iter().map(Borrow::borrow).find(other).map(|j| j.spec.migration_ref.clone())
 }
