@@ -75,7 +75,7 @@ pub fn status(facts: &PlanFacts, now: Timestamp) -> MigrationPlanStatus {
         Known::Absent => (Some(true), "WavesFit"),
         Known::Unknown => (None, "NotKnown"),
     };
-    let fault = fault.get().map(|f| f.en.clone());
+    let fault = fault.get().map(|f| format!("spec.waves: {}", f.en));
     let conditions = vec![
         condition(&before.conditions, "Ready", ready, reason, &message, generation, now),
         condition(&before.conditions, "Issued", issued, issued_reason, "", generation, now),

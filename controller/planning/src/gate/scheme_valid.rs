@@ -31,6 +31,7 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         window_fits(facts)?;
     }
     let platform = need(&facts.platform, Asked::Platform, &spec.platform_ref)?;
+    need(&facts.system, Asked::System, &spec.system_ref)?;
     for scheme_host in &scheme.hosts {
         let name = &scheme_host.host_ref;
         let facts_of_host = facts.host(name).ok_or_else(|| unknown(Asked::Host))?;

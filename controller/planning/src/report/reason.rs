@@ -29,6 +29,29 @@ impl Asked {
             Asked::RecordCheck => words("verification of the record", "割接记录校验"),
         }
     }
+
+    /// What to do where a reference leads nowhere.
+    fn remedy(self) -> Words {
+        let or_correct =
+            |field: &str| words(format!("create it, or correct {field}"), format!("请创建,或更正 {field}"));
+        match self {
+            Asked::Policy => or_correct("spec.policyRef of the plan"),
+            Asked::Plan => or_correct("spec.planRef"),
+            Asked::Platform => or_correct("spec.platformRef"),
+            Asked::System => or_correct("spec.systemRef"),
+            Asked::Freezes => or_correct("spec.scheme.freezeExceptions"),
+            Asked::Host => words("enrol it, or correct spec.scheme.hosts", "请登记,或更正 spec.scheme.hosts"),
+            Asked::Journey
+            | Asked::Approvals
+            | Asked::Permission
+            | Asked::Waivers
+            | Asked::Custody
+            | Asked::FreeStorage
+            | Asked::SourceSilence
+            | Asked::Machine
+            | Asked::RecordCheck => words("it is looked for again", "将重新查找"),
+        }
+    }
 }
 
 impl Reason {
@@ -51,8 +74,11 @@ impl Reason {
                 )
             }
             Reason::NotFound { what, name } => {
-                let w = what.words();
-                words(format!("the {} {name:?} is not there", w.en), format!("{}“{name}”不存在", w.zh))
+                let (w, remedy) = (what.words(), what.remedy());
+                words(
+                    format!("the {} {name:?} is not there: {}", w.en, remedy.en),
+                    format!("{}“{name}”不存在,{}", w.zh, remedy.zh),
+                )
             }
             Reason::SystemNotOnPlan { plan } => {
                 words(format!("the plan {plan:?} does not list this system"), format!("迁移计划“{plan}”未列入本系统"))
@@ -124,8 +150,10 @@ impl Reason {
     fn scheme_words(&self) -> Option<Words> {
         Some(match self {
             Reason::HostOfAnotherSystem { host, system } => words(
-                format!("the server {host} belongs to the system {system:?}"),
-                format!("服务器 {host} 属于系统“{system}”"),
+                format!(
+                    "the server {host} belongs to the system {system:?}: correct spec.scheme.hosts, or enrol the server for this one"
+                ),
+                format!("服务器 {host} 属于系统“{system}”,请更正 spec.scheme.hosts 或为本系统重新登记该服务器"),
             ),
             Reason::HostNeverReported { host } => {
                 words(format!("{host} has not sent an inventory yet"), format!("{host} 尚未上报清查结果"))
@@ -147,8 +175,10 @@ impl Reason {
                 words(format!("the scheme names the {what} {name:?} twice"), format!("方案中重复出现“{name}”({what})"))
             }
             Reason::HostTaken { host, migration } => words(
-                format!("the server {host} is in the hands of the migration {migration:?}"),
-                format!("服务器 {host} 正由迁移“{migration}”处理"),
+                format!(
+                    "the migration {migration:?} named the server {host} before: leave it out of spec.scheme.hosts of one of the two"
+                ),
+                format!("服务器 {host} 已列入迁移“{migration}”,请从其中一个方案的 spec.scheme.hosts 中删除"),
             ),
             Reason::DiskNotFound { host, volume, serial } => words(
                 format!("{host} has no disk with serial {serial:?} (volume {volume})"),

@@ -123,8 +123,8 @@ impl Reason {
             ),
             Reason::WindowUnfit { reason } => reason.words(),
             Reason::WindowOutsideWave { wave } => words(
-                format!("the window does not lie in that of the wave {wave:?} of the plan"),
-                format!("割接窗口不在迁移计划批次“{wave}”的窗口内"),
+                format!("the window does not lie in that of the wave {wave:?} of the plan: move spec.scheme.window"),
+                format!("割接窗口不在迁移计划批次“{wave}”的窗口内,请调整 spec.scheme.window"),
             ),
             _ => return None,
         })

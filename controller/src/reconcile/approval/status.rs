@@ -27,12 +27,20 @@ pub(super) fn status(approval: &Approval, effect: Option<DecisionEffect>, now: T
 fn words(effect: DecisionEffect) -> &'static str {
     match effect {
         DecisionEffect::Accepted => "",
-        DecisionEffect::SubjectNotFound => "the subject is not there, or is another object of the same name",
-        DecisionEffect::DigestMismatch => "the subject was edited since; decide again on its present digest",
-        DecisionEffect::SelfApproval => "the author of the subject cannot decide on it",
-        DecisionEffect::NotAuthorized => "the person does not hold the role now",
-        DecisionEffect::SamePersonTwice => "the person has decided in another role already",
-        DecisionEffect::RoleNotRequired => "the policy does not ask this role at this gate",
+        DecisionEffect::SubjectNotFound => {
+            "spec.subject is not there, or is another object of the same name: decide on the one that is meant, by its UID"
+        }
+        DecisionEffect::DigestMismatch => {
+            "spec.digest is not the subject's, which was edited since: decide again on its present one"
+        }
+        DecisionEffect::SelfApproval => "spec.approvedBy is the author of the subject: somebody else has to decide",
+        DecisionEffect::NotAuthorized => "spec.approvedBy does not hold spec.role now: somebody who does has to decide",
+        DecisionEffect::SamePersonTwice => {
+            "spec.approvedBy has decided in another role already: somebody else has to decide in this one"
+        }
+        DecisionEffect::RoleNotRequired => {
+            "the policy does not ask spec.role at spec.gate: a decision of a role that it asks is needed"
+        }
         DecisionEffect::Superseded => "the same role decided again, or had returned this digest before",
         DecisionEffect::AuthorizationUnknown => "whether the person holds the role could not be asked",
     }

@@ -24,15 +24,21 @@ pub(super) fn status(waiver: &CheckWaiver, found: &Found, now: Timestamp) -> Che
 fn said(effect: WaiverEffect) -> (Option<bool>, &'static str, &'static str) {
     match effect {
         WaiverEffect::Accepted => (Some(true), "Accepted", ""),
-        WaiverEffect::HostNotFound => {
-            (Some(false), "HostNotFound", "the server is not there, or is another one of the same name")
-        }
-        WaiverEffect::CheckNotFound => {
-            (Some(false), "CheckNotFound", "the server has no such check, or it does not stand in the way")
-        }
-        WaiverEffect::NotWaivable => {
-            (Some(false), "NotWaivable", "nobody can accept this check for others, or it has no answer yet")
-        }
-        WaiverEffect::Expired => (Some(false), "Expired", "its last day has passed; make another one if need be"),
+        WaiverEffect::HostNotFound => (
+            Some(false),
+            "HostNotFound",
+            "no server has the name spec.hostRef and the UID spec.hostUid: make another one with both of the server that is meant",
+        ),
+        WaiverEffect::CheckNotFound => (
+            Some(false),
+            "CheckNotFound",
+            "the server has no check spec.checkId that stands in the way: nothing is to be accepted; delete it, or make another one",
+        ),
+        WaiverEffect::NotWaivable => (
+            Some(false),
+            "NotWaivable",
+            "the check spec.checkId has no answer yet, or is one that nobody can accept for others: mend what it found on the server",
+        ),
+        WaiverEffect::Expired => (Some(false), "Expired", "spec.until has passed: make another one if need be"),
     }
 }

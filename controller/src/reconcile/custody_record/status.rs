@@ -20,15 +20,21 @@ pub(super) fn status(record: &CustodyRecord, found: &Option<CustodyEffect>, now:
 fn said(effect: CustodyEffect) -> (Option<bool>, &'static str, &'static str) {
     match effect {
         CustodyEffect::Accepted => (Some(true), "Accepted", ""),
-        CustodyEffect::HostNotFound => {
-            (Some(false), "HostNotFound", "the server is not there, or is another one of the same name")
-        }
-        CustodyEffect::SerialMismatch => {
-            (Some(false), "SerialMismatch", "the server's inventory has another serial number; compare the label")
-        }
-        CustodyEffect::NotAccepted => {
-            (Some(false), "NotAccepted", "the system was not accepted before the device was moved or erased")
-        }
+        CustodyEffect::HostNotFound => (
+            Some(false),
+            "HostNotFound",
+            "no server has the name spec.hostRef and the UID spec.hostUid: make another record with both of the server that is meant",
+        ),
+        CustodyEffect::SerialMismatch => (
+            Some(false),
+            "SerialMismatch",
+            "the server's inventory has another serial number than spec.device: compare the label, and make another record",
+        ),
+        CustodyEffect::NotAccepted => (
+            Some(false),
+            "NotAccepted",
+            "the system was not accepted before the days of spec.handover and spec.media: make another record once it is",
+        ),
         CustodyEffect::Superseded => (Some(false), "Superseded", "a later record of the same server holds"),
     }
 }

@@ -12,7 +12,11 @@ pub(super) fn status(department: &Department, namespace: &Known<()>, now: Timest
     let name = &department.spec.namespace;
     let (ready, reason, message) = match namespace {
         Known::Is(()) => (Some(true), "NamespaceExists", String::new()),
-        Known::Absent => (Some(false), "NamespaceNotFound", format!("the namespace {name:?} is not there; create it")),
+        Known::Absent => (
+            Some(false),
+            "NamespaceNotFound",
+            format!("the namespace {name:?} is not there: create it, or correct spec.namespace"),
+        ),
         Known::Unknown => (None, "NotKnown", "namespaces cannot be read just now".to_string()),
     };
     DepartmentStatus {

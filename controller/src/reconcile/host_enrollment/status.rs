@@ -13,14 +13,25 @@ pub(super) fn status(enrollment: &HostEnrollment, secret: &str, found: &Found, n
     let places = usize::try_from(enrollment.spec.max_hosts).unwrap_or(0);
     let hosts = found.hosts.clone().unwrap_or(before.hosts);
     let (ready, reason, message) = if now >= enrollment.spec.expires_at.0 {
-        (Some(false), "Expired", "make a new HostEnrollment for hosts that have not joined".to_string())
+        (
+            Some(false),
+            "Expired",
+            "spec.expiresAt has passed: make a new HostEnrollment for hosts that have not joined".to_string(),
+        )
     } else if hosts.len() >= places {
-        (Some(false), "Exhausted", "all places are taken; make a new HostEnrollment for more hosts".to_string())
+        (
+            Some(false),
+            "Exhausted",
+            "the places of spec.maxHosts are taken: make a new HostEnrollment for more hosts".to_string(),
+        )
     } else {
         match found.system {
             Known::Is(_) => (Some(true), "Open", String::new()),
             Known::Absent => {
-                let words = format!("the system {:?} is not there; create it", enrollment.spec.system_ref);
+                let words = format!(
+                    "the system {:?} is not there: declare it, or make a new HostEnrollment with another spec.systemRef",
+                    enrollment.spec.system_ref
+                );
                 (Some(false), "SystemNotFound", words)
             }
             Known::Unknown => (None, "NotKnown", "the system cannot be read just now".to_string()),

@@ -16,12 +16,18 @@ pub(super) fn status(system: &InformationSystem, found: &Found, now: Timestamp) 
     let (ready, reason, message) = match &found.department {
         Known::Is(d) if d.spec.namespace == namespace => (Some(true), "DepartmentExists", String::new()),
         Known::Is(d) => {
-            let words =
-                format!("the department {:?} has the namespace {:?}, not this one", d.name_any(), d.spec.namespace);
+            let words = format!(
+                "the department {:?} has the namespace {:?}, not this one: correct spec.departmentRef, or declare the system there",
+                d.name_any(),
+                d.spec.namespace
+            );
             (Some(false), "NamespaceOfAnother", words)
         }
         Known::Absent => {
-            let words = format!("the department {:?} is not there; create it", system.spec.department_ref);
+            let words = format!(
+                "the department {:?} is not there: create it, or correct spec.departmentRef",
+                system.spec.department_ref
+            );
             (Some(false), "DepartmentNotFound", words)
         }
         Known::Unknown => (None, "NotKnown", "departments cannot be read just now".to_string()),

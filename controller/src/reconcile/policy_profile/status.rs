@@ -21,7 +21,10 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
     let (force_reason, words) = if in_force {
         ("InForce", "")
     } else {
-        ("NotInForce", "today lies outside its period; check which rules apply now. It blocks nothing")
+        (
+            "NotInForce",
+            "today lies outside spec.effectiveFrom to spec.effectiveUntil: check which rules apply now. It blocks nothing",
+        )
     };
     let off = switched_off(&profile.spec);
     let (gates_reason, gates_words) = if off.is_empty() {
