@@ -5,6 +5,7 @@ mod admit;
 mod admit_attacks;
 mod admit_attempts;
 mod admit_audit;
+mod admit_conditions;
 mod admit_course;
 mod admit_leaders;
 mod admit_objects;
