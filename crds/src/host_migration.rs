@@ -186,8 +186,12 @@ pub enum StepName {
     PrepareBoot,
     /// Copy and follow.
     Replicate,
+    /// Hooks of the admin before the services are stopped.
+    HooksBeforeStop,
     /// Stop the declared services.
     Quiesce,
+    /// Hooks of the admin after the services were stopped.
+    HooksBeforeFreeze,
     /// Freeze the filesystems.
     Freeze,
     /// Drain, send, durable.
@@ -198,6 +202,8 @@ pub enum StepName {
     Thaw,
     /// Start the services after an abort.
     StartServices,
+    /// Hooks of the admin after the services run again.
+    HooksAfterResume,
     /// Acknowledge and power off.
     Fence,
     /// Network names on the other machine.

@@ -1,7 +1,7 @@
 //! `PhysicalHost`: one enrolled server and what it last said about itself.
 
 use crate::Party;
-use crate::bounds::{Date, Digest, Interface, Maybe, ObjectName, Text};
+use crate::bounds::{Date, Digest, Interface, Label, Maybe, ObjectName, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -214,6 +214,11 @@ pub struct HostInventory {
     /// Listening sockets.
     #[schemars(length(max = 1024))]
     pub listeners: Vec<HostListener>,
+    /// Names of the hooks that the server's admin allows, from `/etc/qianyun/agent.toml` there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Label>", length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub hooks: Vec<String>,
 }
 
 /// How a machine was started.

@@ -199,6 +199,11 @@ pub struct SchemeHost {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["unit".into()]))]
     pub quiesce: Vec<QuiesceStep>,
+    /// Hooks of the server's own admin to run in an attempt; those of one moment run in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub hooks: Vec<HookStep>,
     /// Units that must be active on the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Unit>", length(max = 128))]
@@ -272,6 +277,34 @@ pub struct QuiesceStep {
     /// It must be down within this many seconds; else the attempt is given up and the services are started again.
     #[schemars(range(min = 1, max = 1800))]
     pub deadline_seconds: i32,
+}
+
+/// A program of the server's own admin to run in an attempt, by its name there. The scheme carries no command: what the name
+/// stands for is said in the section `[hooks]` of `/etc/qianyun/agent.toml` on the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HookStep {
+    /// Its name in the server's file; `kubectl get ph -o yaml` shows those that there are.
+    #[schemars(with = "Label")]
+    pub name: String,
+    /// When it is run.
+    pub at: HookMoment,
+    /// It must have ended well within this many seconds, or it is killed and counts as failed.
+    #[schemars(range(min = 1, max = 1800))]
+    pub deadline_seconds: i32,
+}
+
+/// When a hook is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HookMoment {
+    /// While all services still run, as to dump a database. If it fails, the attempt is given up before anything is stopped.
+    BeforeStop,
+    /// After the services are stopped, before the freeze, as to flush what they left. If it fails, the attempt is given up and
+    /// the services are started again.
+    BeforeFreeze,
+    /// After an attempt came to nothing and the services run again, as to tell a monitor. If it fails, that is shown and holds
+    /// nothing up.
+    AfterResume,
 }
 
 /// When a cutover may happen.

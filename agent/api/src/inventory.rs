@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 /// Bound of every list in the inventory.
 pub const MAX_ITEMS: usize = 1024;
 
+/// Most hooks that a machine's admin can allow: a few for each moment and service, with room.
+pub const MAX_HOOKS: usize = 64;
+
+/// Whether this can be the name of a hook: as an RFC 1123 label, because the names of a scheme are such.
+pub fn is_hook_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 /// Hardware identity: survives reinstallation and NIC changes. Compared field by field; empty fields never match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +48,9 @@ pub struct Inventory {
     pub units: Vec<Unit>,
     /// Listening sockets.
     pub listeners: Vec<Listener>,
+    /// Names of the hooks that the machine's admin allows; at most [`MAX_HOOKS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<String>,
     /// Names of lists that were cut at their bound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub truncated: Vec<String>,

@@ -74,6 +74,7 @@ fn check_lengths(report: &Report) -> Result<(), Refused> {
             ("inventory.nics", inventory.nics.len()),
             ("inventory.units", inventory.units.len()),
             ("inventory.listeners", inventory.listeners.len()),
+            ("inventory.hooks", inventory.hooks.len()),
         ]);
     }
     if let Some(arrival) = &report.arrival {

@@ -237,6 +237,12 @@ fn a_scheme_says_all_that_is_approved() -> Result<()> {
         json!([one.clone(), one])
     };
     let (hosts, disks) = (twice("/spec/scheme/hosts"), twice("/spec/scheme/hosts/0/disks"));
+    let hook = json!({"name": "dump-database", "at": "BeforeStop", "deadlineSeconds": 600});
+    let hook_with = |field: &str, value: Value| {
+        let mut wrong = hook.clone();
+        wrong[field] = value;
+        json!([wrong])
+    };
     let (probes, units) = (twice("/spec/scheme/probes"), twice("/spec/scheme/hosts/0/quiesce"));
     judge(
         &person(&CLUSTER, "li")?,
@@ -255,6 +261,23 @@ fn a_scheme_says_all_that_is_approved() -> Result<()> {
             ("/spec/scheme/hosts/0/quiesce", units, "Duplicate value"),
             ("/spec/scheme/hosts/0/quiesce/0/unit", json!("rm -rf /"), "should match"),
             ("/spec/scheme/hosts/0/quiesce/0/deadlineSeconds", json!(0), "should be greater than or equal to 1"),
+            ("/spec/scheme/hosts/0/hooks", json!([hook, hook]), "Duplicate value"),
+            ("/spec/scheme/hosts/0/hooks", hook_with("name", json!("/bin/sh -c reboot")), "should match"),
+            (
+                "/spec/scheme/hosts/0/hooks",
+                hook_with("at", json!("DuringFreeze")),
+                "Unsupported value: \"DuringFreeze\"",
+            ),
+            (
+                "/spec/scheme/hosts/0/hooks",
+                hook_with("deadlineSeconds", json!(1801)),
+                "should be less than or equal to 1800",
+            ),
+            (
+                "/spec/scheme/hosts/0/hooks",
+                hook_with("deadlineSeconds", json!(0)),
+                "should be greater than or equal to 1",
+            ),
             ("/spec/scheme/hosts/0/target/nics", json!([]), "should have at least 1 items"),
             ("/spec/scheme/hosts/0/target/memoryMib", json!(64), "should be greater than or equal to 256"),
             ("/spec/scheme/window/end", json!("2026-11-28T22:00:00+08:00"), "window.end is not after window.start"),

@@ -5,7 +5,7 @@ use crate::gateway::agents::Inventoried;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use qianyun_agent_api::check::{CheckResult, Outcome};
-use qianyun_agent_api::inventory::{FirmwareMode, Inventory};
+use qianyun_agent_api::inventory::{FirmwareMode, Inventory, MAX_HOOKS, is_hook_name};
 use qianyun_crds::{
     CheckOutcome, CustodyDisposition, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory,
     HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
@@ -15,6 +15,7 @@ use qianyun_planning::calendar::{day, parse_day, seconds_between, to_second};
 use qianyun_planning::facts::Known;
 use qianyun_planning::new_hardware;
 use qianyun_planning::report::{condition, length};
+use std::collections::BTreeSet;
 
 /// While an agent is connected `lastSeen` is written this often, for the time when nobody remembers: ten thousand servers that are
 /// well are not to write to the API server every minute. That one is silent is written at once, with the second.
@@ -218,7 +219,14 @@ fn inventory(found: &Inventory) -> HostInventory {
                 process: text(&l.process),
             })
             .collect(),
+        hooks: hooks(&found.hooks),
     }
+}
+
+/// Each name once, of those that the schema allows; they come from outside.
+fn hooks(found: &[String]) -> Vec<String> {
+    let names: BTreeSet<&String> = found.iter().filter(|name| is_hook_name(name)).collect();
+    names.into_iter().take(MAX_HOOKS).cloned().collect()
 }
 
 fn disk(disk: &qianyun_agent_api::inventory::Disk) -> HostDisk {

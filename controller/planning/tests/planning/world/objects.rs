@@ -102,6 +102,7 @@ pub(crate) fn scheme_host(name: &str) -> SchemeHost {
             volume_bytes: DISK_BYTES,
         }],
         quiesce: vec![QuiesceStep { unit: "postgresql.service".into(), deadline_seconds: 30 }],
+        hooks: Vec::new(),
         serve_units: vec!["postgresql.service".into()],
     }
 }
@@ -327,5 +328,6 @@ fn inventory(name: &str) -> HostInventory {
         }],
         units: Vec::new(),
         listeners: Vec::new(),
+        hooks: Vec::new(),
     }
 }
