@@ -11,7 +11,7 @@ mod tell;
 mod work;
 
 use crate::config::{self, Config};
-use crate::decision::{self, Action, Waiting};
+use crate::decision::{self, Action, Failure, Waiting};
 use crate::engine::{Bounds, Engine};
 use crate::gateway::{Gateway, GatewayError};
 use crate::host::Host;
@@ -25,7 +25,7 @@ use crate::run_state::{self, RunState, RunStateError, Vote};
 use crate::tls::{self, TlsError};
 use jiff::civil::DateTime;
 use qianyun_agent_api::check::CheckResult;
-use qianyun_agent_api::desired::{Desired, Intent};
+use qianyun_agent_api::desired::{Desired, HookMoment, Intent};
 use qianyun_agent_api::enroll::EnrollResponse;
 use qianyun_agent_api::inventory::{Fingerprint, Unit};
 use qianyun_agent_api::record::SignedRecord;
@@ -86,6 +86,8 @@ pub(crate) enum AgentError {
 #[derive(Debug, Default)]
 struct Attempt {
     begun_here: bool,
+    /// Moments of which all hooks have run.
+    hooks_run: Vec<HookMoment>,
     quiesced: bool,
     services_run: bool,
     was_frozen: bool,
@@ -114,6 +116,8 @@ pub(crate) struct Agent {
     highest: watch::Sender<(u64, u64)>,
     config: Config,
     forbidden: Option<String>,
+    /// Names of the hooks that the admin's file lists; none while that cannot be followed.
+    hooks: Vec<String>,
     machine: Option<Machine>,
     checks: Vec<CheckResult>,
     collecting: bool,
@@ -207,6 +211,7 @@ impl Agent {
             desired: None,
             config: Config::default(),
             forbidden: None,
+            hooks: Vec::new(),
             machine: None,
             checks: Vec::new(),
             collecting: false,
@@ -358,7 +363,11 @@ impl Agent {
 
     fn read_config(&mut self) {
         let now = jiff::Zoned::now().datetime();
-        let verdict = match config::load(self.host.as_ref(), &self.paths.config) {
+        let loaded = config::load(self.host.as_ref(), &self.paths.config);
+        let hooks = loaded.as_ref().map(|config| config.hooks().names()).unwrap_or_default();
+        self.telling.inventory_due |= hooks != self.hooks;
+        self.hooks = hooks;
+        let verdict = match loaded {
             Ok(config) => {
                 self.config = config;
                 // The file may have changed, or the hour.
@@ -484,6 +493,7 @@ impl Agent {
             armed: self.ledger.ledger.armed.clone(),
             machine: self.machine.clone(),
             bounds: self.bounds(jiff::Zoned::now().datetime()),
+            config_path: self.paths.config.clone(),
             host_name: self.host_name.clone(),
             frozen_unix_ms: self.run.frozen_unix_ms,
         }
@@ -506,16 +516,16 @@ impl Agent {
         self.telling.due = true;
         let now = self.host.now_unix_ms();
         if let Some(step) = action.step() {
-            self.steps.end(step, result.as_ref().map(drop).map_err(String::as_str), now);
+            self.steps.end(step, result.as_ref().map(Done::words).map_err(String::as_str), now);
         }
         match result {
             Ok(done) => self.succeeded(action, done, now),
             Err(error) => {
                 tracing::warn!(?action, %error, "failed");
-                if action.fails_attempt() {
-                    self.attempt.failed = Some(error);
-                } else {
-                    self.retry_at = Some(Instant::now() + RETRY);
+                match action.failure() {
+                    Failure::EndsAttempt => self.attempt.failed = Some(error),
+                    Failure::IsTriedAgain => self.retry_at = Some(Instant::now() + RETRY),
+                    Failure::IsShown => return self.succeeded(action, Done::Plain, now),
                 }
                 Ok(())
             }
@@ -527,6 +537,7 @@ impl Agent {
             (Action::Arm, Done::Armed(armed)) => self.armed(armed)?,
             (Action::FinalPass, Done::Signed(record)) => self.attempt.signed = Some(record),
             (Action::PrepareBoot, _) => self.boot_prepared = true,
+            (Action::RunHooks(moment), _) => self.attempt.hooks_run.push(moment),
             (Action::Quiesce, _) => self.attempt.quiesced = true,
             (Action::Freeze, _) => {
                 self.attempt.was_frozen = true;

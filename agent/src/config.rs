@@ -4,7 +4,8 @@
 
 mod calendar;
 
-use crate::host::Host;
+use crate::hooks::{HookError, Hooks};
+use crate::host::{Host, HostError};
 use calendar::Slot;
 use jiff::civil::{DateTime, Time};
 use qianyun_agent_api::desired::{Intent, ReplicateIntent};
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     hours: Hours,
     /// Other upper bounds at some hours.
     calendar: Vec<Slot>,
+    /// Programs that an attempt may run.
+    hooks: Hooks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -137,13 +140,18 @@ impl std::fmt::Display for Span {
     }
 }
 
-/// The file cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {detail}")]
-pub(crate) struct ConfigError {
-    path: String,
-    /// Line, column, what was expected and found.
-    detail: String,
+/// Why the file cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// It cannot be understood: line, column, what was expected and found.
+    #[error("{path}: {detail}")]
+    Text { path: String, detail: String },
+    /// It lists a hook that is none, or that others than root decide on. Shown as one sentence, so the cause is part of it.
+    #[error("{path}: {source}")]
+    Hook { path: String, source: HookError },
 }
 
 /// The admin's file, or that it forbids all because it cannot be understood.
@@ -151,10 +159,11 @@ pub(crate) fn load(host: &dyn Host, path: &str) -> Result<Config, ConfigError> {
     if !host.exists(path) {
         return Ok(Config::default());
     }
-    let fail = |detail: String| ConfigError { path: path.to_owned(), detail };
-    let bytes = host.read(path).map_err(|error| fail(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| fail("expected UTF-8 text".into()))?;
-    toml::from_str(&text).map_err(|error| fail(error.to_string().trim_end().to_owned()))
+    let fail = |detail: String| ConfigError::Text { path: path.to_owned(), detail };
+    let text = String::from_utf8(host.read(path)?).map_err(|_| fail("expected UTF-8 text".into()))?;
+    let config: Config = toml::from_str(&text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
+    config.hooks.check(host).map_err(|source| ConfigError::Hook { path: path.to_owned(), source })?;
+    Ok(config)
 }
 
 impl Config {
@@ -190,6 +199,11 @@ impl Config {
     pub(crate) fn max_bytes_per_second(&self, asked: u64, now: DateTime) -> u64 {
         let bounds = [asked, self.limits.max_bytes_per_second, calendar::bound(&self.calendar, now)];
         bounds.into_iter().filter(|bound| *bound > 0).min().unwrap_or(0)
+    }
+
+    /// Programs that an attempt may run.
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// Whether a copy holds itself back where a disk gets slow for its users.

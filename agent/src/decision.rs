@@ -11,8 +11,10 @@
 //!                                                                                                   └─ Fence ─►
 //!                                                                                  AcknowledgeFence ─► PowerOff
 //! ```
+//!
+//! The admin's hooks run before Quiesce, before Freeze and before EndAttempt, where the scheme names any.
 
-use qianyun_agent_api::desired::{CutoverIntent, FenceIntent, Intent, ReplicateIntent};
+use qianyun_agent_api::desired::{CutoverIntent, FenceIntent, HookMoment, Intent, ReplicateIntent};
 use qianyun_agent_api::report::{Role, Step};
 
 /// What is known. Everything here is read from the ledger, the state of this boot, the machine and the engine.
@@ -52,6 +54,8 @@ pub(crate) struct ArmedFacts<'a> {
     pub(crate) same_process: bool,
     /// Digest of the record it voted with.
     pub(crate) voted: Option<&'a str>,
+    /// Moments of which hooks are still to be run.
+    pub(crate) hooks_left: HooksLeft,
     /// The declared services are down.
     pub(crate) quiesced: bool,
     /// The services that ran before run again.
@@ -62,6 +66,14 @@ pub(crate) struct ArmedFacts<'a> {
     pub(crate) signed: bool,
     /// Why it must be given up.
     pub(crate) failed: Option<&'a str>,
+}
+
+/// Of each moment, whether a hook is still to be run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HooksLeft {
+    pub(crate) before_stop: bool,
+    pub(crate) before_freeze: bool,
+    pub(crate) after_resume: bool,
 }
 
 /// Where the engine stands.
@@ -86,6 +98,8 @@ pub(crate) enum Action {
     StopReplication,
     /// Write the attempt to the ledger.
     Arm,
+    /// Run the admin's hooks of a moment.
+    RunHooks(HookMoment),
     Quiesce,
     Freeze,
     /// Drain, send, wait for the durable barrier, compare roots, sign at both ends.
@@ -129,6 +143,9 @@ impl Action {
         match self {
             Self::PrepareBoot => Some(Step::PrepareBoot),
             Self::StartReplication => Some(Step::Replicate),
+            Self::RunHooks(HookMoment::BeforeStop) => Some(Step::HooksBeforeStop),
+            Self::RunHooks(HookMoment::BeforeFreeze) => Some(Step::HooksBeforeFreeze),
+            Self::RunHooks(HookMoment::AfterResume) => Some(Step::HooksAfterResume),
             Self::Quiesce => Some(Step::Quiesce),
             Self::Freeze => Some(Step::Freeze),
             Self::FinalPass => Some(Step::FinalPass),
@@ -142,10 +159,16 @@ impl Action {
         }
     }
 
-    /// Whether a failure of it ends the attempt, instead of being tried again.
-    pub(crate) fn fails_attempt(self) -> bool {
+    /// What follows from its failure.
+    pub(crate) fn failure(self) -> Failure {
         match self {
-            Self::Arm | Self::Quiesce | Self::Freeze | Self::FinalPass | Self::Vote => true,
+            Self::Arm
+            | Self::RunHooks(HookMoment::BeforeStop | HookMoment::BeforeFreeze)
+            | Self::Quiesce
+            | Self::Freeze
+            | Self::FinalPass
+            | Self::Vote => Failure::EndsAttempt,
+            Self::RunHooks(HookMoment::AfterResume) => Failure::IsShown,
             Self::PrepareBoot
             | Self::StartReplication
             | Self::StopReplication
@@ -156,9 +179,20 @@ impl Action {
             | Self::PowerOff
             | Self::AdaptNetwork
             | Self::ServeUnits
-            | Self::Wait(_) => false,
+            | Self::Wait(_) => Failure::IsTriedAgain,
         }
     }
+}
+
+/// What follows from the failure of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The attempt is given up.
+    EndsAttempt,
+    /// It is tried again.
+    IsTriedAgain,
+    /// Nothing but that its step says so.
+    IsShown,
 }
 
 /// The next action.
@@ -258,7 +292,9 @@ fn may_go_on(facts: &Facts<'_>, armed: ArmedFacts<'_>) -> bool {
 
 fn forward(facts: &Facts<'_>, armed: ArmedFacts<'_>) -> Action {
     match (armed.quiesced, facts.frozen, armed.signed) {
+        (false, _, _) if armed.hooks_left.before_stop => Action::RunHooks(HookMoment::BeforeStop),
         (false, _, _) => Action::Quiesce,
+        (true, false, _) if armed.hooks_left.before_freeze => Action::RunHooks(HookMoment::BeforeFreeze),
         (true, false, _) => Action::Freeze,
         (true, true, false) => Action::FinalPass,
         (true, true, true) => Action::Vote,
@@ -269,6 +305,7 @@ fn unwind(facts: &Facts<'_>, armed: ArmedFacts<'_>, resumed: bool) -> Action {
     match (facts.frozen, armed.services_run) {
         (true, _) => Action::Thaw,
         (false, false) => Action::StartServices,
+        (false, true) if armed.hooks_left.after_resume => Action::RunHooks(HookMoment::AfterResume),
         (false, true) => Action::EndAttempt { resumed },
     }
 }

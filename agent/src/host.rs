@@ -73,6 +73,28 @@ pub(crate) struct Space {
     pub(crate) free_inodes: u64,
 }
 
+/// What lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// What it is.
+    pub(crate) kind: EntryKind,
+    /// Number of the user that it belongs to.
+    pub(crate) owner: u32,
+    /// Permissions, with the sticky bit.
+    pub(crate) mode: u32,
+}
+
+/// Kinds of what lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link, a device, a socket or a pipe.
+    Other,
+}
+
 /// The machine.
 pub(crate) trait Host: Send + Sync {
     /// The file's bytes.
@@ -83,6 +105,8 @@ pub(crate) trait Host: Send + Sync {
     fn link(&self, path: &str) -> Result<String, HostError>;
     /// Whether something is there (links are followed).
     fn exists(&self, path: &str) -> bool;
+    /// What lies there; links are not followed.
+    fn entry(&self, path: &str) -> Result<Entry, HostError>;
     /// Replaces a file so that at every instant either the old or the new one is there, whole and durable.
     fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), HostError>;
     /// Makes a file that something else wrote durable, and gives it its final name.
@@ -93,6 +117,9 @@ pub(crate) trait Host: Send + Sync {
     fn space(&self, path: &str) -> Result<Space, HostError>;
     /// Runs a program to its end; a non-zero status is not an error here.
     fn run(&self, program: &str, args: &[&str], limit: Duration) -> Result<Output, HostError>;
+    /// Runs a program to its end with these variables, the standard path and no others, and gives its exit status. What it prints
+    /// goes where the agent's own log goes. At the limit it is killed with all that it started in its process group.
+    fn run_alone(&self, program: &str, variables: &[(&str, &str)], limit: Duration) -> Result<i32, HostError>;
     /// What names a whole disk for good, as the engine will ask for it; `None` if the disk cannot be opened.
     fn disk_identity(&self, name: &str) -> Option<DiskIdentity>;
     /// Milliseconds since the Unix epoch.

@@ -6,7 +6,7 @@
 use crate::host::{Host, HostError};
 use crate::paths::Paths;
 use qianyun_agent_api::canonical::digest_of_bytes;
-use qianyun_agent_api::desired::{ArrivalPlan, QuiesceUnit};
+use qianyun_agent_api::desired::{ArrivalPlan, Hook, QuiesceUnit};
 use qianyun_agent_api::inventory::Fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub(crate) struct Armed {
     pub(crate) units: Vec<QuiesceUnit>,
     /// Those that ran, with what is part of them: they are started again, in reverse order.
     pub(crate) stopped: Vec<String>,
+    /// Hooks to run, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hooks: Vec<Hook>,
     /// NICs of the target.
     pub(crate) arrival: ArrivalPlan,
 }

@@ -8,6 +8,7 @@ mod decision;
 mod engine;
 mod enroll;
 mod gateway;
+mod hooks;
 mod host;
 mod identity;
 mod inventory;
@@ -68,7 +69,7 @@ fn dispatch(command: Command, language: Language) -> anyhow::Result<Exit> {
         Command::Enroll(args) => enroll(&paths, &args, language),
         Command::Status => status(&paths, language),
         Command::Check { all } => check(&paths, all, language),
-        Command::Inventory => inventory(),
+        Command::Inventory => inventory(&paths),
         Command::VerifyRecord { file, ca } => verify(&file, &ca, language),
         Command::Boot => guard(&paths),
         Command::Run => serve(paths),
@@ -122,8 +123,9 @@ fn ready(results: &[qianyun_agent_api::check::CheckResult]) -> Exit {
     if readiness::is_ready(results) { Exit::Ready } else { Exit::NotReady }
 }
 
-fn inventory() -> anyhow::Result<Exit> {
-    let found = inventory::collect(&Linux, None).inventory;
+fn inventory(paths: &Paths) -> anyhow::Result<Exit> {
+    let mut found = inventory::collect(&Linux, None).inventory;
+    found.hooks = config::load(&Linux, &paths.config)?.hooks().names();
     print(&format!("{}\n", serde_json::to_string_pretty(&found).context("cannot show the inventory")?))?;
     Ok(Exit::Ready)
 }

@@ -37,7 +37,7 @@ pub(crate) enum StepError {
 }
 
 /// Reports carry one sentence, so the cause is part of it.
-fn with_cause(error: &HostError) -> String {
+pub(crate) fn with_cause(error: &HostError) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -73,6 +73,10 @@ pub struct CutoverIntent {
     pub replicate: ReplicateIntent,
     /// Services to stop, in this order; started again in reverse order by `Resume`.
     pub quiesce: Vec<QuiesceUnit>,
+    /// Hooks of the admin to run, by name; those of one moment in this order. An agent that does not know them allows none, so
+    /// no approved scheme names any for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Filesystems are thawed this long after the freeze at the latest, whatever happens; milliseconds, at most 60,000.
     pub freeze_limit_ms: u64,
     /// What the machine will find when it wakes up on the other side; written to disk before the freeze.
@@ -87,6 +91,29 @@ pub struct QuiesceUnit {
     pub unit: String,
     /// It must be down within this time, milliseconds; else the attempt is given up.
     pub deadline_ms: u64,
+}
+
+/// A hook to run: a name in the admin's own file, never a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
+    /// Name in the section `[hooks]` of the admin's file.
+    pub name: String,
+    /// When.
+    pub at: HookMoment,
+    /// It is killed after this time and counts as failed, milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// When a hook is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HookMoment {
+    /// While the services run.
+    BeforeStop,
+    /// After they were stopped, before the freeze.
+    BeforeFreeze,
+    /// After an attempt came to nothing and they run again.
+    AfterResume,
 }
 
 /// The NICs of the target machine.

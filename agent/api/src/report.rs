@@ -117,8 +117,12 @@ pub enum Step {
     PrepareBoot,
     /// Copy and follow.
     Replicate,
+    /// Run the admin's hooks while the services run.
+    HooksBeforeStop,
     /// Stop the declared services.
     Quiesce,
+    /// Run the admin's hooks after the services were stopped.
+    HooksBeforeFreeze,
     /// Freeze the filesystems.
     Freeze,
     /// Drain the tracker until nothing is new, send it, wait until it is durable.
@@ -129,6 +133,8 @@ pub enum Step {
     Thaw,
     /// Start the declared services again, after an abort.
     StartServices,
+    /// Run the admin's hooks after the services run again.
+    HooksAfterResume,
     /// Acknowledge the commit and power off.
     Fence,
     /// On the other machine: network names.

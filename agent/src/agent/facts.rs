@@ -1,7 +1,8 @@
 //! The facts for a decision, as the owner knows them now.
 
 use super::Agent;
-use crate::decision::{ArmedFacts, Facts, Replication};
+use crate::decision::{ArmedFacts, Facts, HooksLeft, Replication};
+use qianyun_agent_api::desired::HookMoment;
 
 impl Agent {
     pub(super) fn facts(&self) -> Facts<'_> {
@@ -26,11 +27,19 @@ impl Agent {
     fn armed_facts(&self) -> Option<ArmedFacts<'_>> {
         let armed = self.ledger.ledger.armed.as_ref()?;
         let vote = self.run.vote.as_ref().filter(|vote| vote.attempt == armed.attempt);
+        let left = |moment: HookMoment| {
+            armed.hooks.iter().any(|hook| hook.at == moment) && !self.attempt.hooks_run.contains(&moment)
+        };
         Some(ArmedFacts {
             attempt: armed.attempt,
             same_boot: armed.boot_id == self.boot_id,
             same_process: self.attempt.begun_here,
             voted: vote.map(|vote| vote.digest.as_str()),
+            hooks_left: HooksLeft {
+                before_stop: left(HookMoment::BeforeStop),
+                before_freeze: left(HookMoment::BeforeFreeze),
+                after_resume: left(HookMoment::AfterResume),
+            },
             quiesced: self.attempt.quiesced,
             services_run: self.attempt.services_run,
             was_frozen: self.attempt.was_frozen,

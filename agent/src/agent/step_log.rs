@@ -27,12 +27,12 @@ impl StepLog {
         record.message.clear();
     }
 
-    /// A step has ended; `Err` says why it failed.
-    pub(crate) fn end(&mut self, step: Step, outcome: Result<(), &str>, now: i64) {
+    /// A step has ended; `Ok` says what there is to say of it, `Err` why it failed.
+    pub(crate) fn end(&mut self, step: Step, outcome: Result<&str, &str>, now: i64) {
         if let Some(record) = self.records.get_mut(&step) {
             record.state = if outcome.is_ok() { StepState::Done } else { StepState::Failed };
             record.finished_unix_ms = now;
-            record.message = outcome.err().unwrap_or_default().to_owned();
+            record.message = outcome.unwrap_or_else(|failure| failure).to_owned();
         }
     }
 
@@ -40,12 +40,15 @@ impl StepLog {
     pub(crate) fn forget_attempt(&mut self) {
         self.records.retain(|step, _| match step {
             Step::PrepareBoot | Step::Replicate | Step::AdaptNetwork | Step::ServeUnits => true,
-            Step::Quiesce
+            Step::HooksBeforeStop
+            | Step::Quiesce
+            | Step::HooksBeforeFreeze
             | Step::Freeze
             | Step::FinalPass
             | Step::Verify
             | Step::Thaw
             | Step::StartServices
+            | Step::HooksAfterResume
             | Step::Fence => false,
         });
     }
@@ -67,7 +70,7 @@ mod tests {
         log.end(Step::Quiesce, Err("too slow"), 2);
         assert_eq!((log.records()[0].state, log.records()[0].message.as_str()), (StepState::Failed, "too slow"));
         log.begin(Step::Quiesce, 3);
-        log.end(Step::Quiesce, Ok(()), 4);
+        log.end(Step::Quiesce, Ok(""), 4);
         let record = &log.records()[0];
         assert_eq!((record.attempts, record.state, record.finished_unix_ms), (2, StepState::Done, 4));
     }

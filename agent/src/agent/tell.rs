@@ -2,9 +2,11 @@
 
 use super::{Agent, links, name, status};
 use crate::decision::Waiting;
+use crate::inventory::Machine;
 use crate::own_load;
 use crate::screen::Language;
 use qianyun_agent_api::desired::Intent;
+use qianyun_agent_api::inventory::Inventory;
 use qianyun_agent_api::report::{ArrivalReport, CutoverReport, CutoverState, ReplicationState, Report, Role};
 use std::time::{Duration, Instant};
 
@@ -102,7 +104,7 @@ impl Agent {
             epoch,
             generation,
             clock_unix_ms: self.host.now_unix_ms(),
-            inventory: self.machine.as_ref().filter(|_| with_inventory).map(|machine| machine.inventory.clone()),
+            inventory: self.machine.as_ref().filter(|_| with_inventory).map(|machine| self.inventory(machine)),
             checks: if with_inventory { self.checks.clone() } else { Vec::new() },
             local_refusal: self.forbidden.clone(),
             steps: self.steps.records(),
@@ -111,6 +113,11 @@ impl Agent {
             cutover: self.cutover(fencing),
             arrival: (self.role == Role::Arrival).then(|| self.arrival()),
         }
+    }
+
+    /// What the machine is, and what its admin allows on it.
+    fn inventory(&self, machine: &Machine) -> Inventory {
+        Inventory { hooks: self.hooks.clone(), ..machine.inventory.clone() }
     }
 
     fn cutover(&self, fencing: bool) -> Option<CutoverReport> {

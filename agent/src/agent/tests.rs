@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::engine::fake::FakeEngine;
+use crate::host::Output;
 use crate::host::fake::Fake;
 use crate::identity::Enrolled;
 use crate::steps::tests::{systemd, with_boot_tools};
 use qianyun_agent_api::desired::{
-    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, QuiesceUnit, ReplicateIntent, ResumeIntent,
-    ServeIntent,
+    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, Hook, QuiesceUnit, ReplicateIntent,
+    ResumeIntent, ServeIntent,
 };
-use qianyun_agent_api::report::{CutoverState, StepState};
+use qianyun_agent_api::report::{CutoverState, Step, StepState};
 
 /// Everything here ends within this, or the test has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -134,6 +135,7 @@ fn cutover(host: &Fake) -> Intent {
         attempt: 1,
         replicate: replicate(host),
         quiesce: vec![QuiesceUnit { unit: "writer.service".into(), deadline_ms: 1_000 }],
+        hooks: Vec::new(),
         freeze_limit_ms: 30_000,
         arrival: announced(),
     })
@@ -293,6 +295,107 @@ async fn every_failing_step_gives_the_attempt_up_with_services_running() {
         let failed = bench.agent.steps.records().into_iter().filter(|record| record.state == StepState::Failed);
         assert_eq!(failed.count(), 1);
     }
+}
+
+/// A machine whose admin lists hooks: one for each moment, of which `fails` fails.
+fn with_hooks(fails: &'static str) -> Bench {
+    let host = Arc::into_inner(joined()).unwrap();
+    let lines: String = HOOKS.iter().map(|(name, _)| format!("{name} = \"/opt/hooks/{name}\"\n")).collect();
+    let host = host.file("/etc/qianyun/agent.toml", &format!("[hooks]\n{lines}"));
+    let host = HOOKS.iter().fold(host, |host, (name, _)| {
+        let path = format!("/opt/hooks/{name}");
+        let status = i32::from(*name == fails);
+        host.file(&path, "#!/bin/sh").program(&path, move |_, _| Output { status, ..Output::default() })
+    });
+    Bench::start(Arc::new(host), Arc::default())
+}
+
+const HOOKS: [(&str, HookMoment); 3] =
+    [("dump", HookMoment::BeforeStop), ("flush", HookMoment::BeforeFreeze), ("tell", HookMoment::AfterResume)];
+
+fn cutover_with_hooks(host: &Fake) -> Intent {
+    let Intent::Cutover(cutover) = cutover(host) else { panic!("a cutover") };
+    let hook = |(name, at): &(&str, HookMoment)| Hook { name: (*name).into(), at: *at, deadline_ms: 1_000 };
+    Intent::Cutover(CutoverIntent { hooks: HOOKS.iter().map(hook).collect(), ..cutover })
+}
+
+/// Stops, starts and hooks, in order.
+fn deeds(host: &Fake) -> Vec<String> {
+    let marks = ["/opt/hooks/", "systemctl stop -- writer.service", "systemctl start -- writer.service"];
+    host.changes().into_iter().filter(|change| marks.iter().any(|mark| change.contains(mark))).collect()
+}
+
+#[tokio::test]
+async fn hooks_run_around_the_stop_and_each_moment_is_a_step() {
+    let mut bench = with_hooks("");
+    let intent = cutover_with_hooks(&bench.host);
+    bench.ask(1, intent);
+    bench.rest(Waiting::Decision).await;
+    assert_eq!(
+        deeds(&bench.host),
+        [
+            "run /opt/hooks/dump QIANYUN_HOST=civil/db QIANYUN_ATTEMPT=1 QIANYUN_MOMENT=before-stop",
+            "run systemctl stop -- writer.service",
+            "run /opt/hooks/flush QIANYUN_HOST=civil/db QIANYUN_ATTEMPT=1 QIANYUN_MOMENT=before-freeze",
+        ]
+    );
+    let steps = bench.agent.report(false).steps;
+    let of = |step| steps.iter().find(|record| record.step == step);
+    assert_eq!(of(Step::HooksBeforeStop).unwrap().message, "dump in 0 ms");
+    assert_eq!(of(Step::HooksBeforeFreeze).unwrap().state, StepState::Done);
+    assert_eq!(of(Step::HooksAfterResume), None, "nothing was aborted");
+    let intent = resume(&bench.host);
+    bench.ask(2, intent);
+    bench.rest(Waiting::Nothing).await;
+    let last = deeds(&bench.host).split_off(3);
+    assert!(last[0].contains("start -- writer.service") && last[1].contains("/opt/hooks/tell"), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_gives_the_attempt_up_and_one_after_it_holds_nothing_up() {
+    for (fails, stopped) in [("dump", false), ("flush", true), ("tell", true)] {
+        let mut bench = with_hooks(fails);
+        if fails == "tell" {
+            bench.engine.fail("freeze");
+        }
+        let intent = cutover_with_hooks(&bench.host);
+        bench.ask(1, intent);
+        bench.until("gives up", |agent, _| agent.ledger.ledger.outcome.is_some()).await;
+        assert_eq!(bench.state(), Some(CutoverState::GivenUp));
+        let why = bench.agent.report(false).cutover.unwrap().message;
+        assert!(fails == "tell" || why == format!("hook {fails} ended with status 1"), "{why}");
+        assert!(bench.runs("writer.service") && bench.engine.frozen().is_none());
+        let deeds = deeds(&bench.host);
+        assert_eq!(deeds.iter().any(|deed| deed.contains("stop --")), stopped, "{deeds:?}");
+        assert!(deeds.last().unwrap().contains("/opt/hooks/tell"), "{deeds:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_kill_what_has_to_be_told_after_the_abort_is_told_by_the_next_process() {
+    let mut bench = with_hooks("");
+    let intent = cutover_with_hooks(&bench.host);
+    bench.ask(1, intent.clone());
+    bench.until("freezes", |_, engine| engine.calls().contains(&"freeze")).await;
+    let mut bench = bench.restart();
+    bench.ask(1, intent);
+    bench.rest(Waiting::Nothing).await;
+    assert!(deeds(&bench.host).last().unwrap().contains("/opt/hooks/tell"));
+}
+
+#[tokio::test]
+async fn the_names_of_the_hooks_are_told_with_the_inventory_and_again_when_the_file_changes() {
+    let mut bench = with_hooks("");
+    bench.ask(1, Intent::Idle {});
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.agent.report(false).inventory.unwrap().hooks, ["dump", "flush", "tell"]);
+    assert!(bench.agent.report(false).inventory.is_none());
+    bench.host.put("/etc/qianyun/agent.toml", "[hooks]\ndump = \"/opt/hooks/dump\"\n");
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.agent.report(false).inventory.unwrap().hooks, ["dump"]);
+    bench.host.put("/etc/qianyun/agent.toml", "[hooks]\ndump = \"/opt/hooks/gone\"\n");
+    bench.rest(Waiting::Nothing).await;
+    assert!(bench.agent.report(false).inventory.unwrap().hooks.is_empty(), "none is allowed that is no program");
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Carries out one action, on a thread of its own. It decides nothing and writes neither ledger nor vote.
 
+use crate::config::{self, ConfigError};
 use crate::decision::Action;
 use crate::engine::{self, Bounds, Engine, EngineError, RecordContext};
+use crate::hooks::{HookError, Occasion};
 use crate::host::{Host, HostError};
 use crate::inventory::Machine;
 use crate::ledger::Armed;
 use crate::logging::Log;
 use crate::steps::{HostStep, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units};
-use qianyun_agent_api::desired::{CutoverIntent, Intent, ReplicateIntent};
+use qianyun_agent_api::desired::{CutoverIntent, HookMoment, Intent, ReplicateIntent};
 use qianyun_agent_api::record::SignedRecord;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub(crate) struct Work {
     pub(crate) armed: Option<Armed>,
     pub(crate) machine: Option<Machine>,
     pub(crate) bounds: Bounds,
+    pub(crate) config_path: String,
     pub(crate) host_name: String,
     pub(crate) frozen_unix_ms: i64,
 }
@@ -33,10 +36,22 @@ pub(crate) struct Work {
 pub(crate) enum Done {
     /// Nothing but that it is done.
     Plain,
+    /// The same, and what there is to say of it.
+    Said(String),
     /// The attempt, to be written to the ledger.
     Armed(Armed),
     /// The record, signed by both ends.
     Signed(SignedRecord),
+}
+
+impl Done {
+    /// What there is to say of it.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::Said(words) => words,
+            Self::Plain | Self::Armed(_) | Self::Signed(_) => "",
+        }
+    }
 }
 
 /// Why an action failed.
@@ -51,6 +66,12 @@ pub(crate) enum WorkError {
     /// The operating system.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The admin's own file, which is read anew for what it permits now.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A hook of the admin.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// The action does not fit what is known; the decision and the facts disagree.
     #[error("{0} is not possible without {1}")]
     Missing(&'static str, &'static str),
@@ -65,6 +86,7 @@ impl Work {
             Action::StartReplication => self.start_replication()?,
             Action::StopReplication => self.engine.stop()?,
             Action::Arm => return Ok(Done::Armed(self.arm()?)),
+            Action::RunHooks(moment) => return Ok(Done::Said(self.run_hooks(moment)?)),
             Action::Quiesce => perform(&self.quiesce()?, host)?,
             Action::Freeze => self.freeze()?,
             Action::FinalPass => return Ok(Done::Signed(self.engine.finalise(&self.record_context()?)?)),
@@ -119,8 +141,16 @@ impl Work {
             boot_id: self.boot_id.clone(),
             units: cutover.quiesce.clone(),
             stopped: quiesce::running(self.host.as_ref(), &cutover.quiesce)?,
+            hooks: cutover.hooks.clone(),
             arrival: cutover.arrival.clone(),
         })
+    }
+
+    fn run_hooks(&self, moment: HookMoment) -> Result<String, WorkError> {
+        let armed = self.armed.as_ref().ok_or(WorkError::Missing("hooks", "an armed attempt"))?;
+        let config = config::load(self.host.as_ref(), &self.config_path)?;
+        let occasion = Occasion { host: &self.host_name, attempt: armed.attempt };
+        Ok(config.hooks().run(self.host.as_ref(), moment, &armed.hooks, &occasion)?)
     }
 
     fn quiesce(&self) -> Result<quiesce::Quiesce<'_>, WorkError> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::host::fake::Fake;
+use crate::host::{Entry, EntryKind};
 use jiff::civil::{date, time};
 use qianyun_agent_api::desired::{ArrivalPlan, CutoverIntent, ResumeIntent};
 
@@ -21,6 +22,7 @@ fn cutover() -> Intent {
         attempt: 1,
         replicate: replicate("10.1.2.3:9000"),
         quiesce: Vec::new(),
+        hooks: Vec::new(),
         freeze_limit_ms: 30_000,
         arrival: ArrivalPlan { nics: Vec::new() },
     })
@@ -91,6 +93,54 @@ fn what_is_not_listed_is_refused_but_an_attempt_can_always_be_ended() {
     let resume = Intent::Resume(ResumeIntent { attempt: 1, replicate: replicate("10.0.0.1:1") });
     assert_eq!(none.permits(&resume, NOON), Ok(()));
     assert_eq!(none.permits(&Intent::Idle {}, NOON), Ok(()));
+}
+
+/// A file that lists one hook, on a machine that has it.
+fn with_hook(path: &str) -> Fake {
+    let text = format!("[hooks]\ndump-database = {path:?}\n");
+    Fake::default().file("/etc/qianyun/agent.toml", &text).file("/usr/local/sbin/dump", "#!/bin/sh")
+}
+
+#[test]
+fn a_hook_is_a_program_that_root_alone_decides_on() {
+    let load = |host: &Fake| load(host, "/etc/qianyun/agent.toml").map(|config| config.hooks().names());
+    let refusal = |host: &Fake| load(host).unwrap_err().to_string();
+    assert_eq!(load(&with_hook("/usr/local/sbin/dump")).unwrap(), ["dump-database"]);
+    assert!(refusal(&with_hook("sbin/dump")).contains("absolute"));
+    assert!(refusal(&with_hook("/usr/local/sbin/gone")).contains("cannot read /usr/local/sbin/gone"));
+    assert!(refusal(&with_hook("/usr/local/sbin")).contains("to be a file, found Folder"));
+    let entry = Entry { kind: EntryKind::File, owner: 0, mode: 0o755 };
+    let folder = Entry { kind: EntryKind::Folder, ..entry };
+    let (program, above) = ("/usr/local/sbin/dump", "/usr/local");
+    for (path, entry, expected) in [
+        (program, Entry { owner: 1000, ..entry }, "/usr/local/sbin/dump to belong to root, found user 1000"),
+        (program, Entry { mode: 0o775, ..entry }, "writable by root alone, found mode 0775"),
+        (program, Entry { mode: 0o757, ..entry }, "writable by root alone, found mode 0757"),
+        (program, Entry { mode: 0o644, ..entry }, "executable, found mode 0644"),
+        (program, Entry { kind: EntryKind::Other, ..entry }, "to be a file, found Other"),
+        (above, Entry { owner: 1000, ..folder }, "/usr/local to belong to root"),
+        (above, Entry { mode: 0o777, ..folder }, "/usr/local to be writable by root alone"),
+        (above, Entry { kind: EntryKind::Other, ..folder }, "/usr/local to be a folder, found Other"),
+    ] {
+        let host = with_hook(program);
+        host.is(path, entry);
+        let error = refusal(&host);
+        assert!(error.contains("agent.toml: hook dump-database: ") && error.contains(expected), "{error}");
+    }
+    let host = with_hook(program);
+    host.is(above, Entry { mode: 0o1777, ..folder });
+    load(&host).expect("in a sticky folder nobody renames what is root's");
+}
+
+#[test]
+fn names_of_hooks_are_such_as_a_scheme_can_say_and_few() {
+    for name in ["\"Dump\"", "\"dump database\"", "\"../dump\"", "\"-dump\"", "\"\""] {
+        let text = format!("[hooks]\n{name} = \"/usr/local/sbin/dump\"\n");
+        assert!(parse(&text).unwrap_err().to_string().contains("expected names of hooks"), "{name}");
+    }
+    let many: String = (0..65).map(|n| format!("hook-{n} = \"/usr/local/sbin/dump\"\n")).collect();
+    assert!(parse(&format!("[hooks]\n{many}")).unwrap_err().to_string().contains("at most 64 hooks, found 65"));
+    assert!(parse("[hooks]\ndump = [\"/bin/sh\", \"-c\", \"dump\"]\n").is_err(), "a path, no command line");
 }
 
 #[test]

@@ -34,6 +34,7 @@ struct Ledger {
 #[derive(Debug, Clone, Default)]
 struct Process {
     begun_here: bool,
+    hooks_run: Vec<HookMoment>,
     quiesced: bool,
     services_run: bool,
     was_frozen: bool,
@@ -53,6 +54,8 @@ struct World {
     frozen: bool,
     services: bool,
     power: bool,
+    /// Moments of which the scheme names hooks.
+    hooks: Vec<HookMoment>,
     /// What the controller asks for and has decided.
     intent: Intent,
     decided: Option<bool>,
@@ -78,6 +81,7 @@ fn cutover() -> Intent {
         attempt: ATTEMPT,
         replicate: replicate(),
         quiesce: Vec::new(),
+        hooks: Vec::new(),
         freeze_limit_ms: 30_000,
         arrival: ArrivalPlan::default(),
     })
@@ -101,6 +105,7 @@ impl World {
             frozen: false,
             services: true,
             power: true,
+            hooks: Vec::new(),
             intent: cutover(),
             decided: None,
             seen_vote: false,
@@ -108,11 +113,17 @@ impl World {
     }
 
     fn next(&self) -> Action {
+        let left = |moment| self.hooks.contains(&moment) && !self.process.hooks_run.contains(&moment);
         let armed = self.ledger.armed.map(|(attempt, boot)| ArmedFacts {
             attempt,
             same_boot: boot == self.boot,
             same_process: self.process.begun_here,
             voted: self.vote.map(|_| "sha256:right"),
+            hooks_left: HooksLeft {
+                before_stop: left(HookMoment::BeforeStop),
+                before_freeze: left(HookMoment::BeforeFreeze),
+                after_resume: left(HookMoment::AfterResume),
+            },
             quiesced: self.process.quiesced,
             services_run: self.process.services_run,
             was_frozen: self.process.was_frozen,
@@ -153,6 +164,7 @@ impl World {
             | Action::StartReplication
             | Action::StopReplication
             | Action::Arm
+            | Action::RunHooks(_)
             | Action::FinalPass
             | Action::Vote
             | Action::EndAttempt { .. }
@@ -173,6 +185,7 @@ impl World {
                 self.process = Process { begun_here: true, replicating, prepared, ..Process::default() };
                 self.write_ledger(Ledger { armed: Some((ATTEMPT, self.boot)), last_attempt: ATTEMPT, outcome: None });
             }
+            Action::RunHooks(moment) => self.process.hooks_run.push(moment),
             Action::Quiesce => self.process.quiesced = true,
             Action::Freeze => self.process.was_frozen = true,
             Action::FinalPass => self.process.signed = true,
@@ -233,8 +246,11 @@ impl World {
                 let action = self.next();
                 self.check(action);
                 match fate {
-                    Fate::Fail if action.fails_attempt() => self.process.failed = true,
-                    Fate::Fail => {}
+                    Fate::Fail => match action.failure() {
+                        Failure::EndsAttempt => self.process.failed = true,
+                        Failure::IsTriedAgain => {}
+                        Failure::IsShown => self.keep(action),
+                    },
                     _ => self.effect(action),
                 }
                 match fate {
@@ -272,6 +288,10 @@ impl World {
         if matches!(action, Action::Freeze) {
             assert!(!self.services);
         }
+        if let Action::RunHooks(moment) = action {
+            assert!(!self.frozen && self.ledger.armed.is_some(), "a hook runs in an attempt, and not in its freeze");
+            assert_eq!(self.services, moment != HookMoment::BeforeFreeze, "{moment:?}");
+        }
     }
 
     fn check_services(&self) {
@@ -293,18 +313,24 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
     proptest::collection::vec(fate, 0..60)
 }
 
+const MOMENTS: [HookMoment; 3] = [HookMoment::BeforeStop, HookMoment::BeforeFreeze, HookMoment::AfterResume];
+
+fn hooks() -> impl Strategy<Value = Vec<HookMoment>> {
+    proptest::sample::subsequence(MOMENTS.to_vec(), 0..=MOMENTS.len())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
 
     #[test]
-    fn never_both_never_without_a_decision_and_always_to_an_end(fates in fates()) {
-        let mut world = World::new();
+    fn never_both_never_without_a_decision_and_always_to_an_end(fates in fates(), hooks in hooks()) {
+        let mut world = World { hooks, ..World::new() };
         for fate in fates {
             world.step(fate);
             world.check_services();
         }
         // From here on nothing bad happens, and the controller ends what it must.
-        for _ in 0..40 {
+        for _ in 0..45 {
             world.step(Fate::Act);
             if matches!(world.next(), Action::Wait(_)) {
                 world.step(Fate::Decide { commit: true });
@@ -363,6 +389,34 @@ fn an_abort_thaws_before_it_starts_services_and_forgets_last() {
     let expected =
         [Action::Thaw, Action::StartServices, Action::EndAttempt { resumed: true }, Action::Wait(Waiting::Nothing)];
     assert_eq!(actions_until(&mut world, Action::Wait(Waiting::Nothing)), expected);
+}
+
+#[test]
+fn hooks_run_around_the_stop_and_after_an_abort_brought_the_services_back() {
+    let mut world = World { hooks: MOMENTS.to_vec(), ..World::new() };
+    let seen = actions_until(&mut world, Action::Freeze);
+    let expected = [
+        Action::RunHooks(HookMoment::BeforeStop),
+        Action::Quiesce,
+        Action::RunHooks(HookMoment::BeforeFreeze),
+        Action::Freeze,
+    ];
+    assert_eq!(seen[3..], expected);
+    actions_until(&mut world, Action::Wait(Waiting::Decision));
+    world.decide(false);
+    let after = actions_until(&mut world, Action::EndAttempt { resumed: true });
+    assert_eq!(after[1..3], [Action::StartServices, Action::RunHooks(HookMoment::AfterResume)]);
+}
+
+#[test]
+fn without_the_hook_before_the_stop_nothing_is_stopped_and_one_that_fails_afterwards_holds_nothing_up() {
+    let mut world = World { hooks: MOMENTS.to_vec(), ..World::new() };
+    actions_until(&mut world, Action::RunHooks(HookMoment::BeforeStop));
+    world.step(Fate::Fail);
+    let seen = actions_until(&mut world, Action::RunHooks(HookMoment::AfterResume));
+    assert!(!seen.contains(&Action::Quiesce), "{seen:?}");
+    world.step(Fate::Fail);
+    assert_eq!(world.next(), Action::EndAttempt { resumed: false });
 }
 
 #[test]
@@ -452,6 +506,7 @@ fn the_arrival_adapts_serves_and_never_obeys_what_is_meant_for_the_source() {
         same_boot: false,
         same_process: false,
         voted: None,
+        hooks_left: HooksLeft::default(),
         quiesced: false,
         services_run: false,
         was_frozen: false,

@@ -2,7 +2,7 @@
 //!
 //! It can fail at the n-th change, as a full disk or a kill would. It exists in tests only.
 
-use super::{Host, HostError, Output, Space};
+use super::{Entry, EntryKind, Host, HostError, Output, Space};
 use qianyun_agent_api::inventory::DiskIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -27,6 +27,7 @@ pub(crate) struct Fake {
 struct State {
     files: BTreeMap<String, Vec<u8>>,
     links: BTreeMap<String, String>,
+    entries: BTreeMap<String, Entry>,
     changes: Vec<String>,
     fail_at: Option<usize>,
 }
@@ -44,6 +45,11 @@ impl Fake {
     pub(crate) fn symlink(self, path: &str, to: &str) -> Self {
         self.state.lock().unwrap().links.insert(path.to_owned(), to.to_owned());
         self
+    }
+
+    /// Another owner, mode or kind of what lies at `path`; without it a file is root's and executable, a folder root's.
+    pub(crate) fn is(&self, path: &str, entry: Entry) {
+        self.state.lock().unwrap().entries.insert(path.to_owned(), entry);
     }
 
     /// What `program` does; keyed by the program's name alone.
@@ -118,6 +124,18 @@ impl Host for Fake {
         self.state.lock().unwrap().files.contains_key(path) || self.link(path).is_ok() || self.list(path).is_ok()
     }
 
+    fn entry(&self, path: &str) -> Result<Entry, HostError> {
+        if let Some(entry) = self.state.lock().unwrap().entries.get(path) {
+            return Ok(*entry);
+        }
+        let kind = match self.read(path) {
+            Ok(_) => EntryKind::File,
+            Err(_) if path == "/" || self.list(path).is_ok() => EntryKind::Folder,
+            Err(error) => return Err(error),
+        };
+        Ok(Entry { kind, owner: 0, mode: 0o755 })
+    }
+
     fn write(&self, path: &str, bytes: &[u8], _mode: u32) -> Result<(), HostError> {
         self.change(format!("write {path}"))?.files.insert(path.to_owned(), bytes.to_vec());
         Ok(())
@@ -147,6 +165,12 @@ impl Host for Fake {
             Some(act) => Ok(act(self, args)),
             None => Err(HostError::Start { program: program.to_owned(), source: std::io::ErrorKind::NotFound.into() }),
         }
+    }
+
+    fn run_alone(&self, program: &str, variables: &[(&str, &str)], limit: Duration) -> Result<i32, HostError> {
+        let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let args: Vec<&str> = variables.iter().map(String::as_str).collect();
+        Ok(self.run(program, &args, limit)?.status)
     }
 
     fn disk_identity(&self, name: &str) -> Option<DiskIdentity> {

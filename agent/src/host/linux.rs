@@ -1,15 +1,15 @@
 //! The real machine. It never interprets what it reads.
 
-use super::{Host, HostError, MAX_READ_BYTES, Output, Space};
+use super::{Entry, EntryKind, Host, HostError, MAX_READ_BYTES, Output, Space};
 use crate::receive::wire_identity;
 use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_replication_io::device::LeafDisk;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,24 @@ fn read_error(path: &str) -> impl FnOnce(std::io::Error) -> HostError {
 
 fn write_error(path: &str) -> impl FnOnce(std::io::Error) -> HostError {
     move |source| HostError::Write { path: path.to_owned(), source }
+}
+
+/// Where programs are looked for, whatever the service was started with.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// What `end` gives before the limit; `None` at the limit.
+fn within<T: Send + 'static>(limit: Duration, end: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, ended) = mpsc::sync_channel(1);
+    std::thread::spawn(move || done.send(end()));
+    ended.recv_timeout(limit).ok()
+}
+
+fn pid(id: u32) -> Option<rustix::process::Pid> {
+    i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
 }
 
 /// Makes the names in the folder of `path` durable.
@@ -58,6 +76,16 @@ impl Host for Linux {
 
     fn exists(&self, path: &str) -> bool {
         Path::new(path).exists()
+    }
+
+    fn entry(&self, path: &str) -> Result<Entry, HostError> {
+        let found = fs::symlink_metadata(path).map_err(read_error(path))?;
+        let kind = match found.file_type() {
+            kind if kind.is_file() => EntryKind::File,
+            kind if kind.is_dir() => EntryKind::Folder,
+            _ => EntryKind::Other,
+        };
+        Ok(Entry { kind, owner: found.uid(), mode: found.mode() & 0o7777 })
     }
 
     fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), HostError> {
@@ -106,26 +134,47 @@ impl Host for Linux {
             .args(args)
             // What programs print is parsed, so they must not translate it.
             .env("LC_ALL", "C")
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", PATH)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| HostError::Start { program: program.to_owned(), source })?;
-        let pid = child.id();
-        let (done, ended) = mpsc::sync_channel(1);
-        std::thread::spawn(move || done.send(child.wait_with_output()));
-        match ended.recv_timeout(limit) {
-            Ok(Ok(out)) => Ok(Output {
-                status: out.status.code().unwrap_or_else(|| 128 + out.status.signal().unwrap_or(0)),
+        let id = child.id();
+        match within(limit, move || child.wait_with_output()) {
+            Some(Ok(out)) => Ok(Output {
+                status: code(out.status),
                 stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
                 stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
             }),
-            Ok(Err(source)) => Err(HostError::Start { program: program.to_owned(), source }),
-            Err(_) => {
-                if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+            Some(Err(source)) => Err(HostError::Start { program: program.to_owned(), source }),
+            None => {
+                if let Some(pid) = pid(id) {
                     // The process may have ended just now; then there is nothing left to kill.
                     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+                Err(HostError::TimedOut { program: program.to_owned(), limit_ms: limit.as_millis() })
+            }
+        }
+    }
+
+    fn run_alone(&self, program: &str, variables: &[(&str, &str)], limit: Duration) -> Result<i32, HostError> {
+        let mut child = Command::new(program)
+            .env_clear()
+            .env("PATH", PATH)
+            .envs(variables.iter().copied())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|source| HostError::Start { program: program.to_owned(), source })?;
+        let id = child.id();
+        match within(limit, move || child.wait()) {
+            Some(Ok(status)) => Ok(code(status)),
+            Some(Err(source)) => Err(HostError::Start { program: program.to_owned(), source }),
+            None => {
+                if let Some(group) = pid(id) {
+                    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 }
                 Err(HostError::TimedOut { program: program.to_owned(), limit_ms: limit.as_millis() })
             }

@@ -5,8 +5,8 @@ use crate::reconcile::Context;
 use crate::world;
 use kube::ResourceExt;
 use qianyun_agent_api::desired::{
-    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, Intent, QuiesceUnit, ReplicateIntent,
-    ResumeIntent, ServeIntent,
+    ArrivalNic, ArrivalPlan, CutoverIntent, DiskAssignment, FenceIntent, Hook, HookMoment, Intent, QuiesceUnit,
+    ReplicateIntent, ResumeIntent, ServeIntent,
 };
 use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_agent_api::report::Role;
@@ -75,6 +75,7 @@ fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigratio
             attempt,
             replicate: replicate(facts, host, journey)?,
             quiesce: quiesce(scheme?),
+            hooks: hooks(scheme?),
             freeze_limit_ms: freeze_limit_ms(facts),
             arrival: arrival_plan(scheme?, journey),
         }),
@@ -158,6 +159,19 @@ fn quiesce(scheme: &SchemeHost) -> Vec<QuiesceUnit> {
         deadline_ms: u64::try_from(step.deadline_seconds).unwrap_or(0) * 1000,
     };
     scheme.quiesce.iter().map(unit).collect()
+}
+
+fn hooks(scheme: &SchemeHost) -> Vec<Hook> {
+    let hook = |step: &qianyun_crds::HookStep| Hook {
+        name: step.name.clone(),
+        at: match step.at {
+            qianyun_crds::HookMoment::BeforeStop => HookMoment::BeforeStop,
+            qianyun_crds::HookMoment::BeforeFreeze => HookMoment::BeforeFreeze,
+            qianyun_crds::HookMoment::AfterResume => HookMoment::AfterResume,
+        },
+        deadline_ms: u64::try_from(step.deadline_seconds).unwrap_or(0) * 1000,
+    };
+    scheme.hooks.iter().map(hook).collect()
 }
 
 fn freeze_limit_ms(facts: &Facts) -> u64 {
