@@ -54,6 +54,8 @@ pub enum Reason {
     NicNotFound { host: String, nic: String },
     /// The machine on the cloud has no slot for so many disks and NICs.
     TooManyDevices { host: String, devices: usize, limit: usize },
+    /// The scheme names a hook that the host's admin does not allow.
+    HookNotAllowed { host: String, hook: String },
     /// The platform cannot hold what the scheme asks for.
     PlatformTooSmall { what: &'static str, needed: i64, available: i64 },
     /// The window ends before it begins.
@@ -303,7 +305,13 @@ impl Reason {
 
     /// The admin of the server has to look at it.
     fn is_of_the_server(&self) -> bool {
-        matches!(self, Reason::HostNotDeclared { .. } | Reason::HostNeverReported { .. } | Reason::AgentSilent { .. })
+        matches!(
+            self,
+            Reason::HostNotDeclared { .. }
+                | Reason::HostNeverReported { .. }
+                | Reason::HookNotAllowed { .. }
+                | Reason::AgentSilent { .. }
+        )
     }
 
     /// The papers have to be edited, or the policy.

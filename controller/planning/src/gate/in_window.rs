@@ -9,7 +9,7 @@ use crate::calendar::{Freeze, seconds_between};
 use crate::facts::Facts;
 use crate::reason::{Asked, Found, Obstacle, Reason, Verdict, closed};
 use jiff::Timestamp;
-use qianyun_crds::{GateName, PolicyProfileSpec};
+use qianyun_crds::{GateName, PolicyProfileSpec, SchemeHost};
 
 /// What an attempt takes beside its stop deadlines and its freeze: hearing of it, thawing, writing the decision. Measured
 /// in seconds; a minute leaves room for a slow API server.
@@ -50,12 +50,14 @@ pub(crate) fn frozen_by(facts: &Facts) -> Result<Vec<Freeze>, Verdict> {
     Ok(found)
 }
 
-/// How long one attempt may take at most, seconds: the longest host's stop deadlines, the freeze, and a margin.
+/// How long one attempt may take at most, seconds: the longest host's stop deadlines and those of its hooks, the freeze, and a
+/// margin. One that comes to nothing has no more: what is run after it counts as well.
 pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
     let hosts = &facts.migration.spec.scheme.hosts;
-    let stops = |h: &qianyun_crds::SchemeHost| h.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum::<i64>();
+    let stops = |h: &SchemeHost| h.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum::<i64>();
+    let hooks = |h: &SchemeHost| h.hooks.iter().map(|hook| i64::from(hook.deadline_seconds)).sum::<i64>();
     let freeze = facts.policy.get().map_or(60, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
-    hosts.iter().map(stops).max().unwrap_or(0) + freeze + MARGIN_SECONDS
+    hosts.iter().map(|h| stops(h) + hooks(h)).max().unwrap_or(0) + freeze + MARGIN_SECONDS
 }
 
 /// Whether the rest of the window, up to a freeze period, has room for a whole attempt; asked only before one begins.

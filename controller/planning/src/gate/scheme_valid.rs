@@ -1,4 +1,5 @@
-//! 方案有效 (Art. 34): the hosts, disks, NICs and networks that the scheme names exist and fit, and the platform has room.
+//! 方案有效 (Art. 34): the hosts, disks, NICs, hooks and networks that the scheme names exist and fit, and the platform has
+//! room.
 //!
 //! Blocks every action on hosts. Opened by the operator, who edits the scheme. Whether the window is open now is another
 //! gate's business: a scheme does not become invalid by being carried out. One that has not begun when its window is over
@@ -38,6 +39,7 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         let inventory = inventory_of(facts_of_host, name, &spec.system_ref)?;
         disks(scheme_host, inventory)?;
         nics(scheme_host, inventory, platform)?;
+        hooks(scheme_host, inventory)?;
     }
     capacity(facts, platform, begun)
 }
@@ -83,6 +85,7 @@ fn shape(scheme: &Scheme) -> Found {
     scheme.hosts.iter().try_for_each(|h| {
         devices(h)?;
         unique("volume", h.disks.iter().map(|d| d.volume.as_str()))?;
+        unique("hook", h.hooks.iter().map(|hook| hook.name.as_str()))?;
         unique("network interface", h.target.nics.iter().map(|n| n.takes_place_of.as_str()))
     })
 }
@@ -183,6 +186,16 @@ fn nics(scheme_host: &SchemeHost, inventory: &HostInventory, platform: &CloudPla
         }
     }
     Ok(())
+}
+
+fn hooks(scheme_host: &SchemeHost, inventory: &HostInventory) -> Found {
+    match scheme_host.hooks.iter().find(|hook| !inventory.hooks.contains(&hook.name)) {
+        Some(missing) => {
+            let (host, hook) = (scheme_host.host_ref.clone(), missing.name.clone());
+            Err(closed(Reason::HookNotAllowed { host, hook }))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether the platform has room: in all, beside what the schemes of others have begun to use, and on its storage now. One that

@@ -219,6 +219,15 @@ impl Reason {
             Reason::NicNotFound { host, nic } => {
                 words(format!("{host} has no network interface {nic:?}"), format!("{host} 没有网卡“{nic}”"))
             }
+            Reason::HookNotAllowed { host, hook } => words(
+                format!(
+                    "{host} allows no hook {hook:?}; its admin lists it under [hooks] in /etc/qianyun/agent.toml, or the scheme \
+                     leaves it out"
+                ),
+                format!(
+                    "{host} 未允许钩子“{hook}”;由其管理员在 /etc/qianyun/agent.toml 的 [hooks] 中列出,或从方案中删去"
+                ),
+            ),
             Reason::TooManyDevices { host, devices, limit } => words(
                 format!(
                     "the machine for {host} would have {devices} disks and network interfaces, at most {limit} have a slot"

@@ -3,8 +3,8 @@
 
 use crate::world::World;
 use jiff::{Timestamp, ToSpan};
-use qianyun_crds::{DiskPhase, GateName, HostIntent};
-use qianyun_planning::facts::{Facts, Machine, ProbeFact, Silence};
+use qianyun_crds::{DiskPhase, GateName, HookMoment, HookStep, HostIntent};
+use qianyun_planning::facts::{Facts, Known, Machine, ProbeFact, Silence};
 use qianyun_planning::gate::judge;
 use qianyun_planning::reason::{Obstacle, Verdict};
 use qianyun_planning::{Reason, WaitingOn, host_migration};
@@ -69,6 +69,21 @@ fn the_longest_course_is_that_of_the_host_that_stops_longest() {
     let plan = host_migration::plan(&facts, "db1", before(end, 1000));
     let text = format!("{:?}", plan.waiting);
     assert!(text.contains("needed_seconds: 220"), "{text}");
+}
+
+#[test]
+fn hooks_take_their_time_of_an_attempt_whenever_they_run() {
+    let world = World::in_sync(&["db1"]);
+    let mut facts = world.facts();
+    let hook = |(name, at): (&str, HookMoment)| HookStep { name: name.into(), at, deadline_seconds: 100 };
+    let moments = [HookMoment::BeforeStop, HookMoment::BeforeFreeze, HookMoment::AfterResume];
+    facts.migration.spec.scheme.hosts[0].hooks = ["dump", "flush", "tell"].into_iter().zip(moments).map(hook).collect();
+    let Known::Is(host) = &mut facts.hosts[0].host else { panic!("no host") };
+    host.status.as_mut().unwrap().inventory.as_mut().unwrap().hooks =
+        ["dump", "flush", "tell"].map(String::from).into();
+    let end = facts.migration.spec.scheme.window.end.0;
+    let text = format!("{:?}", host_migration::plan(&facts, "db1", before(end, 1000)).waiting);
+    assert!(text.contains("needed_seconds: 420"), "{text}");
 }
 
 #[test]

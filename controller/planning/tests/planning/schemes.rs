@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::world::World;
-use qianyun_crds::{Capacity, GateName, HostDisk, HostInventory, HostMigration, SchemeDisk, TargetNic};
+use qianyun_crds::{
+    Capacity, GateName, HookMoment, HookStep, HostDisk, HostInventory, HostMigration, Party, SchemeDisk, TargetNic,
+};
 use qianyun_planning::Reason;
 use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{Facts, Known};
@@ -311,6 +313,19 @@ fn an_interface_takes_the_place_of_one_that_is_there_on_a_network_that_is_there(
     let mut facts = self::facts();
     facts.migration.spec.scheme.hosts[0].target.nics[0].takes_place_of = "eth9".into();
     assert_closed(&facts, Reason::NicNotFound { host: host(), nic: "eth9".into() });
+}
+
+#[test]
+fn a_hook_is_one_that_the_admin_of_the_server_allows() {
+    let mut facts = facts();
+    let hook = |name: &str| HookStep { name: name.into(), at: HookMoment::BeforeStop, deadline_seconds: 60 };
+    inventory(&mut facts).hooks = vec!["dump-database".into()];
+    facts.migration.spec.scheme.hosts[0].hooks = vec![hook("dump-database")];
+    assert!(judge(GateName::SchemeValid, &facts, World::new().now).passes());
+    facts.migration.spec.scheme.hosts[0].hooks.push(hook("drop-database"));
+    let not_allowed = Reason::HookNotAllowed { host: host(), hook: "drop-database".into() };
+    assert_eq!(not_allowed.party(), Some(Party::Department));
+    assert_closed(&facts, not_allowed);
 }
 
 #[test]

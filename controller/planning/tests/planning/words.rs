@@ -53,6 +53,7 @@ fn reasons() -> Vec<Reason> {
         Reason::NetworkNotFound { host: s(), network: s() },
         Reason::NicNotFound { host: s(), nic: s() },
         Reason::TooManyDevices { host: s(), devices: 29, limit: 28 },
+        Reason::HookNotAllowed { host: s(), hook: s() },
         Reason::PlatformTooSmall { what: "CPUs", needed: 2, available: 1 },
         Reason::WindowReversed,
         Reason::NoProbes,

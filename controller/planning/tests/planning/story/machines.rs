@@ -36,6 +36,15 @@ fn of_the_cutover(world: &mut World, words: &[&str]) -> bool {
     match words {
         ["slow-stop", host] => world.server(host).gives_up = true,
         ["quick-stop", host] => world.server(host).gives_up = false,
+        ["hook-fails", host] => {
+            let server = world.server(host);
+            (server.gives_up, server.gives_up_because) = (true, "hook dump-database ended with status 1");
+        }
+        ["hook-works", host] => world.server(host).gives_up = false,
+        ["admin-allows-hook", host, hook] => {
+            let inventory = world.server(host).physical.status.as_mut().unwrap().inventory.as_mut();
+            inventory.unwrap().hooks.push((*hook).into());
+        }
         ["mismatch", host] => {
             world.server(host).verification = Verification::Refused("the roots of volume system differ".into());
         }

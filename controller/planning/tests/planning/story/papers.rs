@@ -6,8 +6,8 @@ use crate::world::{World, paper, report};
 use jiff::ToSpan;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
-    Assessment, Certificate, ClockPause, Conclusion, FreezeException, PartyRole, ProjectDuty, ProjectParty,
-    SchemeReceipt, SourceAccess, SystemDependency, SystemMigrationSpec, SystemProtection,
+    Assessment, Certificate, ClockPause, Conclusion, FreezeException, HookMoment, HookStep, PartyRole, ProjectDuty,
+    ProjectParty, SchemeReceipt, SourceAccess, SystemDependency, SystemMigrationSpec, SystemProtection,
 };
 use qianyun_planning::facts::{DependencyFact, Known};
 
@@ -39,6 +39,12 @@ fn of_the_scheme(world: &mut World, words: &[&str]) -> bool {
         }
         ["shrink-target"] => scheme.hosts[0].disks[0].volume_bytes -= 1 << 30,
         ["grow-target"] => scheme.hosts[0].disks[0].volume_bytes += 1 << 30,
+        ["hook", host, hook, at, seconds] => {
+            let moments = [HookMoment::BeforeStop, HookMoment::BeforeFreeze, HookMoment::AfterResume];
+            let at = moments.into_iter().find(|moment| format!("{moment:?}") == *at).unwrap();
+            let step = HookStep { name: (*hook).into(), at, deadline_seconds: seconds.parse().unwrap() };
+            scheme.hosts.iter_mut().find(|h| h.host_ref == *host).unwrap().hooks.push(step);
+        }
         ["security-works"] => scheme.security_works = true,
         ["no-probe"] => scheme.probes.clear(),
         ["both-offices-have-it", day] => {

@@ -68,6 +68,8 @@ pub(crate) struct Server {
     pub(crate) verification: Verification,
     /// The next attempt is given up before the vote.
     pub(crate) gives_up: bool,
+    /// Why, as the agent says it.
+    pub(crate) gives_up_because: &'static str,
     pub(crate) refuses: Option<String>,
     pub(crate) illness: Illness,
     pub(crate) stage: Stage,
@@ -108,6 +110,7 @@ impl Server {
             connected: true,
             verification: Verification::Verified,
             gives_up: false,
+            gives_up_because: "postgresql did not stop in 30 s",
             refuses: None,
             illness: Illness::None,
             stage: Stage::None,
@@ -270,7 +273,7 @@ impl Server {
             freeze_remaining_ms: u64::try_from(left).unwrap_or(0),
             record: matches!(self.stage, Stage::Voted(_))
                 .then(|| RecordFacts { record: record(self.attempt), verification: self.verification.clone() }),
-            message: if self.gives_up { "postgresql did not stop in 30 s".into() } else { String::new() },
+            message: if self.gives_up { self.gives_up_because.into() } else { String::new() },
         })
     }
 
