@@ -152,6 +152,7 @@ pub(crate) fn scheme(author: &User, host: &Value) -> Value {
                         {"unit": "registry-app.service", "deadlineSeconds": 60},
                         {"unit": "postgresql@15-main.service", "deadlineSeconds": 120}
                     ],
+                    "hooks": [{"name": "checkpoint", "at": "BeforeStop", "deadlineSeconds": 60}],
                     "serveUnits": ["postgresql@15-main.service", "registry-app.service"],
                 }],
                 "window": {"start": instant(now), "end": instant(now + WINDOW)},

@@ -24,6 +24,15 @@ pub(super) const AUTHORITY: &str = "ca.pem";
 /// Files are compared in pieces of this size, the engine's chunk.
 const PIECE: usize = 1 << 20;
 
+/// The hook that the scheme names ran before the services were stopped.
+fn prove_hook(status: &Value) -> Result<()> {
+    let steps = status["steps"].as_array().context("no steps")?;
+    let ran = |step: &&Value| step["name"] == "HooksBeforeStop" && step["state"] == "Done";
+    let said = steps.iter().find(ran).and_then(|step| step["message"].as_str()).unwrap_or_default();
+    ensure!(said.starts_with("checkpoint in "), "the admin's hook did not run: {steps:?}");
+    Ok(())
+}
+
 impl Stage {
     /// All of it, of a server that stayed frozen until its power went.
     pub(crate) fn prove(&mut self) -> Result<()> {
@@ -38,6 +47,7 @@ impl Stage {
         self.teller.tell("the office server is off", "单位服务器已断电");
         self.prove_commits()?;
         let status = self.journey_status()?;
+        prove_hook(&status)?;
         self.prove_roots(&status)?;
         self.verify_record(&status)
     }

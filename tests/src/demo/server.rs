@@ -75,6 +75,13 @@ impl Invitation {
     }
 }
 
+/// The hook lies beside the admin's file, whose last section lists it.
+const ALLOW_CHECKPOINT: [&str; 3] = [
+    r"printf '#!/bin/sh\nexec runuser -u postgres -- psql -qc CHECKPOINT\n' > /etc/qianyun/checkpoint",
+    "chmod 755 /etc/qianyun/checkpoint",
+    r#"printf 'checkpoint = "/etc/qianyun/checkpoint"\n' >> /etc/qianyun/agent.toml"#,
+];
+
 impl Stage {
     /// Power on, database up, users at work.
     pub(crate) fn boot_office_server(&mut self) -> Result<()> {
@@ -92,13 +99,19 @@ impl Stage {
         Ok(())
     }
 
-    /// The admin installs the package.
+    /// The admin installs the package, and allows a hook that has the database write out what it holds before it is stopped.
     pub(crate) fn install_agent(&mut self) -> Result<()> {
         let package = self.shelf.put("qianyun-agent.deb", &deb()?)?;
         let mut console = self.server.console()?;
         console.must(&format!("curl -sSfo /root/qianyun-agent.deb {package}"), AT_THE_CONSOLE)?;
         console.must("dpkg -i /root/qianyun-agent.deb", AT_THE_CONSOLE)?;
-        self.teller.tell("admin at the server: installed the package", "部门管理员:已安装软件包");
+        for line in ALLOW_CHECKPOINT {
+            console.must(line, AT_THE_CONSOLE)?;
+        }
+        self.teller.tell(
+            "admin at the server: installed the package and allowed a hook",
+            "部门管理员:已安装软件包,并允许一个钩子",
+        );
         Ok(())
     }
 
