@@ -311,7 +311,7 @@ impl Agent {
     fn intended_session(&self) -> Option<u64> {
         match &self.desired.as_ref()?.intent {
             Intent::Replicate(replicate) => Some(replicate.session),
-            Intent::Cutover(cutover) => Some(cutover.replicate.session),
+            Intent::Stop(cutover) | Intent::Cutover(cutover) => Some(cutover.replicate.session),
             Intent::Resume(resume) => Some(resume.replicate.session),
             Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_) => None,
         }
@@ -375,7 +375,7 @@ impl Agent {
                 self.desired.as_ref().map_or(Ok(()), |desired| self.config.permits(&desired.intent, now.time()))
             }
             Err(error) => match self.desired.as_ref().map(|desired| &desired.intent) {
-                Some(Intent::Replicate(_) | Intent::Cutover(_)) => Err(error.to_string()),
+                Some(Intent::Replicate(_) | Intent::Stop(_) | Intent::Cutover(_)) => Err(error.to_string()),
                 Some(Intent::Idle {} | Intent::Resume(_) | Intent::Fence(_) | Intent::Serve(_)) | None => Ok(()),
             },
         };
@@ -502,7 +502,7 @@ impl Agent {
     fn bounds(&self, now: DateTime) -> Bounds {
         let asked = match self.desired.as_ref().map(|desired| &desired.intent) {
             Some(Intent::Replicate(replicate)) => replicate.max_bytes_per_second,
-            Some(Intent::Cutover(cutover)) => cutover.replicate.max_bytes_per_second,
+            Some(Intent::Stop(cutover) | Intent::Cutover(cutover)) => cutover.replicate.max_bytes_per_second,
             Some(Intent::Resume(resume)) => resume.replicate.max_bytes_per_second,
             Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => 0,
         };
@@ -547,6 +547,10 @@ impl Agent {
             (Action::Vote, _) => self.vote()?,
             (Action::StartServices, _) => self.attempt.services_run = true,
             (Action::EndAttempt { resumed }, _) => self.end_attempt(resumed)?,
+            (Action::PassOver { attempt }, _) => {
+                let outcome = Some(Outcome { attempt, resumed: true, message: String::new() });
+                self.keep(|ledger| Ledger { last_attempt: attempt, outcome, ..ledger })?;
+            }
             (Action::AdaptNetwork, _) => self.network_adapted = true,
             (Action::ServeUnits, _) => self.units_up = true,
             (
@@ -611,6 +615,7 @@ fn name(intent: &Intent) -> &'static str {
     match intent {
         Intent::Idle {} => "idle",
         Intent::Replicate(_) => "replicate",
+        Intent::Stop(_) => "stop",
         Intent::Cutover(_) => "cutover",
         Intent::Resume(_) => "resume",
         Intent::Fence(_) => "fence",

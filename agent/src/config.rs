@@ -173,7 +173,7 @@ impl Config {
             // An attempt that was begun must be ended, whatever the file says by then.
             Intent::Idle {} | Intent::Resume(_) | Intent::Fence(_) | Intent::Serve(_) => Ok(()),
             Intent::Replicate(replicate) => self.permits_replicate(replicate, now),
-            Intent::Cutover(cutover) => {
+            Intent::Stop(cutover) | Intent::Cutover(cutover) => {
                 self.permits_replicate(&cutover.replicate, now)?;
                 if !self.allow.intents.contains(&Permission::Cutover) {
                     return Err("allow.intents does not list \"cutover\"".into());

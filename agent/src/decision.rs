@@ -112,6 +112,10 @@ pub(crate) enum Action {
     EndAttempt {
         resumed: bool,
     },
+    /// Note that an attempt was aborted before it began here.
+    PassOver {
+        attempt: u32,
+    },
     AcknowledgeFence,
     PowerOff,
     AdaptNetwork,
@@ -131,6 +135,8 @@ pub(crate) enum Waiting {
     LocalFile,
     /// The copy is not in sync.
     Sync,
+    /// The services are down; other servers of the system stop theirs.
+    OtherServers,
     /// Voted: the controller decides.
     Decision,
     /// What is asked for does not fit what this host knows.
@@ -155,7 +161,7 @@ impl Action {
             Self::AcknowledgeFence | Self::PowerOff => Some(Step::Fence),
             Self::AdaptNetwork => Some(Step::AdaptNetwork),
             Self::ServeUnits => Some(Step::ServeUnits),
-            Self::StopReplication | Self::Arm | Self::EndAttempt { .. } | Self::Wait(_) => None,
+            Self::StopReplication | Self::Arm | Self::EndAttempt { .. } | Self::PassOver { .. } | Self::Wait(_) => None,
         }
     }
 
@@ -175,6 +181,7 @@ impl Action {
             | Self::Thaw
             | Self::StartServices
             | Self::EndAttempt { .. }
+            | Self::PassOver { .. }
             | Self::AcknowledgeFence
             | Self::PowerOff
             | Self::AdaptNetwork
@@ -212,7 +219,7 @@ fn arrival(facts: &Facts<'_>) -> Action {
         Some(Intent::Serve(_)) if !facts.units_up => Action::ServeUnits,
         Some(Intent::Serve(_)) => Action::Wait(Waiting::Nothing),
         Some(Intent::Idle {}) => Action::Wait(Waiting::Nothing),
-        Some(Intent::Replicate(_) | Intent::Cutover(_) | Intent::Resume(_) | Intent::Fence(_)) => {
+        Some(Intent::Replicate(_) | Intent::Stop(_) | Intent::Cutover(_) | Intent::Resume(_) | Intent::Fence(_)) => {
             Action::Wait(Waiting::Refused)
         }
     }
@@ -225,8 +232,12 @@ fn follow(facts: &Facts<'_>) -> Action {
         Some(Intent::Idle {}) => stopped(facts, Waiting::Nothing),
         Some(Intent::Fence(_) | Intent::Serve(_)) => Action::Wait(Waiting::Refused),
         Some(Intent::Replicate(replicate)) => replicating(facts, replicate).unwrap_or(Action::Wait(Waiting::Nothing)),
+        // It never began here, and never will: other servers of the system were first, and gave it up.
+        Some(Intent::Resume(resume)) if resume.attempt > facts.last_attempt => {
+            Action::PassOver { attempt: resume.attempt }
+        }
         Some(Intent::Resume(resume)) => replicating(facts, &resume.replicate).unwrap_or(Action::Wait(Waiting::Nothing)),
-        Some(Intent::Cutover(cutover)) => {
+        Some(Intent::Stop(cutover) | Intent::Cutover(cutover)) => {
             replicating(facts, &cutover.replicate).unwrap_or_else(|| begin(facts, cutover))
         }
     }
@@ -273,7 +284,9 @@ fn attempt(facts: &Facts<'_>, armed: ArmedFacts<'_>) -> Action {
         },
         Some(Intent::Fence(_)) if bound => Action::Wait(Waiting::Refused),
         Some(_) | None if bound => Action::Wait(Waiting::Decision),
-        Some(Intent::Cutover(cutover)) if cutover.attempt == armed.attempt && may_go_on(facts, armed) => {
+        Some(Intent::Stop(cutover) | Intent::Cutover(cutover))
+            if cutover.attempt == armed.attempt && may_go_on(facts, armed) =>
+        {
             forward(facts, armed)
         }
         Some(_) | None => unwind(facts, armed, false),
@@ -295,6 +308,8 @@ fn forward(facts: &Facts<'_>, armed: ArmedFacts<'_>) -> Action {
         (false, _, _) if armed.hooks_left.before_stop => Action::RunHooks(HookMoment::BeforeStop),
         (false, _, _) => Action::Quiesce,
         (true, false, _) if armed.hooks_left.before_freeze => Action::RunHooks(HookMoment::BeforeFreeze),
+        // A freeze lasts a minute at most, and another server may take half an hour to stop.
+        (true, false, _) if matches!(facts.intent, Some(Intent::Stop(_))) => Action::Wait(Waiting::OtherServers),
         (true, false, _) => Action::Freeze,
         (true, true, false) => Action::FinalPass,
         (true, true, true) => Action::Vote,

@@ -25,6 +25,9 @@ pub enum Intent {
     Idle {},
     /// Boot prepared, disks copied and followed.
     Replicate(ReplicateIntent),
+    /// As `Cutover` up to the stop of the services, and no further before `Cutover` of the same attempt follows: other servers of the
+    /// system stop theirs. An agent that does not know it goes on as it was told before.
+    Stop(CutoverIntent),
     /// As `Replicate`, then: quiesce, freeze, final pass, verify, sign, vote.
     Cutover(CutoverIntent),
     /// The decision was to abort attempt `attempt`: thaw, start the services, go on as `Replicate`.
@@ -63,7 +66,7 @@ pub struct DiskAssignment {
     pub identity: DiskIdentity,
 }
 
-/// See [`Intent::Cutover`].
+/// See [`Intent::Stop`] and [`Intent::Cutover`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CutoverIntent {

@@ -223,6 +223,9 @@ pub struct CutoverReport {
     pub attempt: u32,
     /// Where it stands.
     pub state: CutoverState,
+    /// Whether the services are down and nothing but the word is missing for the freeze; for the other servers of the system.
+    #[serde(default)]
+    pub stopped: bool,
     /// How long the filesystems were, or have been, frozen, milliseconds.
     pub frozen_ms: u64,
     /// Milliseconds until the watchdog thaws; 0 if not frozen.

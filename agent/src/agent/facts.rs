@@ -2,6 +2,7 @@
 
 use super::Agent;
 use crate::decision::{ArmedFacts, Facts, HooksLeft, Replication};
+use crate::ledger::Armed;
 use qianyun_agent_api::desired::HookMoment;
 
 impl Agent {
@@ -24,22 +25,26 @@ impl Agent {
         }
     }
 
-    fn armed_facts(&self) -> Option<ArmedFacts<'_>> {
-        let armed = self.ledger.ledger.armed.as_ref()?;
-        let vote = self.run.vote.as_ref().filter(|vote| vote.attempt == armed.attempt);
+    pub(super) fn hooks_left(&self, armed: &Armed) -> HooksLeft {
         let left = |moment: HookMoment| {
             armed.hooks.iter().any(|hook| hook.at == moment) && !self.attempt.hooks_run.contains(&moment)
         };
+        HooksLeft {
+            before_stop: left(HookMoment::BeforeStop),
+            before_freeze: left(HookMoment::BeforeFreeze),
+            after_resume: left(HookMoment::AfterResume),
+        }
+    }
+
+    fn armed_facts(&self) -> Option<ArmedFacts<'_>> {
+        let armed = self.ledger.ledger.armed.as_ref()?;
+        let vote = self.run.vote.as_ref().filter(|vote| vote.attempt == armed.attempt);
         Some(ArmedFacts {
             attempt: armed.attempt,
             same_boot: armed.boot_id == self.boot_id,
             same_process: self.attempt.begun_here,
             voted: vote.map(|vote| vote.digest.as_str()),
-            hooks_left: HooksLeft {
-                before_stop: left(HookMoment::BeforeStop),
-                before_freeze: left(HookMoment::BeforeFreeze),
-                after_resume: left(HookMoment::AfterResume),
-            },
+            hooks_left: self.hooks_left(armed),
             quiesced: self.attempt.quiesced,
             services_run: self.attempt.services_run,
             was_frozen: self.attempt.was_frozen,

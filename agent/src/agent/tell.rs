@@ -131,6 +131,7 @@ impl Agent {
             return Some(CutoverReport {
                 attempt: outcome.attempt,
                 state: if outcome.resumed { CutoverState::Resumed } else { CutoverState::GivenUp },
+                stopped: false,
                 frozen_ms: 0,
                 freeze_remaining_ms: 0,
                 record: None,
@@ -153,6 +154,7 @@ impl Agent {
         Some(CutoverReport {
             attempt: armed.attempt,
             state,
+            stopped: self.attempt.quiesced && !self.hooks_left(armed).before_freeze,
             frozen_ms: frozen.map_or(0, |frozen| frozen.elapsed_ms),
             freeze_remaining_ms: frozen.map_or(0, |frozen| frozen.remaining_ms),
             record: vote.map(|vote| vote.record.clone()),
@@ -197,11 +199,12 @@ impl Agent {
             (None, Waiting::Gateway) => "the gateway has not answered yet".into(),
             (None, Waiting::Nothing) => match intent {
                 Intent::Idle {} => "nothing on this host is touched".into(),
-                Intent::Replicate(_) | Intent::Cutover(_) | Intent::Resume(_) => "following".into(),
+                Intent::Replicate(_) | Intent::Stop(_) | Intent::Cutover(_) | Intent::Resume(_) => "following".into(),
                 Intent::Fence(_) | Intent::Serve(_) => "done".into(),
             },
             (None, Waiting::LocalFile) => "forbidden by this machine's own file".into(),
             (None, Waiting::Sync) => "the copy is not in sync yet".into(),
+            (None, Waiting::OtherServers) => "services stopped; other servers of the system stop theirs".into(),
             (None, Waiting::Decision) => "voted; the decision is the controller's".into(),
             (None, Waiting::Refused) => "does not fit what this host knows".into(),
         }

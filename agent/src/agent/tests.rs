@@ -352,6 +352,35 @@ async fn hooks_run_around_the_stop_and_each_moment_is_a_step() {
 }
 
 #[tokio::test]
+async fn a_stop_for_other_servers_is_told_and_the_freeze_waits_for_the_word() {
+    let mut bench = with_hooks("");
+    let Intent::Cutover(cutover) = cutover_with_hooks(&bench.host) else { panic!("a cutover") };
+    bench.ask(1, Intent::Stop(cutover.clone()));
+    assert!(bench.agent.report(false).cutover.is_none_or(|cutover| !cutover.stopped));
+    bench.rest(Waiting::OtherServers).await;
+    let told = bench.agent.report(false).cutover.unwrap();
+    assert_eq!((told.state, told.stopped), (CutoverState::Working, true));
+    assert!(!bench.engine.calls().contains(&"freeze") && !bench.runs("writer.service"));
+    bench.ask(2, Intent::Cutover(cutover));
+    bench.rest(Waiting::Decision).await;
+    assert_eq!(bench.state(), Some(CutoverState::Prepared));
+    assert_eq!(deeds(&bench.host).len(), 3, "nothing was stopped or run twice");
+}
+
+#[tokio::test]
+async fn an_attempt_that_never_began_here_ends_as_aborted() {
+    let mut bench = Bench::new();
+    let intent = Intent::Replicate(replicate(&bench.host));
+    bench.ask(1, intent);
+    bench.rest(Waiting::Nothing).await;
+    let intent = resume(&bench.host);
+    bench.ask(2, intent);
+    bench.until("says so", |agent, _| agent.ledger.ledger.last_attempt == 1).await;
+    assert_eq!(bench.state(), Some(CutoverState::Resumed));
+    assert_eq!(bench.engine.calls(), ["start"], "and it is followed all the while");
+}
+
+#[tokio::test]
 async fn a_hook_that_fails_gives_the_attempt_up_and_one_after_it_holds_nothing_up() {
     for (fails, stopped) in [("dump", false), ("flush", true), ("tell", true)] {
         let mut bench = with_hooks(fails);

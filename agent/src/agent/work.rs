@@ -103,7 +103,11 @@ impl Work {
             }
             Action::ServeUnits => self.serve()?,
             // The owner carries these out by writing or sending.
-            Action::Vote | Action::EndAttempt { .. } | Action::AcknowledgeFence | Action::Wait(_) => {}
+            Action::Vote
+            | Action::EndAttempt { .. }
+            | Action::PassOver { .. }
+            | Action::AcknowledgeFence
+            | Action::Wait(_) => {}
         }
         Ok(Done::Plain)
     }
@@ -111,7 +115,7 @@ impl Work {
     fn replicate(&self) -> Result<&ReplicateIntent, WorkError> {
         match &self.intent {
             Some(Intent::Replicate(replicate)) => Ok(replicate),
-            Some(Intent::Cutover(cutover)) => Ok(&cutover.replicate),
+            Some(Intent::Stop(cutover) | Intent::Cutover(cutover)) => Ok(&cutover.replicate),
             Some(Intent::Resume(resume)) => Ok(&resume.replicate),
             Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => {
                 Err(WorkError::Missing("replication", "an intent that asks for it"))
@@ -121,7 +125,7 @@ impl Work {
 
     fn cutover(&self) -> Result<&CutoverIntent, WorkError> {
         match &self.intent {
-            Some(Intent::Cutover(cutover)) => Ok(cutover),
+            Some(Intent::Stop(cutover) | Intent::Cutover(cutover)) => Ok(cutover),
             Some(_) | None => Err(WorkError::Missing("a cutover", "an intent that asks for it")),
         }
     }

@@ -87,6 +87,11 @@ fn cutover() -> Intent {
     })
 }
 
+fn stop() -> Intent {
+    let Intent::Cutover(cutover) = cutover() else { panic!("a cutover") };
+    Intent::Stop(cutover)
+}
+
 fn resume() -> Intent {
     Intent::Resume(ResumeIntent { attempt: ATTEMPT, replicate: replicate() })
 }
@@ -165,6 +170,7 @@ impl World {
             | Action::StopReplication
             | Action::Arm
             | Action::RunHooks(_)
+            | Action::PassOver { .. }
             | Action::FinalPass
             | Action::Vote
             | Action::EndAttempt { .. }
@@ -194,6 +200,10 @@ impl World {
             Action::EndAttempt { resumed } => {
                 self.write_ledger(Ledger { armed: None, outcome: Some((ATTEMPT, resumed)), ..self.ledger.clone() });
                 self.vote = None;
+            }
+            Action::PassOver { attempt } => {
+                let outcome = Some((attempt, true));
+                self.write_ledger(Ledger { last_attempt: attempt, outcome, ..self.ledger.clone() });
             }
             Action::AcknowledgeFence => self.process.acknowledged = true,
             Action::Thaw | Action::PowerOff | Action::AdaptNetwork | Action::ServeUnits | Action::Wait(_) => {}
@@ -417,6 +427,45 @@ fn without_the_hook_before_the_stop_nothing_is_stopped_and_one_that_fails_afterw
     assert!(!seen.contains(&Action::Quiesce), "{seen:?}");
     world.step(Fate::Fail);
     assert_eq!(world.next(), Action::EndAttempt { resumed: false });
+}
+
+#[test]
+fn told_to_stop_it_stays_unfrozen_until_it_is_told_to_go_on() {
+    let mut world = World { hooks: MOMENTS.to_vec(), intent: stop(), ..World::new() };
+    let seen = actions_until(&mut world, Action::Wait(Waiting::OtherServers));
+    let last = [Action::Quiesce, Action::RunHooks(HookMoment::BeforeFreeze), Action::Wait(Waiting::OtherServers)];
+    assert!(seen.ends_with(&last), "{seen:?}");
+    assert!(!world.services && !world.frozen);
+    world.intent = cutover();
+    assert_eq!(actions_until(&mut world, Action::FinalPass), [Action::Freeze, Action::FinalPass]);
+    world.intent = stop();
+    assert_eq!(world.next(), Action::FinalPass, "what is frozen goes on");
+}
+
+#[test]
+fn one_that_waits_for_others_goes_back_to_work_when_the_attempt_is_aborted_or_its_process_dies() {
+    for dies in [false, true] {
+        let mut world = World { intent: stop(), ..World::new() };
+        actions_until(&mut world, Action::Wait(Waiting::OtherServers));
+        if dies {
+            world.kill()
+        } else {
+            world.intent = resume()
+        }
+        actions_until(&mut world, Action::EndAttempt { resumed: !dies });
+        assert!(world.services && !world.frozen);
+    }
+}
+
+#[test]
+fn an_attempt_that_was_aborted_before_it_began_here_is_noted_and_never_begun() {
+    let mut world = World { intent: resume(), ..World::new() };
+    let passed_over = Action::PassOver { attempt: ATTEMPT };
+    assert_eq!(world.next(), passed_over);
+    world.step(Fate::Act);
+    assert_eq!((world.ledger.outcome, world.services), (Some((ATTEMPT, true)), true));
+    world.intent = cutover();
+    assert!(!actions_until(&mut world, Action::Wait(Waiting::Nothing)).contains(&Action::Arm));
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn replicate_again(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &Hos
     let told = ctx.agents.desired(&world::host_key(journey), Role::Source).map(|d| d.intent);
     let before = match told {
         Some(Intent::Replicate(r)) => Some(r),
-        Some(Intent::Cutover(c)) => Some(c.replicate),
+        Some(Intent::Stop(c) | Intent::Cutover(c)) => Some(c.replicate),
         Some(Intent::Resume(r)) => Some(r.replicate),
         Some(Intent::Idle {} | Intent::Fence(_) | Intent::Serve(_)) | None => None,
     };
