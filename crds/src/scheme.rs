@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("size(self.probes) > 0").message(
     "a scheme needs at least one probe: say in scheme.probes how its users reach the system"
 ))]
+#[x_kube(validation = Rule::new("self.hosts.all(h, !has(h.dependsOn) || h.dependsOn.all(d, self.hosts.exists(other, other.hostRef == d)))").message(
+    "dependsOn names a host that is not in scheme.hosts: list it there, or leave it out"
+))]
 #[x_kube(validation = Rule::new("self.rollback.latestAt > self.window.start").message(
     "rollback.latestAt is not after window.start: the rollback is decided once the cutover has begun"
 ))]
@@ -25,7 +28,8 @@ pub struct Scheme {
     /// What is to be done and why, for the people who approve it.
     #[schemars(with = "Text<4000>")]
     pub summary: String,
-    /// The hosts, each with its disks and its target machine.
+    /// The hosts, each with its disks and its target machine. On the cloud they are launched one after the other in this order, but
+    /// each after those that it depends on.
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["hostRef".into()]))]
     pub hosts: Vec<SchemeHost>,
@@ -180,6 +184,9 @@ pub struct FreezeException {
 
 /// A host of a scheme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.dependsOn) || !(self.hostRef in self.dependsOn)").message(
+    "a host depends on itself: dependsOn lists the other hosts that it cannot work without"
+))]
 #[x_kube(validation = Rule::new("size(self.disks) > 0").message(
     "a host needs at least one disk: list every disk that the running system lies on, kubectl get ph -o yaml shows them"
 ))]
@@ -188,6 +195,13 @@ pub struct SchemeHost {
     /// Name of the `PhysicalHost` in the same namespace.
     #[schemars(with = "ObjectName")]
     pub host_ref: String,
+    /// The hosts of this scheme that it cannot work without, as a web server its database. In an attempt its services are stopped
+    /// before theirs, and it is launched after them, once they are adapted. No host of the system is frozen before all have stopped.
+    /// Where an attempt comes to nothing, all start their services again at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<ObjectName>", length(max = 31))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub depends_on: Vec<String>,
     /// The machine on the cloud.
     pub target: TargetMachine,
     /// The disks to copy; every disk that the running system lies on.

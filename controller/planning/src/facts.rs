@@ -224,6 +224,11 @@ impl HostFacts {
         self.agent.as_ref()?.vote.as_ref().filter(|v| v.attempt == attempt && attempt > 0)
     }
 
+    /// Whether the present attempt has its services down, and what has to be done before the freeze behind it.
+    pub fn stopped(&self) -> bool {
+        self.committed() || self.vote().is_some_and(|v| v.stopped)
+    }
+
     /// When the machine on the cloud was launched.
     pub fn launched_at(&self) -> Option<Timestamp> {
         Some(self.journey.get()?.status.as_ref()?.target.as_ref()?.launched_at.as_ref()?.0)
@@ -283,6 +288,8 @@ pub struct VoteFacts {
     pub attempt: i32,
     /// Where it stands.
     pub state: SourceCutover,
+    /// Whether the services are down, and the freeze could begin or has begun.
+    pub stopped: bool,
     /// How long the filesystems were frozen, milliseconds.
     pub frozen_ms: u64,
     /// Milliseconds until the thaw when the report was received.

@@ -12,10 +12,12 @@
 //! A decision, once written, is carried out; there is no arrow back from `Fence`.
 
 mod cutover;
+mod stage;
 mod status;
 mod takeover;
 
 pub use cutover::AbortReason;
+pub use stage::{Stage, stage};
 pub use status::{status, vote_started};
 
 use crate::action::{Action, Plan};
@@ -42,6 +44,11 @@ pub fn plan(facts: &Facts, name: &str, now: Timestamp) -> Plan {
         HostIntent::Fence => this.fence(),
         HostIntent::Serve => this.serve(),
     }
+}
+
+/// What has to be open from the beginning of an attempt to its decision, whatever a server says.
+fn commit_gates() -> Vec<GateName> {
+    needs(Step::Commit).iter().copied().filter(|g| *g != GateName::RecordVerified).collect()
 }
 
 /// One host in its system.

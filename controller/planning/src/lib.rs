@@ -38,6 +38,7 @@ pub mod gate;
 pub mod host_migration;
 pub mod lint;
 pub mod new_hardware;
+mod order;
 pub mod phase;
 pub mod plan_status;
 pub mod preview;

@@ -54,6 +54,8 @@ pub enum Reason {
     NicNotFound { host: String, nic: String },
     /// The machine on the cloud has no slot for so many disks and NICs.
     TooManyDevices { host: String, devices: usize, limit: usize },
+    /// Servers of the scheme depend on each other in a circle.
+    DependencyCircle { hosts: Vec<String> },
     /// The scheme names a hook that the host's admin does not allow.
     HookNotAllowed { host: String, hook: String },
     /// The platform cannot hold what the scheme asks for.

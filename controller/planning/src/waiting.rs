@@ -26,6 +26,9 @@ pub enum WaitingOn {
     Copy { host: String, phase: DiskPhase },
     /// The source's vote.
     Vote { host: String },
+    /// The services of another server of the system to stop: part of waiting for the vote, which is not waited for longer because
+    /// of it.
+    OtherStop { host: String, other: String },
     /// The votes of the other hosts of the system.
     OtherVotes { host: String, others: String },
     /// The time after an aborted attempt.
@@ -38,7 +41,7 @@ pub enum WaitingOn {
     FenceAcknowledgement { host: String },
     /// The receiver to let go of the replica.
     ReceiverStop { host: String },
-    /// The hosts before this one in the scheme to serve.
+    /// The hosts that are launched before this one to serve.
     EarlierHosts { host: String, earlier: String },
     /// The machine on the cloud to start.
     Launch { host: String, trouble: String },
@@ -60,7 +63,7 @@ impl WaitingOn {
             WaitingOn::Volumes { .. } => "Volumes".into(),
             WaitingOn::Receiver { .. } => "Receiver".into(),
             WaitingOn::Copy { .. } => "Copy".into(),
-            WaitingOn::Vote { .. } => "Vote".into(),
+            WaitingOn::Vote { .. } | WaitingOn::OtherStop { .. } => "Vote".into(),
             WaitingOn::OtherVotes { .. } => "OtherVotes".into(),
             WaitingOn::NextAttempt { .. } => "NextAttempt".into(),
             WaitingOn::NewWindow { .. } => "NewWindow".into(),
@@ -97,6 +100,7 @@ impl WaitingOn {
             | WaitingOn::Receiver { .. }
             | WaitingOn::Copy { .. }
             | WaitingOn::Vote { .. }
+            | WaitingOn::OtherStop { .. }
             | WaitingOn::OtherVotes { .. }
             | WaitingOn::NextAttempt { .. }
             | WaitingOn::ReceiverStop { .. }
@@ -120,6 +124,7 @@ impl WaitingOn {
             | WaitingOn::Receiver { .. }
             | WaitingOn::Copy { .. }
             | WaitingOn::Vote { .. }
+            | WaitingOn::OtherStop { .. }
             | WaitingOn::OtherVotes { .. }
             | WaitingOn::NewWindow { .. }
             | WaitingOn::SourceResumption { .. }

@@ -261,6 +261,17 @@ fn a_scheme_says_all_that_is_approved() -> Result<()> {
             ("/spec/scheme/hosts/0/quiesce", units, "Duplicate value"),
             ("/spec/scheme/hosts/0/quiesce/0/unit", json!("rm -rf /"), "should match"),
             ("/spec/scheme/hosts/0/quiesce/0/deadlineSeconds", json!(0), "should be greater than or equal to 1"),
+            (
+                "/spec/scheme/hosts/0/dependsOn",
+                json!([right["spec"]["scheme"]["hosts"][0]["hostRef"]]),
+                "depends on itself",
+            ),
+            (
+                "/spec/scheme/hosts/0/dependsOn",
+                json!(["elsewhere"]),
+                "dependsOn names a host that is not in scheme.hosts",
+            ),
+            ("/spec/scheme/hosts/0/dependsOn", json!(["elsewhere", "elsewhere"]), "Duplicate value"),
             ("/spec/scheme/hosts/0/hooks", json!([hook, hook]), "Duplicate value"),
             ("/spec/scheme/hosts/0/hooks", hook_with("name", json!("/bin/sh -c reboot")), "should match"),
             (

@@ -7,6 +7,7 @@ use super::need;
 use crate::calendar::entered::concerns;
 use crate::calendar::{Freeze, seconds_between};
 use crate::facts::Facts;
+use crate::order::{dependents, longest_stop};
 use crate::reason::{Asked, Found, Obstacle, Reason, Verdict, closed};
 use jiff::Timestamp;
 use qianyun_crds::{GateName, PolicyProfileSpec, SchemeHost};
@@ -14,6 +15,9 @@ use qianyun_crds::{GateName, PolicyProfileSpec, SchemeHost};
 /// What an attempt takes beside its stop deadlines and its freeze: hearing of it, thawing, writing the decision. Measured
 /// in seconds; a minute leaves room for a slow API server.
 const MARGIN_SECONDS: i64 = 60;
+
+/// Until a host has heard that those which depend on it have stopped: a report, a look and an answer, each within a second.
+const TURN_SECONDS: i64 = 5;
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let window = &facts.migration.spec.scheme.window;
@@ -50,14 +54,18 @@ pub(crate) fn frozen_by(facts: &Facts) -> Result<Vec<Freeze>, Verdict> {
     Ok(found)
 }
 
-/// How long one attempt may take at most, seconds: the longest host's stop deadlines and those of its hooks, the freeze, and a
-/// margin. One that comes to nothing has no more: what is run after it counts as well.
+/// How long one attempt may take at most, seconds: the stop deadlines of the hosts that have to stop one after the other and those
+/// of their hooks, the freeze, and a margin. One that comes to nothing has no more: what is run after it counts as well.
 pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
-    let hosts = &facts.migration.spec.scheme.hosts;
+    let scheme = &facts.migration.spec.scheme;
     let stops = |h: &SchemeHost| h.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum::<i64>();
     let hooks = |h: &SchemeHost| h.hooks.iter().map(|hook| i64::from(hook.deadline_seconds)).sum::<i64>();
+    let turn = |h: &SchemeHost| if dependents(scheme, &h.host_ref).next().is_some() { TURN_SECONDS } else { 0 };
+    let own = |h: &SchemeHost| stops(h) + hooks(h) + turn(h);
+    // Hosts that depend on each other in a circle begin no attempt.
+    let stopping = longest_stop(scheme, own).unwrap_or_else(|| scheme.hosts.iter().map(own).sum());
     let freeze = facts.policy.get().map_or(60, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
-    hosts.iter().map(|h| stops(h) + hooks(h)).max().unwrap_or(0) + freeze + MARGIN_SECONDS
+    stopping + freeze + MARGIN_SECONDS
 }
 
 /// Whether the rest of the window, up to a freeze period, has room for a whole attempt; asked only before one begins.

@@ -9,6 +9,7 @@ use super::need;
 use crate::calendar::Window;
 use crate::demand::Demand;
 use crate::facts::{Facts, HostFacts, Known};
+use crate::order::launch_order;
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{
@@ -82,6 +83,9 @@ fn shape(scheme: &Scheme) -> Found {
     }
     unique("server", scheme.hosts.iter().map(|h| h.host_ref.as_str()))?;
     unique("probe", scheme.probes.iter().map(|p| p.name.as_str()))?;
+    launch_order(scheme).map_err(|circle| {
+        closed(Reason::DependencyCircle { hosts: circle.into_iter().map(str::to_string).collect() })
+    })?;
     scheme.hosts.iter().try_for_each(|h| {
         devices(h)?;
         unique("volume", h.disks.iter().map(|d| d.volume.as_str()))?;

@@ -4,14 +4,14 @@
 //! is planned only for a live vote with a verified record, while enough of the freeze is left, with every gate open at
 //! this moment and every other host of the system as far. Everything else is `Abort`, which is always safe before that.
 
-use super::Host;
+use super::{Host, commit_gates};
 use crate::action::{Action, Plan};
 use crate::calendar::{plus_seconds, seconds_between, to_second};
 use crate::facts::{HostFacts, Verification, VoteFacts};
 use crate::gate::{first_obstacle, room_for_attempt};
 use crate::reason::{Obstacle, Reason};
 use crate::report::{Words, decision_words, words};
-use crate::sequence::{Step, needs};
+use crate::sequence::Step;
 use crate::waiting::WaitingOn;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -157,9 +157,7 @@ impl Host<'_> {
         if let Some(other) = self.others().find(aborted) {
             return Some(AbortReason::OtherHost { host: other.name.clone() });
         }
-        let gates: Vec<GateName> =
-            needs(Step::Commit).iter().copied().filter(|g| *g != GateName::RecordVerified).collect();
-        first_obstacle(&gates, self.facts, self.now).filter(|o| o.known).map(AbortReason::Gate)
+        first_obstacle(&commit_gates(), self.facts, self.now).filter(|o| o.known).map(AbortReason::Gate)
     }
 
     fn wait_for_vote(&self) -> Plan {
@@ -169,7 +167,10 @@ impl Host<'_> {
         if seconds > limit {
             return self.abort(&AbortReason::NoVote { seconds });
         }
-        let on = WaitingOn::Vote { host: self.name() };
+        let on = match self.awaited() {
+            Some(other) => WaitingOn::OtherStop { host: self.name(), other: other.name.clone() },
+            None => WaitingOn::Vote { host: self.name() },
+        };
         // A receiver that died is started again on its ledger: the source sends the rest to it within its freeze, or gives
         // up by itself. Not where the approvals are not known: nothing is started then.
         let approved = first_obstacle(&[GateName::DualApproved], self.facts, self.now).is_none();
@@ -218,7 +219,7 @@ impl Host<'_> {
     }
 
     /// The other hosts of the scheme. One that an edit dropped from it stays where it is, and nobody waits for it.
-    fn others(&self) -> impl Iterator<Item = &HostFacts> {
+    pub(super) fn others(&self) -> impl Iterator<Item = &HostFacts> {
         let in_scheme = |h: &&HostFacts| self.facts.scheme_host(&h.name).is_some();
         self.facts.hosts.iter().filter(|h| h.name != self.host.name).filter(in_scheme)
     }

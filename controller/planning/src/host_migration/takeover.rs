@@ -5,9 +5,10 @@ use crate::action::{Action, Plan};
 use crate::calendar::seconds_between;
 use crate::facts::{Machine, Receiver};
 use crate::gate::{first_obstacle, host_fenced, judge, target_serves};
+use crate::order::launch_order;
 use crate::reason::{Obstacle, Verdict};
 use crate::waiting::WaitingOn;
-use qianyun_crds::{GateName, HostIntent};
+use qianyun_crds::{GateName, HostIntent, SchemeHost};
 
 impl Host<'_> {
     /// The commit is written: wait until the source is fenced, then let the target serve. A suspension does not hold this
@@ -59,14 +60,19 @@ impl Host<'_> {
         first_obstacle(&[GateName::DualApproved], self.facts, self.now).map(|o| Plan::wait(WaitingOn::Gate(o)))
     }
 
-    /// Hosts are launched in the order of the scheme, each when the one before it is adapted.
+    /// Hosts are launched one after the other, each when the one before it is adapted.
     fn earlier_not_serving(&self) -> Option<String> {
-        let hosts = &self.facts.migration.spec.scheme.hosts;
-        hosts
-            .iter()
+        self.launch_order()
+            .into_iter()
             .take_while(|h| h.host_ref != self.host.name)
             .find(|h| !self.facts.host(&h.host_ref).is_some_and(|f| f.committed() && f.adapted()))
             .map(|h| h.host_ref.clone())
+    }
+
+    /// A scheme whose hosts depend on each other in a circle is not valid, and none of its hosts is committed.
+    fn launch_order(&self) -> Vec<&SchemeHost> {
+        let scheme = &self.facts.migration.spec.scheme;
+        launch_order(scheme).unwrap_or_else(|_| scheme.hosts.iter().collect())
     }
 
     pub(super) fn serve(&self) -> Plan {
@@ -108,9 +114,9 @@ impl Host<'_> {
         }
     }
 
-    /// Probes are about the whole system, so the last host of the scheme tries them, once all are adapted.
+    /// Probes are about the whole system, so the host that is launched last tries them, once all are adapted.
     fn tries_probes(&self) -> bool {
-        let hosts = &self.facts.migration.spec.scheme.hosts;
+        let hosts = self.launch_order();
         hosts.last().is_some_and(|h| h.host_ref == self.host.name)
             && hosts.iter().all(|h| self.facts.host(&h.host_ref).is_some_and(|f| f.committed() && f.adapted()))
     }

@@ -219,6 +219,13 @@ impl Reason {
             Reason::NicNotFound { host, nic } => {
                 words(format!("{host} has no network interface {nic:?}"), format!("{host} 没有网卡“{nic}”"))
             }
+            Reason::DependencyCircle { hosts } => words(
+                format!(
+                    "the servers {} depend on each other in a circle, so none could be launched first; leave one dependsOn out",
+                    hosts.join(", ")
+                ),
+                format!("服务器 {} 循环依赖,无法确定启动顺序;请删去其中一项 dependsOn", hosts.join("、")),
+            ),
             Reason::HookNotAllowed { host, hook } => words(
                 format!(
                     "{host} allows no hook {hook:?}; its admin lists it under [hooks] in /etc/qianyun/agent.toml, or the scheme \

@@ -76,6 +76,7 @@ impl WaitingOn {
                 format!("{host} 在本窗口内已中止 {attempts} 次,最近原因:{};需提交新窗口的方案", why.zh),
             ),
             WaitingOn::Vote { .. }
+            | WaitingOn::OtherStop { .. }
             | WaitingOn::OtherVotes { .. }
             | WaitingOn::SourceResumption { .. }
             | WaitingOn::FenceAcknowledgement { .. }
@@ -92,6 +93,10 @@ impl WaitingOn {
             WaitingOn::Vote { host } => words(
                 format!("{host} stops its services, freezes, sends the last changes and verifies"),
                 format!("{host} 正在停服务、冻结、传送最后变更并校验"),
+            ),
+            WaitingOn::OtherStop { host, other } => words(
+                format!("{host} goes on when {other} has stopped its services"),
+                format!("{other} 停止服务后,{host} 继续"),
             ),
             WaitingOn::OtherVotes { host, others } => words(
                 format!("{host} is verified and waits for the other servers of the system: {others}"),
@@ -110,7 +115,7 @@ impl WaitingOn {
                 format!("{host} 的接收端正在释放副本"),
             ),
             WaitingOn::EarlierHosts { host, earlier } => words(
-                format!("{host} is launched after {earlier}, which comes before it in the scheme"),
+                format!("{host} is launched after {earlier}, by the order of the scheme"),
                 format!("按方案顺序,{host} 在 {earlier} 之后启动"),
             ),
             WaitingOn::Launch { host, trouble } if trouble.is_empty() => {

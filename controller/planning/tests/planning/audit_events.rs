@@ -29,8 +29,7 @@ fn look(world: &World, record: &mut Record) {
 /// A second passes, recorded. `crash` is how many further steps the controller lives: one for an intention, one for an action.
 fn tick(world: &mut World, record: &mut Record, crash: &mut Option<usize>) {
     world.pass(1);
-    let now = world.now;
-    world.servers.iter_mut().for_each(|server| server.step(now));
+    world.step_servers();
     let names: Vec<String> = world.servers.iter().map(|s| s.name.clone()).collect();
     round(world, record, crash, None);
     names.iter().for_each(|name| round(world, record, crash, Some(name)));

@@ -203,7 +203,7 @@ fn no_attempt_begins_where_the_window_is_too_short_for_it() {
     let end = world.migration.spec.scheme.window.end.0;
     world.pass(end.as_second() - world.now.as_second() - 100);
     // A fresh report, so that nothing else is in the way.
-    world.servers[0].step(world.now);
+    world.step_servers();
     let plan = host_migration::plan(&world.facts(), "db1", world.now);
     assert!(plan.actions.is_empty() && format!("{:?}", plan.waiting).contains("WindowTooShort"), "{plan:?}");
     assert_eq!(world.intent("db1"), Some(HostIntent::Replicate));

@@ -12,6 +12,7 @@ mod calendar_properties;
 mod cautions;
 mod claims;
 mod cutover;
+mod dependencies;
 mod entered_calendar;
 mod entered_freezes;
 mod events;

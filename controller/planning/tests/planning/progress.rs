@@ -179,8 +179,7 @@ proptest! {
         assert_no_oscillation(after(start, &events), 300, |world| {
             to_the_next_promise(world);
             world.pass(5);
-            let now = world.now;
-            world.servers.iter_mut().for_each(|server| server.step(now));
+            world.step_servers();
         });
     }
 

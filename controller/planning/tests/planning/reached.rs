@@ -7,7 +7,7 @@
 
 use crate::world::{World, check, freeze_period};
 use jiff::Timestamp;
-use qianyun_crds::{CheckOutcome, FreezeEffect, FreezeException, GateName, Phase};
+use qianyun_crds::{CheckOutcome, FreezeEffect, FreezeException, GateName, Phase, SourceCutover};
 use qianyun_planning::facts::{Known, Machine, Silence};
 use qianyun_planning::gate::{GATES, judge};
 use qianyun_planning::host_migration::{self, AbortReason};
@@ -33,7 +33,7 @@ variants! { REASONS reason_name Reason:
     NotKnown NotFound SystemNotOnPlan PlanNotIssued PlanReturned SystemNotDeclared HostNotDeclared
     HostOfAnotherSystem HostNeverReported InventoryTooOld CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
-    TooManyDevices HookNotAllowed PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
+    TooManyDevices DependencyCircle HookNotAllowed PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
     EmergencyPlanMissing NoWayToSource CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
     AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
@@ -59,7 +59,7 @@ variants! { REPORTS report_name ReportKind:
 }
 
 variants! { WAITINGS waiting_name WaitingOn:
-    Gate Resumption AgentReport LocalPermission Journey Volumes Receiver Copy Vote OtherVotes NextAttempt NewWindow
+    Gate Resumption AgentReport LocalPermission Journey Volumes Receiver Copy Vote OtherStop OtherVotes NextAttempt NewWindow
     SourceResumption FenceAcknowledgement ReceiverStop EarlierHosts Launch Arrival Probes
 }
 
@@ -240,6 +240,14 @@ fn accepted() -> World {
     accepted.unwrap()
 }
 
+/// One server has voted, and the other one still sends its last changes.
+fn one_voted(met: &mut Met) {
+    let world = World::voted(&["db1", "web1"]);
+    let mut facts = world.facts();
+    facts.hosts[1].agent.as_mut().unwrap().vote.as_mut().unwrap().state = SourceCutover::Working;
+    met.facts(&facts, world.now);
+}
+
 /// The controller dies between the commits of two servers, and does not hear of the second one while the first is fenced.
 fn one_committed(met: &mut Met) {
     let mut world = World::voted(&["db1", "web1"]);
@@ -296,6 +304,7 @@ fn every_reason_every_gate_and_everything_waited_for_is_met() {
         forget(&mut facts);
         met.nothing_begins(what, &facts, world.now);
     }
+    one_voted(&mut met);
     one_committed(&mut met);
     trial_out_of_the_calendar(&mut met);
     let missing = [

@@ -13,6 +13,7 @@ use qianyun_agent_api::report::Role;
 use qianyun_crds::{HostDisk, HostIntent, HostMigration, PhysicalHost, SchemeDisk, SchemeHost, SystemMigration};
 use qianyun_planning::Facts;
 use qianyun_planning::facts::{HostFacts, Receiver};
+use qianyun_planning::host_migration::{self, Stage};
 
 /// Tells the agent what its host is to be, from the journey as it stands.
 pub(super) fn hand_out(ctx: &Context, facts: &Facts, host: &str) {
@@ -71,14 +72,23 @@ fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigratio
     Some(match told {
         HostIntent::Idle => Intent::Idle {},
         HostIntent::Replicate => Intent::Replicate(replicate(facts, host, journey)?),
-        HostIntent::Cutover => Intent::Cutover(CutoverIntent {
-            attempt,
-            replicate: replicate(facts, host, journey)?,
-            quiesce: quiesce(scheme?),
-            hooks: hooks(scheme?),
-            freeze_limit_ms: freeze_limit_ms(facts),
-            arrival: arrival_plan(scheme?, journey),
-        }),
+        HostIntent::Cutover => {
+            let cutover = CutoverIntent {
+                attempt,
+                replicate: replicate(facts, host, journey)?,
+                quiesce: quiesce(scheme?),
+                hooks: hooks(scheme?),
+                freeze_limit_ms: freeze_limit_ms(facts),
+                arrival: arrival_plan(scheme?, journey),
+            };
+            match host_migration::stage(facts, &host.name, (ctx.clock)())? {
+                // It may have begun, and its report may be on the way.
+                Stage::Wait if was_told_to_stop(ctx, journey) => return None,
+                Stage::Wait => Intent::Replicate(cutover.replicate),
+                Stage::Stop => Intent::Stop(cutover),
+                Stage::Freeze => Intent::Cutover(cutover),
+            }
+        }
         HostIntent::Resume => {
             Intent::Resume(ResumeIntent { attempt, replicate: replicate_again(ctx, facts, host, journey) })
         }
@@ -88,6 +98,12 @@ fn intent(ctx: &Context, facts: &Facts, host: &HostFacts, journey: &HostMigratio
         }
         HostIntent::Serve => Intent::Serve(ServeIntent { units: scheme?.serve_units.clone() }),
     })
+}
+
+fn was_told_to_stop(ctx: &Context, journey: &HostMigration) -> bool {
+    let told = ctx.agents.desired(&world::host_key(journey), Role::Source).map(|d| d.intent);
+    let Some(Intent::Stop(cutover) | Intent::Cutover(cutover)) = told else { return false };
+    i64::from(cutover.attempt) == i64::from(journey.spec.attempt)
 }
 
 fn replicate(facts: &Facts, host: &HostFacts, journey: &HostMigration) -> Option<ReplicateIntent> {

@@ -74,10 +74,20 @@ fn cutover(
             CutoverState::Resumed => SourceCutover::Resumed,
             CutoverState::Fencing => SourceCutover::Fencing,
         },
+        // A process that was killed after its vote does not know any more that it stopped them. They are down.
+        stopped: vote.stopped || is_bound(vote.state),
         frozen_ms: vote.frozen_ms,
         freeze_remaining_ms: vote.freeze_remaining_ms,
         record,
         message: text(&vote.message),
+    }
+}
+
+/// Whether the source has voted and keeps its services down until it hears the decision.
+fn is_bound(state: CutoverState) -> bool {
+    match state {
+        CutoverState::Prepared | CutoverState::PreparedButThawed | CutoverState::Fencing => true,
+        CutoverState::Working | CutoverState::GivenUp | CutoverState::Resumed => false,
     }
 }
 

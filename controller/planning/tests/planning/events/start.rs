@@ -2,7 +2,7 @@
 
 use crate::world::{APPROVERS, World};
 use proptest::prelude::*;
-use qianyun_crds::{Decision, GateName, Party, PolicyProfileSpec, RoleBinding};
+use qianyun_crds::{Decision, GateName, Party, PolicyProfileSpec, RoleBinding, SchemeHost};
 use qianyun_planning::facts::Known;
 
 /// Whom the policy asks to approve a scheme.
@@ -37,6 +37,18 @@ pub(crate) struct Start {
     pub(crate) servers: usize,
     pub(crate) offices: Offices,
     pub(crate) signed: Signed,
+    pub(crate) depends: Depends,
+}
+
+/// Which servers of a system cannot work without which.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Depends {
+    /// None.
+    Nobody,
+    /// Each needs the one before it in the scheme.
+    OnTheOneBefore,
+    /// Each needs the one after it.
+    OnTheOneAfter,
 }
 
 /// The third office and its person.
@@ -47,7 +59,17 @@ const NAMES: [&str; 3] = ["db1", "web1", "app1"];
 pub(crate) fn start() -> impl Strategy<Value = Start> {
     let signed = prop_oneof![1 => Just(Signed::Nothing), 1 => Just(Signed::ButOffices), 12 => Just(Signed::All)];
     let servers = prop_oneof![4 => Just(1_usize), 4 => Just(2_usize), 1 => Just(3_usize)];
-    (servers, offices(), signed).prop_map(|(servers, offices, signed)| Start { servers, offices, signed })
+    let depends = prop_oneof![
+        2 => Just(Depends::Nobody),
+        1 => Just(Depends::OnTheOneBefore),
+        1 => Just(Depends::OnTheOneAfter),
+    ];
+    (servers, offices(), signed, depends).prop_map(|(servers, offices, signed, depends)| Start {
+        servers,
+        offices,
+        signed,
+        depends,
+    })
 }
 
 /// One server, and nothing missing but the offices' approval.
@@ -55,7 +77,7 @@ pub(super) fn before_approval() -> impl Strategy<Value = Start> {
     // Each rule about who may decide has to do with one of these, so none is rarer than another.
     let more_than_one = [Offices::Two, Offices::TwoListed, Offices::Three, Offices::WithDepartment];
     let offices = prop_oneof![1 => offices(), 4 => prop::sample::select(more_than_one.to_vec())];
-    offices.prop_map(|offices| Start { servers: 1, offices, signed: Signed::ButOffices })
+    offices.prop_map(|offices| Start { servers: 1, offices, signed: Signed::ButOffices, depends: Depends::Nobody })
 }
 
 fn offices() -> impl Strategy<Value = Offices> {
@@ -74,6 +96,7 @@ impl Start {
         let mut world = World::with_servers(&NAMES[..self.servers]);
         let Known::Is(policy) = &mut world.policy else { panic!("there is no policy") };
         self.offices.rewrite(&mut policy.spec);
+        self.depends.write(&mut world.migration.spec.scheme.hosts);
         match self.signed {
             Signed::Nothing => {}
             Signed::ButOffices => {
@@ -83,6 +106,18 @@ impl Start {
             Signed::All => sign(&mut world),
         }
         world
+    }
+}
+
+impl Depends {
+    fn write(self, hosts: &mut [SchemeHost]) {
+        for (host, needed) in (0..hosts.len()).zip(1..hosts.len()) {
+            match self {
+                Depends::Nobody => {}
+                Depends::OnTheOneBefore => hosts[needed].depends_on = vec![hosts[host].host_ref.clone()],
+                Depends::OnTheOneAfter => hosts[host].depends_on = vec![hosts[needed].host_ref.clone()],
+            }
+        }
     }
 }
 

@@ -45,6 +45,13 @@ fn of_the_scheme(world: &mut World, words: &[&str]) -> bool {
             let step = HookStep { name: (*hook).into(), at, deadline_seconds: seconds.parse().unwrap() };
             scheme.hosts.iter_mut().find(|h| h.host_ref == *host).unwrap().hooks.push(step);
         }
+        ["depends", host, "on", needed] => {
+            let host = scheme.hosts.iter_mut().find(|h| h.host_ref == *host).unwrap();
+            host.depends_on.push((*needed).into());
+        }
+        ["depends", host, "on-none"] => {
+            scheme.hosts.iter_mut().find(|h| h.host_ref == *host).unwrap().depends_on.clear();
+        }
         ["security-works"] => scheme.security_works = true,
         ["no-probe"] => scheme.probes.clear(),
         ["both-offices-have-it", day] => {

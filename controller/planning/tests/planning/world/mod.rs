@@ -402,13 +402,22 @@ impl World {
         self.tick_seen(&mut |_, _, _| {})
     }
 
+    /// A second of every server, each told what the facts of this moment say.
+    pub(crate) fn step_servers(&mut self) {
+        let (now, facts) = (self.now, self.facts());
+        for server in &mut self.servers {
+            let services = server.services;
+            server.step(now, host_migration::stage(&facts, &server.name, now));
+            assert!(server.services || !services || may_stop(&facts, &server.name), "{} stops too early", server.name);
+            let froze = matches!(server.stage, Stage::Voted(since) if since == now);
+            assert!(!froze || others_stopped(&facts, &server.name), "{} is frozen too early", server.name);
+        }
+    }
+
     /// The same; `seen` is shown each plan.
     pub(crate) fn tick_seen(&mut self, seen: &mut impl FnMut(&World, &str, &Plan)) -> Vec<Action> {
         self.pass(1);
-        let now = self.now;
-        for server in &mut self.servers {
-            server.step(now);
-        }
+        self.step_servers();
         self.reconcile_seen(seen)
     }
 
@@ -437,8 +446,7 @@ impl World {
         let mut world = Self::in_sync(names);
         world.until("the attempt", |w| w.servers.iter().all(|s| s.stage == Stage::Stopping));
         world.pass(1);
-        let now = world.now;
-        world.servers.iter_mut().for_each(|s| s.step(now));
+        world.step_servers();
         assert!(world.servers.iter().all(|s| matches!(s.stage, Stage::Voted(_))), "{:?}", world.servers);
         world
     }
@@ -468,6 +476,18 @@ impl World {
             assert!(!(server.serves_users() && target), "two sides of {} are active: {server:?}", server.name);
         }
     }
+}
+
+/// Whether every server that depends on this one is out of service.
+fn may_stop(facts: &Facts, name: &str) -> bool {
+    let hosts = &facts.migration.spec.scheme.hosts;
+    let mut dependents = hosts.iter().filter(|h| h.depends_on.iter().any(|d| d == name));
+    dependents.all(|h| facts.host(&h.host_ref).is_some_and(HostFacts::stopped))
+}
+
+fn others_stopped(facts: &Facts, name: &str) -> bool {
+    let mut others = facts.migration.spec.scheme.hosts.iter().filter(|h| h.host_ref != name);
+    others.all(|h| facts.host(&h.host_ref).is_some_and(HostFacts::stopped))
 }
 
 fn journey(host: &str, digest: &str) -> HostMigration {

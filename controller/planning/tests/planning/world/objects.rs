@@ -89,6 +89,7 @@ pub(crate) fn report(conclusion: Conclusion, issued_on: &str) -> Report {
 pub(crate) fn scheme_host(name: &str) -> SchemeHost {
     SchemeHost {
         host_ref: name.into(),
+        depends_on: Vec::new(),
         target: TargetMachine {
             cpus: 2,
             memory_mib: 2048,

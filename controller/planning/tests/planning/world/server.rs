@@ -13,6 +13,7 @@ use qianyun_planning::boot;
 use qianyun_planning::facts::{
     AgentFacts, ArrivalFacts, Machine, ProbeFact, Receiver, RecordFacts, Verification, VoteFacts,
 };
+use qianyun_planning::host_migration;
 
 const FREEZE_MS: i64 = 30_000;
 
@@ -163,8 +164,8 @@ impl Server {
         self.last = None;
     }
 
-    /// One second of the agent and of the machine on the cloud.
-    pub(crate) fn step(&mut self, now: Timestamp) {
+    /// One second of the agent and of the machine on the cloud; how far the agent is told to go in an attempt.
+    pub(crate) fn step(&mut self, now: Timestamp, told: Option<host_migration::Stage>) {
         if self.machine == Machine::Running {
             self.arrived += 1;
         }
@@ -174,7 +175,7 @@ impl Server {
         self.watchdog(now);
         let heard = self.connected.then(|| self.journey.as_ref().map(|j| (j.spec.intent, j.spec.attempt))).flatten();
         if let Some((intent, attempt)) = heard {
-            self.obey(intent, attempt, now);
+            self.obey(intent, attempt, told, now);
         }
         if self.connected {
             self.last = Some((now, self.report(now)));
@@ -192,11 +193,16 @@ impl Server {
         }
     }
 
-    fn obey(&mut self, intent: HostIntent, attempt: i32, now: Timestamp) {
+    fn obey(&mut self, intent: HostIntent, attempt: i32, told: Option<host_migration::Stage>, now: Timestamp) {
         match intent {
             HostIntent::Idle => self.copied = 0,
             HostIntent::Replicate => self.copied += 1,
-            HostIntent::Cutover => self.cut_over(attempt, now),
+            HostIntent::Cutover => match told {
+                // It goes on as it was told before.
+                None | Some(host_migration::Stage::Wait) => {}
+                Some(host_migration::Stage::Stop) => self.cut_over(attempt, false, now),
+                Some(host_migration::Stage::Freeze) => self.cut_over(attempt, true, now),
+            },
             HostIntent::Resume if attempt == self.attempt => {
                 self.stage = Stage::Resumed;
                 self.services = true;
@@ -214,7 +220,7 @@ impl Server {
         }
     }
 
-    fn cut_over(&mut self, attempt: i32, now: Timestamp) {
+    fn cut_over(&mut self, attempt: i32, freezes: bool, now: Timestamp) {
         if attempt > self.attempt {
             self.attempt = attempt;
             self.services = false;
@@ -225,7 +231,7 @@ impl Server {
             if self.gives_up {
                 self.stage = Stage::GivenUp;
                 self.services = true;
-            } else {
+            } else if freezes {
                 self.stage = Stage::Voted(now);
             }
         }
@@ -269,6 +275,11 @@ impl Server {
         Some(VoteFacts {
             attempt: self.attempt,
             state,
+            stopped: match self.stage {
+                Stage::Stopping => !self.gives_up,
+                Stage::Voted(_) | Stage::Thawed | Stage::Fencing => true,
+                Stage::None | Stage::GivenUp | Stage::Resumed => false,
+            },
             frozen_ms: 0,
             freeze_remaining_ms: u64::try_from(left).unwrap_or(0),
             record: matches!(self.stage, Stage::Voted(_))
