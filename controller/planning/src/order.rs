@@ -1,7 +1,7 @@
 //! The order among the servers of a scheme: who is launched after whom, and who stops before whom. What depends on another
 //! stops first and comes up last.
 
-use qianyun_crds::{Scheme, SchemeHost};
+use qianyun_crds::{HookMoment, Scheme, SchemeHost};
 
 /// The hosts as they are launched: in the order of the list, but each after all that it depends on. `Err` with hosts each of which
 /// depends on the next one, the last on the first.
@@ -39,15 +39,25 @@ pub(crate) fn dependents<'a>(scheme: &'a Scheme, host: &'a str) -> impl Iterator
     scheme.hosts.iter().filter(move |h| h.depends_on.iter().any(|d| d == host))
 }
 
+/// How long a host's services take at most to stop, seconds.
+pub(crate) fn stop_seconds(host: &SchemeHost) -> i64 {
+    host.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum()
+}
+
+/// How long its hooks of these moments take at most, seconds.
+pub(crate) fn hook_seconds(host: &SchemeHost, moments: &[HookMoment]) -> i64 {
+    host.hooks.iter().filter(|hook| moments.contains(&hook.at)).map(|hook| i64::from(hook.deadline_seconds)).sum()
+}
+
 /// How long it takes at most until all hosts have stopped, seconds, where one takes `own` and those that depend on it stop before
-/// it. `None` where they depend on each other in a circle.
-pub(crate) fn longest_stop(scheme: &Scheme, own: impl Fn(&SchemeHost) -> i64) -> Option<i64> {
-    let order = launch_order(scheme).ok()?;
+/// it. Hosts that depend on each other in a circle begin no attempt.
+pub(crate) fn longest_stop(scheme: &Scheme, own: impl Fn(&SchemeHost) -> i64) -> i64 {
+    let Ok(order) = launch_order(scheme) else { return scheme.hosts.iter().map(own).sum() };
     let mut stopped: Vec<(&str, i64)> = Vec::new();
     for host in order.into_iter().rev() {
         let is_before = |name: &str| dependents(scheme, &host.host_ref).any(|h| h.host_ref == name);
         let before = stopped.iter().filter(|(name, _)| is_before(name)).map(|(_, at)| *at).max();
         stopped.push((&host.host_ref, before.unwrap_or(0) + own(host)));
     }
-    stopped.into_iter().map(|(_, at)| at).max()
+    stopped.into_iter().map(|(_, at)| at).max().unwrap_or(0)
 }

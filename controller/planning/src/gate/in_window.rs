@@ -7,10 +7,10 @@ use super::need;
 use crate::calendar::entered::concerns;
 use crate::calendar::{Freeze, seconds_between};
 use crate::facts::Facts;
-use crate::order::{dependents, longest_stop};
+use crate::order::{dependents, hook_seconds, longest_stop, stop_seconds};
 use crate::reason::{Asked, Found, Obstacle, Reason, Verdict, closed};
 use jiff::Timestamp;
-use qianyun_crds::{GateName, PolicyProfileSpec, SchemeHost};
+use qianyun_crds::{GateName, HookMoment, PolicyProfileSpec, SchemeHost};
 
 /// What an attempt takes beside its stop deadlines and its freeze: hearing of it, thawing, writing the decision. Measured
 /// in seconds; a minute leaves room for a slow API server.
@@ -58,12 +58,9 @@ pub(crate) fn frozen_by(facts: &Facts) -> Result<Vec<Freeze>, Verdict> {
 /// of their hooks, the freeze, and a margin. One that comes to nothing has no more: what is run after it counts as well.
 pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
     let scheme = &facts.migration.spec.scheme;
-    let stops = |h: &SchemeHost| h.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum::<i64>();
-    let hooks = |h: &SchemeHost| h.hooks.iter().map(|hook| i64::from(hook.deadline_seconds)).sum::<i64>();
+    let all = [HookMoment::BeforeStop, HookMoment::BeforeFreeze, HookMoment::AfterResume];
     let turn = |h: &SchemeHost| if dependents(scheme, &h.host_ref).next().is_some() { TURN_SECONDS } else { 0 };
-    let own = |h: &SchemeHost| stops(h) + hooks(h) + turn(h);
-    // Hosts that depend on each other in a circle begin no attempt.
-    let stopping = longest_stop(scheme, own).unwrap_or_else(|| scheme.hosts.iter().map(own).sum());
+    let stopping = longest_stop(scheme, |h| stop_seconds(h) + hook_seconds(h, &all) + turn(h));
     let freeze = facts.policy.get().map_or(60, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
     stopping + freeze + MARGIN_SECONDS
 }

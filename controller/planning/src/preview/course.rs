@@ -6,11 +6,12 @@ use super::people::listed;
 use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::gate::judge;
+use crate::order::{dependents, hook_seconds, launch_order, longest_stop, stop_seconds};
 use crate::report::{Words, gate, size, words};
 use crate::sequence::{Line, SEQUENCE, Step, Undo};
 use crate::system_migration::next_step;
 use jiff::Timestamp;
-use qianyun_crds::{GateName, SchemeHost};
+use qianyun_crds::{GateName, HookMoment, SchemeHost};
 
 /// The steps.
 pub(super) fn points(facts: &Facts, now: Timestamp) -> Vec<Point> {
@@ -40,8 +41,7 @@ fn noticed(facts: &Facts, step: Step) -> Words {
     if step != Step::Cutover {
         return step.noticed();
     }
-    let hosts: Vec<&str> = facts.migration.spec.scheme.hosts.iter().map(|h| h.host_ref.as_str()).collect();
-    interruption(facts, &hosts)
+    interruption(facts)
 }
 
 /// The point of no return is marked once, where it is.
@@ -70,9 +70,10 @@ fn particulars(facts: &Facts, step: Step) -> Vec<Words> {
         Step::Replicate => scheme.hosts.iter().map(disks).collect(),
         Step::Cutover => {
             let (start, end) = (minute(scheme.window.start.0), minute(scheme.window.end.0));
-            vec![words(format!("Window: {start} to {end} (UTC+8)"), format!("窗口:{start} 至 {end}"))]
+            let window = words(format!("Window: {start} to {end} (UTC+8)"), format!("窗口:{start} 至 {end}"));
+            std::iter::once(window).chain(scheme.hosts.iter().flat_map(hooks)).collect()
         }
-        Step::Launch if scheme.hosts.len() > 1 => vec![order(&scheme.hosts)],
+        Step::Launch if scheme.hosts.len() > 1 => launch_order(scheme).iter().map(|hosts| order(hosts)).collect(),
         Step::Trial => facts.policy.get().map_or_else(Vec::new, |policy| {
             let months = policy.spec.numbers.trial_months;
             vec![words(format!("It lasts {months} calendar months at least"), format!("不少于 {months} 个自然月"))]
@@ -88,7 +89,23 @@ fn disks(host: &SchemeHost) -> Words {
     words(format!("{name}: {count} {noun}, {size}"), format!("{name}:{count} 块磁盘,{size}"))
 }
 
-fn order(hosts: &[SchemeHost]) -> Words {
+/// Each program of the admin's own that an attempt runs.
+fn hooks(host: &SchemeHost) -> impl Iterator<Item = Words> {
+    host.hooks.iter().map(move |hook| {
+        let at = match hook.at {
+            HookMoment::BeforeStop => words("before the services are stopped", "停服务前"),
+            HookMoment::BeforeFreeze => words("after the services are stopped", "停服务后"),
+            HookMoment::AfterResume => words("if the attempt is aborted", "割接中止后"),
+        };
+        let (name, host) = (&hook.name, &host.host_ref);
+        words(
+            format!("{host}: runs {name}, of its own admin, {}", at.en),
+            format!("{host}:{}运行本机管理员的 {name}", at.zh),
+        )
+    })
+}
+
+fn order(hosts: &[&SchemeHost]) -> Words {
     let names: Vec<Words> = hosts.iter().map(|h| words(&h.host_ref, &h.host_ref)).collect();
     let names = listed(&names);
     words(format!("In this order: {}", names.en), format!("顺序:{}", names.zh))
@@ -96,11 +113,15 @@ fn order(hosts: &[SchemeHost]) -> Words {
 
 /// For how long users are without the service, as far as it can be said before: at most until the decision, and by the
 /// rehearsal in all.
-pub(super) fn interruption(facts: &Facts, hosts: &[&str]) -> Words {
+pub(super) fn interruption(facts: &Facts) -> Words {
     let spec = &facts.migration.spec;
-    let stops = |h: &SchemeHost| h.quiesce.iter().map(|q| i64::from(q.deadline_seconds)).sum::<i64>();
-    let concerned = spec.scheme.hosts.iter().filter(|h| hosts.contains(&h.host_ref.as_str()));
-    let stop_seconds = concerned.map(stops).max().unwrap_or(0);
+    let down_seconds = |h: &SchemeHost| {
+        // While it still serves, what depends on it is down already.
+        let first = dependents(&spec.scheme, &h.host_ref).next().is_none();
+        let before = if first { 0 } else { hook_seconds(h, &[HookMoment::BeforeStop]) };
+        before + stop_seconds(h) + hook_seconds(h, &[HookMoment::BeforeFreeze])
+    };
+    let stop_seconds = longest_stop(&spec.scheme, down_seconds);
     let freeze_seconds = facts.policy.get().map_or(0, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
     let seconds = stop_seconds.saturating_add(freeze_seconds);
     let budget = spec.scheme.downtime_budget_minutes;

@@ -121,8 +121,8 @@ fn of_intent(host: &str, intent: HostIntent, attempt: i32) -> Words {
 /// What the users of the system notice; `None` where it is nothing.
 fn noticed(facts: &Facts, action: &Action) -> Option<Words> {
     match action {
-        Action::SetIntent { host, intent, .. } => match intent {
-            HostIntent::Cutover => Some(interruption(facts, &[host])),
+        Action::SetIntent { intent, .. } => match intent {
+            HostIntent::Cutover => Some(interruption(facts)),
             HostIntent::Replicate => Some(Step::Replicate.noticed()),
             HostIntent::Resume => Some(words("the service comes back on the old server", "服务在原服务器恢复")),
             HostIntent::Fence => Some(Step::Commit.noticed()),

@@ -15,7 +15,7 @@ const LANGUAGES: [(Language, &str); 2] = [(Language::English, "en"), (Language::
 type Moment = (&'static str, fn() -> World);
 
 /// The moments, each with what happened before it.
-const MOMENTS: [Moment; 13] = [
+const MOMENTS: [Moment; 14] = [
     ("drafting-without-papers", || after("no-emergency-plan\nproject not-said\nnot-graded\ncatalogue-entries 0")),
     ("waiting-for-one-office", || {
         after(
@@ -25,6 +25,12 @@ const MOMENTS: [Moment; 13] = [
     }),
     ("approved", || after("sign-all\nphase Approved")),
     ("scheduled-before-the-window", || after("sign-all\npass 20\nphase Scheduled")),
+    ("servers-that-depend-and-hooks", || {
+        after(
+            "servers web1 db1\ndepends web1 on db1\nhook web1 drain BeforeFreeze 60\nhook db1 dump-database BeforeStop 600\n\
+             admin-allows-hook web1 drain\nadmin-allows-hook db1 dump-database\nsign-all\npass 20\nphase Scheduled",
+        )
+    }),
     ("in-a-freeze-period", || {
         let freeze = "freeze congress from 2026-11-23 00:00 until 2026-11-24 00:00 block";
         after(&format!("sign-all\npass 20\n{freeze}\nat 2026-11-23 22:10\nphase Scheduled"))
