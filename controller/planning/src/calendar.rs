@@ -14,8 +14,8 @@
 //! | [`month`] | how long a trial run lasts at least |
 //! | [`clock`] | how a time limit in working days stands, with its pauses |
 //! | [`freeze`] | when no cutover may happen |
-//! | [`window`] | whether an attempt may begin now, and where the next one fits |
-//! | [`wave`] | whether the waves of a plan fit their windows and the platform |
+//! | [`window`] | whether an attempt may begin now, and how many fit |
+//! | [`wave`] | whether the waves of a plan fit their windows, and together its limit |
 
 pub mod answer;
 pub mod clock;
@@ -37,6 +37,6 @@ pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_seco
 pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
 pub use wave::{Wave, WaveReason};
-pub use window::{Window, WindowError, WindowReason, next_fit};
+pub use window::{Window, WindowError, WindowReason};
 pub use working_day::{Calendar, CalendarError, DayKind};
 pub use zone::{Zone, ZoneError};

@@ -208,7 +208,7 @@ fn of_plan(planned: &PlannedWave, systems: &[PlannedSystem]) -> Result<Wave, Win
     Ok(Wave {
         name: planned.name.clone(),
         window: Window::new(planned.from.0, planned.until.0, lockout_seconds, number(planned.capacity))?,
-        machines: u32::try_from(members).unwrap_or(u32::MAX),
+        systems: u32::try_from(members).unwrap_or(u32::MAX),
         seconds_each: i64::from(planned.minutes_each) * 60,
     })
 }

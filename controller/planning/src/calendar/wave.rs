@@ -1,4 +1,4 @@
-//! Waves of a migration plan: so many machines in each window, at most so many at once on the platform. Never decides
+//! Waves of a migration plan: so many systems in each window, at most so many at once of the plan. Never decides
 //! which wave yields: that is the operator's to say.
 
 use super::freeze::Freeze;
@@ -13,8 +13,8 @@ pub struct Wave {
     pub name: String,
     /// Its window.
     pub window: Window,
-    /// How many machines are to be cut over in it.
-    pub machines: u32,
+    /// How many systems are to be cut over in it.
+    pub systems: u32,
     /// What one of them is forecast to take, seconds.
     pub seconds_each: i64,
 }
@@ -34,36 +34,36 @@ pub enum WaveReason {
         /// Why.
         reason: WindowReason,
     },
-    /// More machines than fit into the window, one round after another.
-    TooManyMachines {
+    /// More systems than fit into the window, one round after another.
+    TooManySystems {
         /// The wave.
         wave: String,
         /// How many it has.
-        machines: u32,
+        systems: u32,
         /// How many fit.
         fit: u32,
     },
-    /// Waves that overlap need more machines at once than the platform takes.
+    /// Waves that overlap need more systems at once than the plan allows.
     OverCapacity {
         /// From when on.
         at: Timestamp,
         /// The waves that are under way then, in the order of the plan.
         waves: Vec<String>,
-        /// How many machines they have under way together.
-        machines: u32,
-        /// How many the platform takes.
+        /// How many systems they have under way together.
+        systems: u32,
+        /// How many the plan allows.
         at_once: u32,
     },
 }
 
 impl Wave {
-    /// How many of its machines are under way at the same time.
+    /// How many of its systems are under way at the same time.
     fn at_once(&self) -> u32 {
-        self.machines.min(self.window.machines_at_once())
+        self.systems.min(self.window.at_once())
     }
 }
 
-/// All that is in the way of carrying out the waves; `at_once` is how many machines the platform takes at the same time.
+/// All that is in the way of carrying out the waves; `at_once` is how many systems the plan allows at the same time.
 pub fn check(waves: &[Wave], freezes: &[Freeze], at_once: u32) -> Result<(), Vec<WaveReason>> {
     let mut names = BTreeSet::new();
     let twice = waves.iter().filter(|wave| !names.insert(wave.name.as_str()));
@@ -79,8 +79,8 @@ fn alone(wave: &Wave, freezes: &[Freeze]) -> Result<(), WaveReason> {
     let unfit = |reason| WaveReason::WindowUnfit { wave: name(), reason };
     wave.window.check(wave.seconds_each, freezes).map_err(unfit)?;
     let fit = wave.window.room_for(wave.seconds_each, freezes);
-    if wave.machines > fit {
-        return Err(WaveReason::TooManyMachines { wave: name(), machines: wave.machines, fit });
+    if wave.systems > fit {
+        return Err(WaveReason::TooManySystems { wave: name(), systems: wave.systems, fit });
     }
     Ok(())
 }
@@ -90,9 +90,9 @@ fn together(waves: &[Wave], at_once: u32) -> Vec<WaveReason> {
     let starts: BTreeSet<Timestamp> = waves.iter().map(|wave| wave.window.start()).collect();
     let too_much = |at: Timestamp| {
         let under_way: Vec<&Wave> = waves.iter().filter(|wave| wave.window.holds(at)).collect();
-        let machines = under_way.iter().fold(0_u32, |sum, wave| sum.saturating_add(wave.at_once()));
+        let systems = under_way.iter().fold(0_u32, |sum, wave| sum.saturating_add(wave.at_once()));
         let waves = || under_way.iter().map(|wave| wave.name.clone()).collect();
-        (machines > at_once).then(|| WaveReason::OverCapacity { at, waves: waves(), machines, at_once })
+        (systems > at_once).then(|| WaveReason::OverCapacity { at, waves: waves(), systems, at_once })
     };
     starts.into_iter().filter_map(too_much).collect()
 }

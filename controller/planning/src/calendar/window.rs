@@ -1,5 +1,5 @@
-//! Windows in which servers may be cut over: whether an attempt may begin now, and where the next one fits. Never moves
-//! or shortens a window: it was approved as it is.
+//! Windows in which systems may be cut over: whether an attempt may begin now, and how many fit. Never moves or shortens
+//! a window: it was approved as it is.
 //!
 //! ```text
 //!   start                                    end − lockout    end
@@ -10,9 +10,7 @@
 
 use super::freeze::Freeze;
 use super::instant::{plus_seconds, seconds_between};
-use super::zone::{Zone, ZoneError};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 
 /// A window. It holds its first instant, and not its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub struct Window {
     start: Timestamp,
     end: Timestamp,
     lockout_seconds: u32,
-    machines_at_once: u32,
+    at_once: u32,
 }
 
 /// Why a window is refused by itself.
@@ -45,12 +43,9 @@ pub enum WindowError {
         /// The length of the window.
         length_seconds: i64,
     },
-    /// It has room for no machine.
-    #[error("the window has room for 0 machines at once: enter at least 1")]
-    NoMachines,
-    /// Its start or its end cannot be told in the time zone.
-    #[error("the window has a time that cannot be told in the time zone")]
-    NotInZone(#[source] ZoneError),
+    /// It has room for no system.
+    #[error("the window has room for 0 systems at once: enter at least 1")]
+    NoRoom,
 }
 
 /// Why no attempt may begin, or a window is of no use for what is planned.
@@ -80,12 +75,12 @@ pub enum WindowReason {
         /// When the window ends.
         end: Timestamp,
     },
-    /// As many machines as the window allows are being cut over.
+    /// As many systems as the window allows are being cut over.
     Full {
         /// How many are.
         busy: u32,
         /// How many may be.
-        machines_at_once: u32,
+        at_once: u32,
     },
     /// What is left up to its end, or to a freeze period, is shorter than what is needed.
     TooShort {
@@ -115,14 +110,9 @@ pub struct Piece {
 }
 
 impl Window {
-    /// A window between two instants. `lockout_seconds` before its end nothing begins any more; `machines_at_once` may
+    /// A window between two instants. `lockout_seconds` before its end nothing begins any more; `at_once` systems may
     /// be under way at the same time.
-    pub fn new(
-        start: Timestamp,
-        end: Timestamp,
-        lockout_seconds: u32,
-        machines_at_once: u32,
-    ) -> Result<Self, WindowError> {
+    pub fn new(start: Timestamp, end: Timestamp, lockout_seconds: u32, at_once: u32) -> Result<Self, WindowError> {
         if end <= start {
             return Err(WindowError::Reversed { start, end });
         }
@@ -130,22 +120,10 @@ impl Window {
         if i64::from(lockout_seconds) >= length_seconds {
             return Err(WindowError::LockoutTooLong { lockout_seconds, length_seconds });
         }
-        if machines_at_once == 0 {
-            return Err(WindowError::NoMachines);
+        if at_once == 0 {
+            return Err(WindowError::NoRoom);
         }
-        Ok(Self { start, end, lockout_seconds, machines_at_once })
-    }
-
-    /// A window between two times as the clocks of a zone show them.
-    pub fn in_zone(
-        zone: &Zone,
-        start: DateTime,
-        end: DateTime,
-        lockout_seconds: u32,
-        machines_at_once: u32,
-    ) -> Result<Self, WindowError> {
-        let instant = |time| zone.instant(time).map_err(WindowError::NotInZone);
-        Self::new(instant(start)?, instant(end)?, lockout_seconds, machines_at_once)
+        Ok(Self { start, end, lockout_seconds, at_once })
     }
 
     /// Its first instant.
@@ -158,9 +136,9 @@ impl Window {
         self.end
     }
 
-    /// How many machines may be under way at the same time.
-    pub fn machines_at_once(&self) -> u32 {
-        self.machines_at_once
+    /// How many systems may be under way at the same time.
+    pub fn at_once(&self) -> u32 {
+        self.at_once
     }
 
     /// From here on nothing begins.
@@ -173,12 +151,7 @@ impl Window {
         self.start <= at && at < self.end
     }
 
-    /// Whether two windows have an instant in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.start < other.end && other.start < self.end
-    }
-
-    /// Whether an attempt that may take `needed_seconds` may begin at `now`, while `busy` machines are under way in the
+    /// Whether an attempt that may take `needed_seconds` may begin at `now`, while `busy` systems are under way in the
     /// window.
     pub fn may_begin(
         &self,
@@ -199,8 +172,8 @@ impl Window {
         if now >= self.lockout_from() {
             return Err(WindowReason::LockedOut { since: self.lockout_from(), end: self.end });
         }
-        if busy >= self.machines_at_once {
-            return Err(WindowReason::Full { busy, machines_at_once: self.machines_at_once });
+        if busy >= self.at_once {
+            return Err(WindowReason::Full { busy, at_once: self.at_once });
         }
         let next = freezes.iter().filter(|freeze| freeze.blocks() && freeze.from() > now).map(Freeze::from);
         let left_seconds = seconds_between(now, next.fold(self.end, Timestamp::min));
@@ -263,7 +236,7 @@ impl Window {
         pieces
     }
 
-    /// How many attempts of a length fit one after another, with as many machines in each as may be under way at once.
+    /// How many attempts of a length fit one after another, with as many systems in each as may be under way at once.
     pub fn room_for(&self, seconds_each: i64, freezes: &[Freeze]) -> u32 {
         let each = seconds_each.max(1);
         let rounds = |piece: &Piece| {
@@ -273,7 +246,7 @@ impl Window {
             by_length.min(beginning / each + i64::from(beginning % each != 0))
         };
         let rounds: i64 = self.pieces(freezes).iter().map(rounds).sum();
-        u32::try_from(rounds.saturating_mul(i64::from(self.machines_at_once))).unwrap_or(u32::MAX)
+        u32::try_from(rounds.saturating_mul(i64::from(self.at_once))).unwrap_or(u32::MAX)
     }
 
     /// Why nothing begins in a window of which freeze periods leave nothing from `now` on.
@@ -285,24 +258,4 @@ impl Window {
         let whole = self.pieces(freezes).is_empty();
         if whole { WindowReason::InsideFreeze { freeze, from, until } } else { WindowReason::Frozen { freeze, until } }
     }
-}
-
-/// The first instant from `now` on at which an attempt that may take `needed_seconds` may begin, with the place of its
-/// window in the list; or why not, window by window.
-pub fn next_fit(
-    windows: &[Window],
-    now: Timestamp,
-    needed_seconds: i64,
-    freezes: &[Freeze],
-) -> Result<(usize, Timestamp), Vec<WindowReason>> {
-    let mut reasons = Vec::new();
-    let mut first: Option<(usize, Timestamp)> = None;
-    for (place, window) in windows.iter().enumerate() {
-        match window.earliest(now, needed_seconds, freezes) {
-            Ok(at) if first.is_none_or(|(_, found)| at < found) => first = Some((place, at)),
-            Ok(_) => {}
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    first.ok_or(reasons)
 }

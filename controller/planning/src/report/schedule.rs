@@ -27,9 +27,9 @@ impl WindowReason {
                 ),
                 format!("窗口于 {} 结束,{} 后不再启动割接,需另定窗口", minute(*end), minute(*since)),
             ),
-            WindowReason::Full { busy, machines_at_once } => words(
-                format!("{busy} machines are being cut over, the window allows {machines_at_once} at once"),
-                format!("正在割接 {busy} 台,窗口同时最多 {machines_at_once} 台"),
+            WindowReason::Full { busy, at_once } => words(
+                format!("other systems are being cut over ({busy}), and the window allows {at_once} at once"),
+                format!("正在割接其他系统 {busy} 个,窗口同时最多 {at_once} 个"),
             ),
             WindowReason::TooShort { left_seconds, needed_seconds } => words(
                 format!(
@@ -62,19 +62,19 @@ impl WaveReason {
                 let reason = reason.words();
                 words(format!("wave {wave:?}: {}", reason.en), format!("批次“{wave}”:{}", reason.zh))
             }
-            WaveReason::TooManyMachines { wave, machines, fit } => words(
-                format!("wave {wave:?} has {machines} machines, {fit} fit into its window; move some to another wave"),
-                format!("批次“{wave}”有 {machines} 台,其窗口可容纳 {fit} 台,请移至其他批次"),
+            WaveReason::TooManySystems { wave, systems, fit } => words(
+                format!("wave {wave:?} has {systems} systems, {fit} fit into its window; move some to another wave"),
+                format!("批次“{wave}”有 {systems} 个系统,其窗口可容纳 {fit} 个,请移至其他批次"),
             ),
-            WaveReason::OverCapacity { at, waves, machines, at_once } => words(
+            WaveReason::OverCapacity { at, waves, systems, at_once } => words(
                 format!(
-                    "from {} (UTC+8) on, the waves {} have {machines} machines under way, the platform takes {at_once} \
-                     at once; move a window",
+                    "from {} (UTC+8) on, the waves {} have {systems} systems under way, the plan allows {at_once} at \
+                     once; move a window",
                     minute(*at),
                     waves.join(", ")
                 ),
                 format!(
-                    "自 {} 起,批次 {} 共 {machines} 台同时割接,平台同时最多 {at_once} 台,请调整窗口",
+                    "自 {} 起,批次 {} 共 {systems} 个系统同时割接,计划同时最多 {at_once} 个,请调整窗口",
                     minute(*at),
                     waves.join("、")
                 ),

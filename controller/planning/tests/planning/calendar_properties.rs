@@ -45,9 +45,9 @@ fn at(minutes: i64) -> Timestamp {
 
 /// A window within two days, with a lockout that leaves something of it.
 fn window() -> impl Strategy<Value = Window> {
-    (0..1440_i64, 1..1440_i64, 0..100_i64, 1..5_u32).prop_map(|(start, minutes, percent, machines)| {
+    (0..1440_i64, 1..1440_i64, 0..100_i64, 1..5_u32).prop_map(|(start, minutes, percent, systems)| {
         let lockout = u32::try_from(minutes * 60 * percent / 100).unwrap();
-        Window::new(at(start), at(start + minutes), lockout, machines).unwrap()
+        Window::new(at(start), at(start + minutes), lockout, systems).unwrap()
     })
 }
 
@@ -186,8 +186,8 @@ proptest! {
     fn a_window_has_room_exactly_if_it_is_of_use(window in window(), freezes in freezes(), each in 1..40_000_i64) {
         let room = window.room_for(each, &freezes);
         prop_assert_eq!(room > 0, window.check(each, &freezes).is_ok());
-        prop_assert_eq!(room % window.machines_at_once(), 0);
-        let one = wave::Wave { name: "one".into(), window, machines: room + 1, seconds_each: each };
+        prop_assert_eq!(room % window.at_once(), 0);
+        let one = wave::Wave { name: "one".into(), window, systems: room + 1, seconds_each: each };
         prop_assert!(wave::check(&[one], &freezes, u32::MAX).is_err());
     }
 

@@ -185,7 +185,7 @@ fn waves_that_do_not_fit_are_a_fault_of_the_plan_with_its_words() {
     facts.plan.spec.cutovers_at_once = Some(3);
     let over = status(&facts, now());
     assert_eq!(said(&over, "WavesFit"), ("False", "WavesDoNotFit"));
-    assert!(over.wave_fault.unwrap().contains("the platform takes 3 at once"));
+    assert!(over.wave_fault.unwrap().contains("the plan allows 3 at once"));
     facts.freezes = Known::Unknown;
     assert_eq!(said(&status(&facts, now()), "WavesFit"), ("Unknown", "NotKnown"));
 }

@@ -41,9 +41,9 @@ fn every_reason_of_a_window_has_its_words() {
             "窗口于 2026-11-28 02:00 结束,2026-11-27 18:00 后不再启动割接,需另定窗口",
         ),
         (
-            WindowReason::Full { busy: 2, machines_at_once: 2 },
-            "2 machines are being cut over, the window allows 2 at once",
-            "正在割接 2 台,窗口同时最多 2 台",
+            WindowReason::Full { busy: 2, at_once: 2 },
+            "other systems are being cut over (2), and the window allows 2 at once",
+            "正在割接其他系统 2 个,窗口同时最多 2 个",
         ),
         (
             WindowReason::TooShort { left_seconds: 1800, needed_seconds: 7800 },
@@ -76,14 +76,14 @@ fn every_reason_of_a_wave_has_its_words() {
             "批次“one”:割接窗口于 2026-11-27 18:00 开始",
         ),
         (
-            WaveReason::TooManyMachines { wave: wave(), machines: 17, fit: 16 },
-            "wave \"one\" has 17 machines, 16 fit into its window; move some to another wave",
-            "批次“one”有 17 台,其窗口可容纳 16 台,请移至其他批次",
+            WaveReason::TooManySystems { wave: wave(), systems: 17, fit: 16 },
+            "wave \"one\" has 17 systems, 16 fit into its window; move some to another wave",
+            "批次“one”有 17 个系统,其窗口可容纳 16 个,请移至其他批次",
         ),
         (
-            WaveReason::OverCapacity { at: at(FROM), waves: vec![wave(), "two".into()], machines: 8, at_once: 7 },
-            "from 2026-11-27 18:00 (UTC+8) on, the waves one, two have 8 machines under way, the platform takes 7 at once; move a window",
-            "自 2026-11-27 18:00 起,批次 one、two 共 8 台同时割接,平台同时最多 7 台,请调整窗口",
+            WaveReason::OverCapacity { at: at(FROM), waves: vec![wave(), "two".into()], systems: 8, at_once: 7 },
+            "from 2026-11-27 18:00 (UTC+8) on, the waves one, two have 8 systems under way, the plan allows 7 at once; move a window",
+            "自 2026-11-27 18:00 起,批次 one、two 共 8 个系统同时割接,计划同时最多 7 个,请调整窗口",
         ),
     ];
     for (reason, en, zh) in cases {

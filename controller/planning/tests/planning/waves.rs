@@ -1,4 +1,4 @@
-//! Waves of a plan: whether each fits its window, and whether all of them fit the platform.
+//! Waves of a plan: whether each fits its window, and whether all of them fit together.
 #![allow(clippy::unwrap_used)]
 
 use jiff::Timestamp;
@@ -9,14 +9,14 @@ fn at(time: &str) -> Timestamp {
     format!("2026-11-{day}T{clock}+08:00").parse().unwrap()
 }
 
-/// A wave of machines that take an hour each, four at once.
-fn wave(name: &str, start: &str, end: &str, machines: u32) -> Wave {
+/// A wave of systems that take an hour each, four at once.
+fn wave(name: &str, start: &str, end: &str, systems: u32) -> Wave {
     let window = Window::new(at(start), at(end), 0, 4).unwrap();
-    Wave { name: name.into(), window, machines, seconds_each: 3600 }
+    Wave { name: name.into(), window, systems, seconds_each: 3600 }
 }
 
 #[test]
-fn waves_one_after_another_need_the_platform_one_after_another() {
+fn waves_one_after_another_need_the_room_one_after_another() {
     let waves = [wave("one", "27 18:00", "27 22:00", 16), wave("two", "27 22:00", "28 02:00", 16)];
     assert_eq!(wave::check(&waves, &[], 4), Ok(()));
     assert_eq!(wave::check(&[], &[], 0), Ok(()));
@@ -31,12 +31,12 @@ fn waves_that_overlap_need_it_together() {
     ];
     assert_eq!(wave::check(&waves, &[], 7), Ok(()));
     let names = ["one", "two"].map(String::from).to_vec();
-    let over = WaveReason::OverCapacity { at: at("27 21:00"), waves: names, machines: 7, at_once: 6 };
+    let over = WaveReason::OverCapacity { at: at("27 21:00"), waves: names, systems: 7, at_once: 6 };
     assert_eq!(wave::check(&waves, &[], 6), Err(vec![over]));
 }
 
 #[test]
-fn a_small_wave_needs_no_more_than_its_machines() {
+fn a_small_wave_needs_no_more_than_its_systems() {
     let waves = [wave("one", "27 18:00", "27 22:00", 1), wave("two", "27 18:00", "27 22:00", 1)];
     assert_eq!(wave::check(&waves, &[], 2), Ok(()));
 }
@@ -51,16 +51,16 @@ fn each_moment_that_is_over_capacity_is_told() {
     let over = |time: &str, other: &str| WaveReason::OverCapacity {
         at: at(time),
         waves: vec!["one".into(), other.into()],
-        machines: 8,
+        systems: 8,
         at_once: 7,
     };
     assert_eq!(wave::check(&waves, &[], 7), Err(vec![over("27 19:00", "two"), over("27 21:00", "three")]));
 }
 
 #[test]
-fn a_wave_has_no_more_machines_than_its_window_has_room_for() {
+fn a_wave_has_no_more_systems_than_its_window_has_room_for() {
     assert_eq!(wave::check(&[wave("one", "27 18:00", "27 22:00", 16)], &[], 4), Ok(()));
-    let too_many = WaveReason::TooManyMachines { wave: "one".into(), machines: 17, fit: 16 };
+    let too_many = WaveReason::TooManySystems { wave: "one".into(), systems: 17, fit: 16 };
     assert_eq!(wave::check(&[wave("one", "27 18:00", "27 22:00", 17)], &[], 4), Err(vec![too_many]));
 }
 
