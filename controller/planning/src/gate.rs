@@ -41,7 +41,7 @@ mod target_level_sufficient;
 mod trial_elapsed;
 
 pub(crate) use downtime_within_budget::forecast as downtime_forecast;
-pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, room_for_attempt};
+pub(crate) use in_window::{attempt_seconds as attempt_limit_seconds, frozen_by, room_for_attempt, window};
 pub(crate) use probes_passed::serves as target_serves;
 pub(crate) use replication_in_sync::REPORT_FRESH_MS;
 pub(crate) use scheme_valid::volumes_to_make;
@@ -153,12 +153,9 @@ fn is_asked(policy: &PolicyProfileSpec, gate: GateName) -> bool {
 pub fn first_obstacle(gates: &[GateName], facts: &Facts, now: Timestamp) -> Option<Obstacle> {
     let mut not_known = None;
     for &gate in gates {
-        match judge(gate, facts, now) {
-            Verdict::Open | Verdict::Off => {}
-            Verdict::Closed(reason) => return Some(Obstacle { gate, known: true, reason }),
-            Verdict::Unknown(reason) => {
-                not_known = not_known.or(Some(Obstacle { gate, known: false, reason }));
-            }
+        match judge(gate, facts, now).at(gate) {
+            Some(obstacle) if obstacle.known => return Some(obstacle),
+            obstacle => not_known = not_known.or(obstacle),
         }
     }
     not_known

@@ -136,7 +136,7 @@ pub enum Reason {
     Frozen { freeze: String, until: Timestamp },
     /// A freeze period cannot be read.
     FreezeUnreadable { freeze: String },
-    /// No attempt can be carried out in the window.
+    /// No attempt can be carried out in the window, or in what is left of it.
     WindowUnfit { reason: WindowReason },
     /// The window does not lie in that of the wave which the plan puts the system into.
     WindowOutsideWave { wave: String },
@@ -144,8 +144,6 @@ pub enum Reason {
     WindowNotYet { start: Timestamp },
     /// The window is over.
     WindowOver { end: Timestamp },
-    /// The rest of the window is shorter than an attempt may take.
-    WindowTooShort { left_seconds: i64, needed_seconds: i64 },
     /// There is no record of this attempt yet.
     NoRecord { host: String },
     /// The record does not hold.
@@ -370,6 +368,15 @@ impl Verdict {
         match self {
             Verdict::Closed(reason) | Verdict::Unknown(reason) => Some(reason),
             Verdict::Open | Verdict::Off => None,
+        }
+    }
+
+    /// What it is to whoever wants to pass the gate.
+    pub(crate) fn at(self, gate: GateName) -> Option<Obstacle> {
+        match self {
+            Verdict::Open | Verdict::Off => None,
+            Verdict::Closed(reason) => Some(Obstacle { gate, known: true, reason }),
+            Verdict::Unknown(reason) => Some(Obstacle { gate, known: false, reason }),
         }
     }
 }

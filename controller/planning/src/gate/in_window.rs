@@ -5,12 +5,12 @@
 
 use super::need;
 use crate::calendar::entered::concerns;
-use crate::calendar::{Freeze, seconds_between};
+use crate::calendar::{Freeze, Window};
 use crate::facts::Facts;
 use crate::order::{dependents, hook_seconds, longest_stop, stop_seconds};
-use crate::reason::{Asked, Found, Obstacle, Reason, Verdict, closed};
+use crate::reason::{Asked, Found, Reason, Verdict, closed};
 use jiff::Timestamp;
-use qianyun_crds::{GateName, HookMoment, PolicyProfileSpec, SchemeHost};
+use qianyun_crds::{HookMoment, PolicyProfileSpec, SchemeHost};
 
 /// What an attempt takes beside its stop deadlines and its freeze: hearing of it, thawing, writing the decision. Measured
 /// in seconds; a minute leaves room for a slow API server.
@@ -65,16 +65,14 @@ pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
     stopping + freeze + MARGIN_SECONDS
 }
 
+/// The window of the scheme, which one system has for itself.
+pub(crate) fn window(facts: &Facts) -> Result<Window, Verdict> {
+    let window = &facts.migration.spec.scheme.window;
+    Window::new(window.start.0, window.end.0, 0, 1).map_err(|_| closed(Reason::WindowReversed))
+}
+
 /// Whether the rest of the window, up to a freeze period, has room for a whole attempt; asked only before one begins.
-pub(crate) fn room_for_attempt(facts: &Facts, now: Timestamp) -> Result<(), Obstacle> {
-    let freezes = frozen_by(facts).unwrap_or_default();
-    let next_freeze = freezes.iter().filter(|f| f.blocks() && f.from() > now).map(Freeze::from).min();
-    let end = facts.migration.spec.scheme.window.end.0;
-    let left_seconds = seconds_between(now, next_freeze.map_or(end, |freeze| freeze.min(end)));
-    let needed_seconds = attempt_seconds(facts);
-    if left_seconds >= needed_seconds {
-        return Ok(());
-    }
-    let reason = Reason::WindowTooShort { left_seconds, needed_seconds };
-    Err(Obstacle { gate: GateName::InWindow, known: true, reason })
+pub(crate) fn room_for_attempt(facts: &Facts, now: Timestamp) -> Found {
+    let room = window(facts)?.may_begin(now, attempt_seconds(facts), 0, &frozen_by(facts)?);
+    room.map_err(|reason| closed(Reason::WindowUnfit { reason }))
 }

@@ -6,7 +6,6 @@
 //! can never be carried out, and nobody should sign it.
 
 use super::need;
-use crate::calendar::Window;
 use crate::demand::Demand;
 use crate::facts::{Facts, HostFacts, Known};
 use crate::order::launch_order;
@@ -60,9 +59,8 @@ fn window_fits(facts: &Facts) -> Found {
     if let Some(missing) = scheme.freeze_exceptions.iter().find(|e| !is_there(&e.freeze_ref)) {
         return Err(closed(Reason::NotFound { what: Asked::Freezes, name: missing.freeze_ref.clone() }));
     }
-    let window = Window::new(start, end, 0, 1).map_err(|_| closed(Reason::WindowReversed))?;
-    let needed = super::attempt_limit_seconds(facts);
-    window.check(needed, &super::frozen_by(facts)?).map_err(|reason| closed(Reason::WindowUnfit { reason }))
+    let fits = super::window(facts)?.check(super::attempt_limit_seconds(facts), &super::frozen_by(facts)?);
+    fits.map_err(|reason| closed(Reason::WindowUnfit { reason }))
 }
 
 /// The wave that the plan puts the system into.

@@ -66,7 +66,8 @@ impl Host<'_> {
         if let Some(on) = hosts().filter(|h| !h.committed()).find_map(|h| self.hold_off(h)) {
             return Plan::wait(on);
         }
-        if let Err(obstacle) = room_for_attempt(self.facts, self.now) {
+        let room = room_for_attempt(self.facts, self.now).err();
+        if let Some(obstacle) = room.and_then(|found| found.at(GateName::InWindow)) {
             return Plan::wait(WaitingOn::Gate(obstacle));
         }
         let attempt = self.host.last_attempt().saturating_add(1);

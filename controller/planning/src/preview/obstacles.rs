@@ -6,7 +6,7 @@ use crate::action::Plan;
 use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::gate::judge;
-use crate::reason::{Obstacle, Reason, Verdict};
+use crate::reason::{Obstacle, Reason};
 use crate::report::{Words, gate, words};
 use crate::sequence::needs;
 use crate::system_migration::next_step;
@@ -29,13 +29,7 @@ impl Obstacles {
     pub(super) fn find(facts: &Facts, plans: &[Plan], now: Timestamp) -> Self {
         let step = next_step(facts, now);
         let needed = step.map(needs).unwrap_or_default().iter();
-        let mut gates: Vec<Obstacle> = needed
-            .filter_map(|&gate| match judge(gate, facts, now) {
-                Verdict::Open | Verdict::Off => None,
-                Verdict::Closed(reason) => Some(Obstacle { gate, known: true, reason }),
-                Verdict::Unknown(reason) => Some(Obstacle { gate, known: false, reason }),
-            })
-            .collect();
+        let mut gates: Vec<Obstacle> = needed.filter_map(|&gate| judge(gate, facts, now).at(gate)).collect();
         let mut others: Vec<WaitingOn> = Vec::new();
         for (plan, on) in plans.iter().filter_map(|plan| Some((plan, plan.waiting.as_ref()?))) {
             if let WaitingOn::Gate(obstacle) = on {

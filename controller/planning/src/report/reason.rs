@@ -269,14 +269,6 @@ impl Reason {
                 format!("the window was over at {} (UTC+8); a scheme with a new one is needed", minute(*end)),
                 format!("割接窗口已于 {} 结束,需提交新窗口的方案", minute(*end)),
             ),
-            Reason::WindowTooShort { left_seconds, needed_seconds } => words(
-                format!(
-                    "{} of the window are left, an attempt may take {}",
-                    length(*left_seconds),
-                    length(*needed_seconds)
-                ),
-                format!("窗口剩余 {},一次割接可能需要 {}", length(*left_seconds), length(*needed_seconds)),
-            ),
             Reason::NoRecord { host } => {
                 words(format!("{host} has not signed the record yet"), format!("{host} 尚未签署割接记录"))
             }

@@ -205,6 +205,6 @@ fn no_attempt_begins_where_the_window_is_too_short_for_it() {
     // A fresh report, so that nothing else is in the way.
     world.step_servers();
     let plan = host_migration::plan(&world.facts(), "db1", world.now);
-    assert!(plan.actions.is_empty() && format!("{:?}", plan.waiting).contains("WindowTooShort"), "{plan:?}");
+    assert!(plan.actions.is_empty() && format!("{:?}", plan.waiting).contains("TooShort"), "{plan:?}");
     assert_eq!(world.intent("db1"), Some(HostIntent::Replicate));
 }

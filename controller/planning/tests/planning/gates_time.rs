@@ -4,6 +4,7 @@
 use crate::world::World;
 use jiff::{Timestamp, ToSpan};
 use qianyun_crds::{DiskPhase, GateName, HookMoment, HookStep, HostIntent};
+use qianyun_planning::calendar::WindowReason;
 use qianyun_planning::facts::{Facts, Known, Machine, ProbeFact, Silence};
 use qianyun_planning::gate::judge;
 use qianyun_planning::reason::{Obstacle, Verdict};
@@ -53,7 +54,8 @@ fn an_attempt_begins_if_exactly_its_longest_course_is_left_and_not_with_a_second
     facts.hosts[0].agent.as_mut().unwrap().age_ms = 0;
     let waits = |facts: &Facts, left_ms: i64| host_migration::plan(facts, "db1", before(end, left_ms)).waiting;
     assert_eq!(waits(&facts, ATTEMPT_SECONDS * 1000), Some(WaitingOn::Vote { host: "db1".into() }));
-    let reason = Reason::WindowTooShort { left_seconds: ATTEMPT_SECONDS - 1, needed_seconds: ATTEMPT_SECONDS };
+    let (left_seconds, needed_seconds) = (ATTEMPT_SECONDS - 1, ATTEMPT_SECONDS);
+    let reason = Reason::WindowUnfit { reason: WindowReason::TooShort { left_seconds, needed_seconds } };
     let obstacle = Obstacle { gate: GateName::InWindow, known: true, reason };
     assert_eq!(waits(&facts, ATTEMPT_SECONDS * 1000 - 1), Some(WaitingOn::Gate(obstacle)));
 }

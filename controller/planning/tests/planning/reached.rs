@@ -39,7 +39,7 @@ variants! { REASONS reason_name Reason:
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
     RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld HostNotRehearsed BootChanged NoRehearsalNetwork DowntimeOverBudget SecurityNotInUse
     SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave WindowNotYet WindowOver
-    WindowTooShort NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
+    NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
     TargetNotRunning TargetNotAdapted ProbeNotPassed ProbeOverdue CutoverNotConfirmed ConfirmationOfAnotherDigest
     EditedAfterCommit TrialNotBegun TrialNotOver ReportMissing ReportFailed SignaturesMissing AcceptanceReturned
     MeetingNotHeld MeetingTooEarly MeetingBeforeApproval ParticipantMissing MeetingFailed IncidentOpen DeviceNotSettled

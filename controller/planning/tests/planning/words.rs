@@ -127,7 +127,6 @@ fn reasons() -> Vec<Reason> {
         Reason::AgentSilent { host: s(), seconds: 90 },
         Reason::WindowNotYet { start: at },
         Reason::WindowOver { end: at },
-        Reason::WindowTooShort { left_seconds: 10, needed_seconds: 90 },
         Reason::NoRecord { host: s() },
         Reason::RecordRefused { host: s(), found: s() },
         Reason::NotCommitted { host: s() },
