@@ -64,6 +64,8 @@ pub(crate) struct Context {
     pub(crate) clock: fn() -> jiff::Timestamp,
     /// What is remembered between two looks; losing it costs time, never safety.
     memory: Memory,
+    /// Held while an attempt is planned a second time and written, so that of two systems the second counts the first.
+    beginning: tokio::sync::Mutex<()>,
     /// What is recorded of each system.
     audit: Audit,
     /// Everything as the watches last saw it.
@@ -170,6 +172,7 @@ pub(crate) async fn run(parts: Parts) {
         server_url,
         clock,
         memory,
+        beginning: tokio::sync::Mutex::default(),
         audit,
         stores,
         _acting: acting,

@@ -158,4 +158,14 @@ fn wake<K>(wakers: &[Waker<K>], event: &watcher::Event<K>) {
 }
 
 #[cfg(test)]
+impl<K: Kind> Watch<K> {
+    /// The store and what is kept beside it, as the watch drives both.
+    pub(crate) fn see(&mut self, event: watcher::Event<K>) {
+        self.writer.apply_watcher_event(&event);
+        self.objects.follow(&event);
+        wake(&self.wakers, &event);
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -61,6 +61,11 @@ impl Action {
         }
     }
 
+    /// Whether an attempt of a cutover begins with it.
+    pub fn begins_attempt(&self) -> bool {
+        matches!(self, Action::SetIntent { intent: HostIntent::Cutover, .. })
+    }
+
     /// Whether every approver's permission is asked again, and the plan made again, right before it is carried out.
     pub fn is_irreversible(&self) -> bool {
         match self {

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{
     Approval, CheckWaiver, CloudPlatform, CustodyRecord, CutoverDecision, CutoverStatus, DecisionKind, Department,
-    DiskPhase, DiskStatus, FreezePeriod, HostMigration, InformationSystem, MigrationPlan, PhysicalHost, PlannedSystem,
-    PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus, SystemMigration,
+    DiskPhase, DiskStatus, FreezePeriod, HostIntent, HostMigration, InformationSystem, MigrationPlan, Phase,
+    PhysicalHost, PlannedSystem, PlannedWave, PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus,
+    SystemMigration,
 };
 use std::sync::Arc;
 
@@ -80,6 +81,9 @@ pub struct Facts {
     pub custody: Known<Vec<CustodyRecord>>,
     /// What the schemes of others that have begun take of the platform.
     pub taken: Known<Demand>,
+    /// Other systems of the plan that are being cut over now; asked only where an attempt may be about to begin, and the plan
+    /// limits how many may be under way.
+    pub under_way: Known<Vec<UnderWay>>,
     /// Bytes free for new volumes at the platform.
     pub free_storage_bytes: Known<u64>,
     /// Hosts of the scheme, in its order, then hosts that were begun and are no longer in the scheme.
@@ -103,6 +107,12 @@ impl Facts {
     pub fn planned(&self) -> Option<&PlannedSystem> {
         let (namespace, name) = (self.migration.metadata.namespace.as_deref(), &self.migration.spec.system_ref);
         self.plan.get()?.spec.systems.iter().find(|s| Some(s.namespace.as_str()) == namespace && s.name == *name)
+    }
+
+    /// The wave that the plan puts the system into.
+    pub fn wave(&self) -> Option<&PlannedWave> {
+        let wave = self.planned()?.wave.as_deref()?;
+        self.plan.get()?.spec.waves.iter().find(|w| w.name == wave)
     }
 
     /// The day that an instant lies in, where the offices are.
@@ -164,6 +174,26 @@ pub struct DependencyFact {
     pub name: String,
     /// Whether it serves from the cloud: `Absent` where there is no such system.
     pub serves: Known<bool>,
+}
+
+/// A system that is being cut over, by the name that a plan calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnderWay {
+    /// Namespace of the `InformationSystem`.
+    pub namespace: String,
+    /// Name of the `InformationSystem`.
+    pub name: String,
+}
+
+/// Whether a host's journey shows that its system is being cut over: an attempt is under way, or is committed and the system
+/// does not serve from the cloud yet.
+pub fn is_cut_over(journey: &HostMigration, migration: &SystemMigration) -> bool {
+    let phase = migration.status.as_ref().and_then(|s| s.phase);
+    match journey.spec.intent {
+        HostIntent::Cutover | HostIntent::Fence => true,
+        HostIntent::Serve => phase.is_none_or(|phase| phase < Phase::Provisional),
+        HostIntent::Idle | HostIntent::Replicate | HostIntent::Resume => false,
+    }
 }
 
 /// What is known about one host.

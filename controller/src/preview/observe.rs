@@ -92,6 +92,7 @@ pub(super) async fn facts(client: Client, wanted: &Asked, now: Timestamp) -> Res
         dependencies: dependencies(&read, system.get()).await,
         custody: read.all_in::<CustodyRecord>(namespace).await,
         taken: Known::Unknown,
+        under_way: Known::Unknown,
         free_storage_bytes: Known::Unknown,
         hosts: hosts(&read, &migration, now).await,
         epoch: 0,

@@ -82,4 +82,4 @@ async fn record_for(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

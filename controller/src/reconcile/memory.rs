@@ -21,6 +21,9 @@ const JOURNEYS_FRESH: Duration = Duration::from_secs(5);
 /// A clock that differs less from the time that has passed was not set.
 const CLOCK_IS_STEADY: Duration = Duration::from_secs(1);
 
+/// How long an attempt that was written is counted although no watch shows it: after a minute, it was not written.
+const BEGUN_UNSEEN: Duration = Duration::from_secs(60);
+
 /// Whose permission.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Holder {
@@ -45,6 +48,7 @@ struct Inner {
     silent: HashMap<HostKey, Silent>,
     written: HashMap<MigrationKey, Instant>,
     handed_out: HashMap<MigrationKey, i64>,
+    begun: HashMap<MigrationKey, (i32, Instant)>,
     told: HashMap<(String, &'static str), Notice>,
     plan_digests: HashMap<String, (i64, String)>,
     calendar: Option<(Versions, Arc<Calendar>)>,
@@ -198,6 +202,20 @@ impl Memory {
         let is_newest = generation >= *newest;
         *newest = generation.max(*newest);
         is_newest
+    }
+
+    /// Keeps that an attempt of a journey is being written. Whether it was, the watch shows later.
+    pub(super) fn keep_begun(&self, journey: MigrationKey, attempt: i32) {
+        let mut inner = self.inner();
+        inner.begun.retain(|_, (_, at)| at.elapsed() < BEGUN_UNSEEN);
+        inner.begun.insert(journey, (attempt, Instant::now()));
+    }
+
+    /// Attempts that this leader wrote so short a time ago that a watch may not show them yet.
+    pub(super) fn begun(&self) -> Vec<(MigrationKey, i32)> {
+        let inner = self.inner();
+        let fresh = inner.begun.iter().filter(|(_, (_, at))| at.elapsed() < BEGUN_UNSEEN);
+        fresh.map(|(journey, (attempt, _))| (journey.clone(), *attempt)).collect()
     }
 
     /// How long ago the status of a journey was written.

@@ -19,13 +19,6 @@ fn approval(namespace: &str, name: &str, role: &str) -> Approval {
     .unwrap()
 }
 
-/// The store and what is kept beside it, as the watch drives both.
-fn see(watch: &mut Watch<Approval>, event: Event<Approval>) {
-    watch.writer.apply_watcher_event(&event);
-    watch.objects.follow(&event);
-    wake(&watch.wakers, &event);
-}
-
 fn names(objects: &Objects<Approval>, namespace: Option<&str>) -> Vec<String> {
     let mut names: Vec<String> = objects.select(namespace, |_| true).iter().map(|o| o.name_any()).collect();
     names.sort();
@@ -39,20 +32,20 @@ fn a_namespace_holds_what_came_and_stayed_and_nothing_of_another() {
     for event in
         [Event::Init, Event::InitApply(approval("civil", "a", "mgo")), Event::InitApply(approval("water", "b", "mgo"))]
     {
-        see(&mut watch, event);
+        watch.see(event);
         assert!(!objects.are_ready(), "not all was seen");
         assert_eq!(names(&objects, Some("civil")), [] as [&str; 0]);
     }
-    see(&mut watch, Event::InitDone);
+    watch.see(Event::InitDone);
     assert!(objects.are_ready());
-    see(&mut watch, Event::Apply(approval("civil", "c", "mgo")));
+    watch.see(Event::Apply(approval("civil", "c", "mgo")));
     assert_eq!(names(&objects, Some("civil")), ["a", "c"]);
     assert_eq!((names(&objects, Some("water")), names(&objects, Some("roads"))), (vec!["b".to_string()], vec![]));
     assert_eq!(names(&objects, None), ["a", "b", "c"]);
-    see(&mut watch, Event::Apply(approval("civil", "a", "sco")));
+    watch.see(Event::Apply(approval("civil", "a", "sco")));
     let changed = objects.select(Some("civil"), |a| a.spec.role == "sco");
     assert_eq!(changed.iter().map(|a| a.name_any()).collect::<Vec<_>>(), ["a"]);
-    see(&mut watch, Event::Delete(approval("civil", "a", "sco")));
+    watch.see(Event::Delete(approval("civil", "a", "sco")));
     assert_eq!(
         (names(&objects, Some("civil")), names(&objects, None)),
         (vec!["c".to_string()], vec!["b".into(), "c".into()])
@@ -64,12 +57,12 @@ fn a_new_list_takes_the_place_of_the_old_one_only_when_it_is_whole() {
     let mut watch = Watch::new();
     let objects = watch.objects();
     let first = [Event::Init, Event::InitApply(approval("civil", "a", "mgo")), Event::InitDone];
-    first.into_iter().for_each(|event| see(&mut watch, event));
+    first.into_iter().for_each(|event| watch.see(event));
     for event in [Event::Init, Event::InitApply(approval("civil", "b", "mgo"))] {
-        see(&mut watch, event);
+        watch.see(event);
         assert_eq!(names(&objects, Some("civil")), ["a"], "half a list is none");
     }
-    see(&mut watch, Event::InitDone);
+    watch.see(Event::InitDone);
     assert_eq!((names(&objects, Some("civil")), names(&objects, None)), (vec!["b".to_string()], vec!["b".to_string()]));
 }
 
@@ -84,7 +77,7 @@ async fn whoever_is_named_is_woken_for_what_is_there_at_first_comes_and_goes() {
         Event::Apply(approval("civil", "b", "mgo")),
         Event::Delete(approval("civil", "a", "mgo")),
     ] {
-        see(&mut watch, event);
+        watch.see(event);
     }
     drop(watch);
     let names: Vec<String> = woken.map(|name| name.name).collect().await;

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-async fn context() -> (FakeApi, Context) {
+/// A context that knows nothing yet, at an API server that has nothing.
+pub(in crate::reconcile) async fn context() -> (FakeApi, Context) {
     let (api, client) = FakeApi::with_client().await;
     let authority = Arc::new(authority());
     let stores = Stores {
@@ -44,13 +45,14 @@ async fn context() -> (FakeApi, Context) {
         server_url: String::new(),
         clock: || "2026-11-24T02:00:00Z".parse().unwrap(),
         memory: Memory::default(),
+        beginning: tokio::sync::Mutex::default(),
         stores,
         _acting: tokio::sync::mpsc::channel(1).0,
     };
     (api, ctx)
 }
 
-fn facts() -> Facts {
+pub(in crate::reconcile) fn facts() -> Facts {
     let migration: SystemMigration = serde_json::from_value(json!({
         "apiVersion": "migration.qianyun.dev/v1alpha1", "kind": "SystemMigration",
         "metadata": {"name": "registry", "namespace": "civil", "uid": "u"},
@@ -82,6 +84,7 @@ fn facts() -> Facts {
         dependencies: Vec::new(),
         custody: Known::Unknown,
         taken: Known::Unknown,
+        under_way: Known::Unknown,
         free_storage_bytes: Known::Unknown,
         hosts: Vec::new(),
         epoch: 3,

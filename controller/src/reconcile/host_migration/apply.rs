@@ -79,6 +79,9 @@ async fn set_intent(
     if facts.host(&journey.spec.host_ref).is_some_and(qianyun_planning::facts::HostFacts::committed) {
         next.spec.scheme_digest.clone_from(&journey.spec.scheme_digest);
     }
+    if intent == HostIntent::Cutover {
+        ctx.memory().keep_begun(world::journey_key(journey), attempt);
+    }
     let written = journeys.replace(&journey.name_any(), &params(), &next).await;
     let written = match written {
         Ok(written) => written,

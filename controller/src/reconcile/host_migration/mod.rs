@@ -83,8 +83,11 @@ async fn round(
     if plan.actions.is_empty() {
         return Ok(Round::Waits(again(&seen, host, &plan)));
     }
-    let asked_again = plan.actions.iter().any(Action::is_irreversible) && freshness != Freshness::Now;
-    if asked_again {
+    // One attempt at a time is planned and written: a plan that limits them counts those that began before.
+    let begins = plan.actions.iter().any(Action::begins_attempt);
+    let _turn = if begins { Some(ctx.beginning.lock().await) } else { None };
+    let irreversible = plan.actions.iter().any(Action::is_irreversible);
+    if begins || (irreversible && freshness != Freshness::Now) {
         seen = facts(ctx, migration, Freshness::Now).await?;
     } else if let Some(this) = seen.hosts.iter_mut().find(|h| h.name == host) {
         this.journey = Known::Is(written);

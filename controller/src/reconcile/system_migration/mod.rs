@@ -3,6 +3,7 @@
 mod apply;
 pub(super) mod observe;
 mod status;
+mod under_way;
 
 use super::Context;
 use super::audit;

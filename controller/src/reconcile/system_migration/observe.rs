@@ -1,5 +1,6 @@
 //! Gathers everything that is known about one system's migration.
 
+use super::under_way;
 use crate::calendar;
 use crate::reconcile::Context;
 use crate::reconcile::driver::LookError;
@@ -23,6 +24,7 @@ pub(crate) async fn facts(
 ) -> Result<Facts, LookError> {
     let mut facts = papers(ctx, migration, freshness).await?;
     facts.hosts = hosts(ctx, &facts.migration, &facts.digest, source_of(freshness)).await;
+    facts.under_way = under_way::others(ctx, &facts);
     Ok(facts)
 }
 
@@ -86,6 +88,7 @@ pub(crate) async fn papers(
         dependencies,
         custody,
         taken,
+        under_way: Known::Unknown,
         free_storage_bytes,
         hosts: Vec::new(),
         epoch,

@@ -24,7 +24,7 @@ use qianyun_planning::calendar::{self, Calendar, Zone};
 use qianyun_planning::demand::Demand;
 use qianyun_planning::facts::{
     ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, ProbeFact, Receiver,
-    Silence,
+    Silence, UnderWay,
 };
 use qianyun_planning::report::Words;
 use qianyun_planning::{host_migration, lint, phase, system_migration};
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) custody: Vec<CustodyRecord>,
     /// Whether each system that this one depends on serves from the cloud.
     pub(crate) dependencies: Vec<DependencyFact>,
+    /// Other systems of the plan that are being cut over.
+    pub(crate) under_way: Vec<UnderWay>,
     pub(crate) unread: Unread,
     /// The scheme as it was at the newest commit.
     pub(crate) carried_out: Option<Scheme>,
@@ -114,6 +116,7 @@ impl World {
             waivers: Vec::new(),
             custody: Vec::new(),
             dependencies: Vec::new(),
+            under_way: Vec::new(),
             unread: Unread::default(),
             carried_out: None,
             digests: digests::Digests::default(),
@@ -254,6 +257,7 @@ impl World {
             dependencies: self.dependencies.clone(),
             custody: Known::Is(self.custody.clone()),
             taken: Known::Is(Demand::default()),
+            under_way: Known::Is(self.under_way.clone()),
             free_storage_bytes: Known::Is(1 << 40),
             hosts: self.servers.iter().map(|s| self.host_facts(s)).collect(),
             epoch: self.epoch,
