@@ -59,6 +59,7 @@ pub struct MigrationPlanSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub waves: Vec<PlannedWave>,
     /// How many systems of the plan may be cut over at the same time, over all waves; absent if the waves' own numbers suffice.
+    /// A further one begins when another serves from the cloud, or its attempt was aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 500))]
     pub cutovers_at_once: Option<i32>,
@@ -84,13 +85,14 @@ pub struct PlannedWave {
     pub from: Time,
     /// The instant that it lasts until.
     pub until: Time,
-    /// How many systems may be cut over in it at the same time.
+    /// How many systems may be cut over in it at the same time. A further one begins when another serves from the cloud, or its
+    /// attempt was aborted.
     #[schemars(range(min = 1, max = 500))]
     pub capacity: i32,
     /// What one of them is forecast to take, minutes.
     #[schemars(range(min = 1, max = 10_080))]
     pub minutes_each: i32,
-    /// Minutes before its end in which no cutover begins any more.
+    /// Minutes before its end in which no cutover begins any more. One that has begun goes on.
     #[serde(default)]
     #[schemars(range(min = 0, max = 10_080))]
     pub lockout_minutes: i32,

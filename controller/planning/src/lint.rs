@@ -3,7 +3,7 @@
 
 use crate::action::{Action, Plan};
 use crate::facts::{Facts, HostFacts, Machine, Receiver, Verification};
-use crate::gate::{first_obstacle, host_fenced, judge};
+use crate::gate::{first_obstacle, host_fenced, judge, room_for_attempt};
 use crate::sequence::{Step, needs};
 use jiff::Timestamp;
 use qianyun_crds::{DecisionKind, GateName, HostIntent, SourceCutover};
@@ -71,7 +71,9 @@ fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violat
 }
 
 fn begins_too_early(facts: &Facts, host: Option<&HostFacts>, attempt: i32, now: Timestamp) -> Option<Violation> {
-    let blocked = first_obstacle(needs(Step::Cutover), facts, now).is_some() || facts.migration.spec.suspend;
+    let blocked = first_obstacle(needs(Step::Cutover), facts, now).is_some()
+        || room_for_attempt(facts, now).is_err()
+        || facts.migration.spec.suspend;
     let next = host.and_then(|h| h.last_attempt().checked_add(1));
     (blocked || next != Some(attempt)).then_some(Violation::BeginsTooEarly)
 }

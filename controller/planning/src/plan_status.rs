@@ -202,12 +202,10 @@ fn waves_fault(facts: &PlanFacts) -> Known<Words> {
 }
 
 fn of_plan(planned: &PlannedWave, systems: &[PlannedSystem]) -> Result<Wave, WindowError> {
-    let number = |n: i32| u32::try_from(n).unwrap_or(0);
     let members = systems.iter().filter(|s| s.wave.as_deref() == Some(planned.name.as_str())).count();
-    let lockout_seconds = number(planned.lockout_minutes).saturating_mul(60);
     Ok(Wave {
         name: planned.name.clone(),
-        window: Window::new(planned.from.0, planned.until.0, lockout_seconds, number(planned.capacity))?,
+        window: Window::try_from(planned)?,
         systems: u32::try_from(members).unwrap_or(u32::MAX),
         seconds_each: i64::from(planned.minutes_each) * 60,
     })

@@ -140,6 +140,10 @@ pub enum Reason {
     WindowUnfit { reason: WindowReason },
     /// The window does not lie in that of the wave which the plan puts the system into.
     WindowOutsideWave { wave: String },
+    /// The wave that the plan puts the system into lets no attempt begin.
+    HeldByWave { wave: String, reason: WindowReason },
+    /// As many systems of the plan as it allows are being cut over.
+    PlanIsFull { busy: u32, at_once: u32 },
     /// The window has not begun.
     WindowNotYet { start: Timestamp },
     /// The window is over.
@@ -245,6 +249,8 @@ pub enum Asked {
     Waivers,
     /// The list of `CustodyRecord`s.
     Custody,
+    /// Which other systems are being cut over.
+    UnderWay,
     /// The room left at the platform.
     FreeStorage,
     /// Whether the source is silent.
@@ -295,6 +301,8 @@ impl Reason {
                 | Reason::NotInSync { .. }
                 | Reason::WindowNotYet { .. }
                 | Reason::Frozen { .. }
+                | Reason::HeldByWave { reason: WindowReason::NotYet { .. } | WindowReason::Full { .. }, .. }
+                | Reason::PlanIsFull { .. }
                 | Reason::TrialNotOver { .. }
                 | Reason::SilentTooShort { .. }
                 | Reason::NoRecord { .. }
@@ -334,7 +342,10 @@ impl Reason {
 
     /// When the passing of time alone may end it.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        if let Reason::WindowNotYet { start: at } | Reason::Frozen { until: at, .. } = self {
+        if let Reason::WindowNotYet { start: at }
+        | Reason::HeldByWave { reason: WindowReason::NotYet { start: at }, .. }
+        | Reason::Frozen { until: at, .. } = self
+        {
             return Some(*at);
         }
         if let Reason::TrialNotOver { opens_at, .. } = self { *opens_at } else { None }

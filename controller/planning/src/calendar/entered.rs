@@ -4,7 +4,10 @@
 
 use super::freeze::{Freeze, FreezeError, FreezeMode};
 use super::notice::{Holiday, Notice};
-use qianyun_crds::{CalendarHoliday, FreezeEffect, FreezePeriodSpec, FreezeScope, FreezeScopeKind, WorkCalendarSpec};
+use super::window::{Window, WindowError};
+use qianyun_crds::{
+    CalendarHoliday, FreezeEffect, FreezePeriodSpec, FreezeScope, FreezeScopeKind, PlannedWave, WorkCalendarSpec,
+};
 
 impl From<&WorkCalendarSpec> for Notice {
     fn from(spec: &WorkCalendarSpec) -> Self {
@@ -31,6 +34,16 @@ impl TryFrom<&FreezePeriodSpec> for Freeze {
 
     fn try_from(spec: &FreezePeriodSpec) -> Result<Self, FreezeError> {
         Self::new(&spec.title, spec.from.0, spec.until.0, spec.mode.into())
+    }
+}
+
+impl TryFrom<&PlannedWave> for Window {
+    type Error = WindowError;
+
+    fn try_from(wave: &PlannedWave) -> Result<Self, WindowError> {
+        let number = |n: i32| u32::try_from(n).unwrap_or(0);
+        let lockout_seconds = number(wave.lockout_minutes).saturating_mul(60);
+        Self::new(wave.from.0, wave.until.0, lockout_seconds, number(wave.capacity))
     }
 }
 

@@ -6,11 +6,12 @@
 use super::need;
 use crate::calendar::entered::concerns;
 use crate::calendar::{Freeze, Window};
-use crate::facts::Facts;
+use crate::facts::{Facts, UnderWay};
 use crate::order::{dependents, hook_seconds, longest_stop, stop_seconds};
+use crate::phase::phase;
 use crate::reason::{Asked, Found, Reason, Verdict, closed};
 use jiff::Timestamp;
-use qianyun_crds::{HookMoment, PolicyProfileSpec, SchemeHost};
+use qianyun_crds::{HookMoment, Phase, PlannedSystem, PlannedWave, PolicyProfileSpec, SchemeHost};
 
 /// What an attempt takes beside its stop deadlines and its freeze: hearing of it, thawing, writing the decision. Measured
 /// in seconds; a minute leaves room for a slow API server.
@@ -71,8 +72,44 @@ pub(crate) fn window(facts: &Facts) -> Result<Window, Verdict> {
     Window::new(window.start.0, window.end.0, 0, 1).map_err(|_| closed(Reason::WindowReversed))
 }
 
-/// Whether the rest of the window, up to a freeze period, has room for a whole attempt; asked only before one begins.
+/// Whether an attempt may begin now: the rest of the window, up to a freeze period, has room for a whole one, and the plan
+/// lets the system in, unless one of its servers is in an attempt already. Asked only before an attempt begins: the plan
+/// aborts none.
 pub(crate) fn room_for_attempt(facts: &Facts, now: Timestamp) -> Found {
-    let room = window(facts)?.may_begin(now, attempt_seconds(facts), 0, &frozen_by(facts)?);
-    room.map_err(|reason| closed(Reason::WindowUnfit { reason }))
+    let needed_seconds = attempt_seconds(facts);
+    let room = window(facts)?.may_begin(now, needed_seconds, 0, &frozen_by(facts)?);
+    room.map_err(|reason| closed(Reason::WindowUnfit { reason }))?;
+    if phase(facts, now) == Phase::CuttingOver { Ok(()) } else { room_in_plan(facts, needed_seconds, now) }
+}
+
+/// Whether the plan lets one more system in: its wave has begun and is not in its lockout, and neither the wave nor the plan
+/// has as many under way as it allows. Nobody is ahead of anybody by right: whoever is looked at first begins.
+fn room_in_plan(facts: &Facts, needed_seconds: i64, now: Timestamp) -> Found {
+    let plan = &need(&facts.plan, Asked::Plan, "")?.spec;
+    let wave = facts.wave();
+    if wave.is_none() && plan.cutovers_at_once.is_none() {
+        return Ok(());
+    }
+    let under_way = need(&facts.under_way, Asked::UnderWay, "")?;
+    if let Some(wave) = wave {
+        let is_in_it = |s: &PlannedSystem| s.wave.as_ref() == Some(&wave.name);
+        let same = |o: &UnderWay, s: &PlannedSystem| o.namespace == s.namespace && o.name == s.name;
+        let busy = under_way.iter().filter(|o| plan.systems.iter().any(|s| is_in_it(s) && same(o, s))).count();
+        let room = wave_window(wave)?.may_begin(now, needed_seconds, count(busy), &[]);
+        room.map_err(|reason| closed(Reason::HeldByWave { wave: wave.name.clone(), reason }))?;
+    }
+    let (busy, at_once) = (count(under_way.len()), plan.cutovers_at_once.and_then(|n| u32::try_from(n).ok()));
+    match at_once {
+        Some(at_once) if busy >= at_once => Err(closed(Reason::PlanIsFull { busy, at_once })),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn count(systems: usize) -> u32 {
+    u32::try_from(systems).unwrap_or(u32::MAX)
+}
+
+/// The window of a wave, which its schema has checked.
+pub(super) fn wave_window(wave: &PlannedWave) -> Result<Window, Verdict> {
+    Window::try_from(wave).map_err(|_| closed(Reason::WindowOutsideWave { wave: wave.name.clone() }))
 }

@@ -5,15 +5,14 @@
 //! gate's business: a scheme does not become invalid by being carried out. One that has not begun when its window is over
 //! can never be carried out, and nobody should sign it.
 
+use super::in_window::wave_window;
 use super::need;
 use crate::demand::Demand;
 use crate::facts::{Facts, HostFacts, Known};
 use crate::order::launch_order;
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
-use qianyun_crds::{
-    CloudPlatform, HostDisk, HostInventory, PlannedWave, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost,
-};
+use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
 
 /// Of the 32 slots of a PCI bus, the board takes two, the screen one, and the source of random numbers one.
 const DEVICE_SLOTS: usize = 28;
@@ -49,24 +48,22 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
 fn window_fits(facts: &Facts) -> Found {
     let scheme = &facts.migration.spec.scheme;
     let (start, end) = (scheme.window.start.0, scheme.window.end.0);
-    if let Some(wave) = wave_of(facts)
-        && (start < wave.from.0 || end > wave.until.0)
-    {
-        return Err(closed(Reason::WindowOutsideWave { wave: wave.name.clone() }));
+    let needed_seconds = super::attempt_limit_seconds(facts);
+    if let Some(wave) = facts.wave() {
+        let name = || wave.name.clone();
+        if start < wave.from.0 || end > wave.until.0 {
+            return Err(closed(Reason::WindowOutsideWave { wave: name() }));
+        }
+        let begin = wave_window(wave)?.earliest(start, needed_seconds, &[]);
+        begin.map_err(|reason| closed(Reason::HeldByWave { wave: name(), reason }))?;
     }
     let periods = need(&facts.freezes, Asked::Freezes, "")?;
     let is_there = |name: &str| periods.iter().any(|p| p.metadata.name.as_deref() == Some(name));
     if let Some(missing) = scheme.freeze_exceptions.iter().find(|e| !is_there(&e.freeze_ref)) {
         return Err(closed(Reason::NotFound { what: Asked::Freezes, name: missing.freeze_ref.clone() }));
     }
-    let fits = super::window(facts)?.check(super::attempt_limit_seconds(facts), &super::frozen_by(facts)?);
+    let fits = super::window(facts)?.check(needed_seconds, &super::frozen_by(facts)?);
     fits.map_err(|reason| closed(Reason::WindowUnfit { reason }))
-}
-
-/// The wave that the plan puts the system into.
-fn wave_of(facts: &Facts) -> Option<&PlannedWave> {
-    let wave = facts.planned()?.wave.as_deref()?;
-    facts.plan.get()?.spec.waves.iter().find(|w| w.name == wave)
 }
 
 fn shape(scheme: &Scheme) -> Found {

@@ -23,6 +23,7 @@ impl Asked {
             Asked::Freezes => words("freeze period", "重保期"),
             Asked::Waivers => words("list of waivers", "检查豁免记录"),
             Asked::Custody => words("list of custody records", "设备去向记录"),
+            Asked::UnderWay => words("list of systems that are being cut over", "正在割接的系统"),
             Asked::FreeStorage => words("room left at the platform", "平台剩余存储"),
             Asked::SourceSilence => words("silence of the source", "源端静默状态"),
             Asked::Machine => words("state of the machine on the cloud", "云主机状态"),

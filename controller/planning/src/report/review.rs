@@ -4,7 +4,7 @@
 // Two tables, each for the reasons of one kind; a test shows that none is without words.
 
 use super::{Words, party, words};
-use crate::calendar::WindowReason;
+use crate::calendar::{WaveReason, WindowReason};
 use crate::reason::{Reason, RehearsalFault};
 
 impl Reason {
@@ -122,6 +122,13 @@ impl Reason {
                 format!("重保期“{freeze}”内容有误,请更正"),
             ),
             Reason::WindowUnfit { reason } => reason.words(),
+            Reason::HeldByWave { wave, reason } => {
+                WaveReason::WindowUnfit { wave: wave.clone(), reason: reason.clone() }.words()
+            }
+            Reason::PlanIsFull { busy, at_once } => words(
+                format!("other systems of the plan are being cut over ({busy}), and it allows {at_once} at once"),
+                format!("计划内正在割接其他系统 {busy} 个,同时最多 {at_once} 个"),
+            ),
             Reason::WindowOutsideWave { wave } => words(
                 format!("the window does not lie in that of the wave {wave:?} of the plan: move spec.scheme.window"),
                 format!("割接窗口不在迁移计划批次“{wave}”的窗口内,请调整 spec.scheme.window"),

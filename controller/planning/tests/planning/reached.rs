@@ -38,7 +38,7 @@ variants! { REASONS reason_name Reason:
     AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
     RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld HostNotRehearsed BootChanged NoRehearsalNetwork DowntimeOverBudget SecurityNotInUse
-    SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave WindowNotYet WindowOver
+    SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave HeldByWave PlanIsFull WindowNotYet WindowOver
     NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
     TargetNotRunning TargetNotAdapted ProbeNotPassed ProbeOverdue CutoverNotConfirmed ConfirmationOfAnotherDigest
     EditedAfterCommit TrialNotBegun TrialNotOver ReportMissing ReportFailed SignaturesMissing AcceptanceReturned
@@ -46,7 +46,7 @@ variants! { REASONS reason_name Reason:
 }
 
 variants! { ASKED asked_name Asked:
-    Policy Plan Platform System Host Journey Approvals Permission Freezes Waivers Custody FreeStorage
+    Policy Plan Platform System Host Journey Approvals Permission Freezes Waivers Custody UnderWay FreeStorage
     SourceSilence Machine RecordCheck
 }
 
@@ -208,6 +208,10 @@ fn forgotten() -> Vec<Forgotten> {
     over.now = over.migration.spec.scheme.window.end.0;
     let mut blocked = approved();
     blocked.server("db1").physical.status.as_mut().unwrap().checks = vec![check("OS-01", CheckOutcome::Block)];
+    let mut limited = World::in_sync(&["db1"]);
+    limited.plan.spec.cutovers_at_once = Some(1);
+    limited.sign_all();
+    limited.pass(2);
     let mut launched = World::fenced(&["db1"]);
     launched.until("launched", |w| w.facts().hosts[0].launched_at().is_some());
     vec![
@@ -224,6 +228,7 @@ fn forgotten() -> Vec<Forgotten> {
         ("the waivers", blocked, |f| f.hosts[0].waivers = Known::Unknown),
         ("the silence", World::fenced(&["db1"]), |f| f.hosts[0].silence = Silence::Unknown),
         ("the machine", launched, |f| f.hosts[0].hosting.machine = Machine::Unknown),
+        ("the systems under way", limited, |f| f.under_way = Known::Unknown),
         ("the custody records", accepted(), |f| f.custody = Known::Unknown),
     ]
 }

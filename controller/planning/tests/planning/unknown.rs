@@ -13,7 +13,7 @@ use qianyun_planning::{Reason, host_migration, system_migration};
 type Forgetting = (&'static str, fn(&mut Facts));
 
 /// Ways to know less. Each takes one thing out of the facts.
-const FORGETTINGS: [Forgetting; 18] = [
+const FORGETTINGS: [Forgetting; 19] = [
     ("the plan", |f| f.plan = Known::Unknown),
     ("the policy", |f| f.policy = Known::Unknown),
     ("the platform", |f| f.platform = Known::Unknown),
@@ -26,6 +26,7 @@ const FORGETTINGS: [Forgetting; 18] = [
         }
     }),
     ("what others take", |f| f.taken = Known::Unknown),
+    ("the systems under way", |f| f.under_way = Known::Unknown),
     ("the free storage", |f| f.free_storage_bytes = Known::Unknown),
     ("the servers", |f| f.hosts.iter_mut().for_each(|h| h.host = Known::Unknown)),
     ("the journeys", |f| f.hosts.iter_mut().for_each(|h| h.journey = Known::Unknown)),

@@ -98,6 +98,8 @@ fn reasons() -> Vec<Reason> {
         Reason::FreezeUnreadable { freeze: s() },
         Reason::WindowUnfit { reason: WindowReason::Over { end: at } },
         Reason::WindowOutsideWave { wave: s() },
+        Reason::HeldByWave { wave: s(), reason: WindowReason::LockedOut { since: at, end: at } },
+        Reason::PlanIsFull { busy: 2, at_once: 2 },
         Reason::EditedAfterCommit { carried_out: s() },
         Reason::TrialNotBegun,
         Reason::TrialNotOver { earliest_end: s(), opens_at: Some(at) },

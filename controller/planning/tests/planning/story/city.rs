@@ -1,15 +1,20 @@
 //! What the city decides: the plan and its waves, the policy, freeze periods, the platform.
 
 use super::instant;
-use crate::world::{World, freeze_period};
+use crate::world::{NAMESPACE, World, freeze_period};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use qianyun_crds::{FreezeEffect, GateSwitch, PlanExclusion, PlanExclusionKind, PlannedWave, PolicyProfileSpec};
-use qianyun_planning::facts::Known;
+use qianyun_crds::{
+    FreezeEffect, GateSwitch, PlanExclusion, PlanExclusionKind, PlannedSystem, PlannedWave, PolicyProfileSpec,
+};
+use qianyun_planning::facts::{Known, UnderWay};
 use qianyun_planning::gate::GATES;
 
 /// Carries out a command; `false` if it is none of these.
 pub(super) fn command(world: &mut World, words: &[&str]) -> bool {
-    of_the_plan(world, words) || of_the_policy(world, words) || of_freezes_and_platform(world, words)
+    of_the_plan(world, words)
+        || of_other_systems(world, words)
+        || of_the_policy(world, words)
+        || of_freezes_and_platform(world, words)
 }
 
 fn of_the_plan(world: &mut World, words: &[&str]) -> bool {
@@ -33,6 +38,24 @@ fn of_the_plan(world: &mut World, words: &[&str]) -> bool {
                 lockout_minutes: 0,
             }];
         }
+        ["wave-takes", systems, "lockout", minutes] => {
+            plan.waves[0].capacity = systems.parse().unwrap();
+            plan.waves[0].lockout_minutes = minutes.parse().unwrap();
+        }
+        ["plan-takes", systems] => plan.cutovers_at_once = Some(systems.parse().unwrap()),
+        _ => return false,
+    }
+    true
+}
+
+/// Other systems of the plan, each in the same wave as this one or in none.
+fn of_other_systems(world: &mut World, words: &[&str]) -> bool {
+    let systems = &mut world.plan.spec.systems;
+    match words {
+        ["same-wave", name] => systems.push(PlannedSystem { name: (*name).into(), ..systems[0].clone() }),
+        ["no-wave", name] => systems.push(PlannedSystem { name: (*name).into(), wave: None, ..systems[0].clone() }),
+        ["begins", name] => world.under_way.push(UnderWay { namespace: NAMESPACE.into(), name: (*name).into() }),
+        ["serves", name] => world.under_way.retain(|other| other.name != *name),
         _ => return false,
     }
     true
