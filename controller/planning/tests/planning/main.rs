@@ -42,6 +42,7 @@ mod trial_months;
 mod unknown;
 mod waiting;
 mod waves;
+mod waves_at_work;
 mod windows;
 mod words;
 mod working_days;
