@@ -34,13 +34,14 @@ pub enum Hardware {
     },
 }
 
-/// Judges a server by its inventory, by where it is, by all policies and by its system's exemptions.
+/// Judges a server by its inventory, by where it is, by all policies and by its system's exemptions. `today` is the day by the
+/// clocks of a policy's offices.
 pub fn judge(
     inventory: Option<&HostInventory>,
     custody: CustodyState,
     policies: &[PolicyProfile],
     exemptions: &[HardwareExemption],
-    today: Date,
+    today: impl Fn(&PolicyProfile) -> Date,
 ) -> Hardware {
     match custody {
         CustodyState::InCustody | CustodyState::Reused | CustodyState::Scrapped => return Hardware::NotInUseOutside,
@@ -56,7 +57,7 @@ pub fn judge(
     };
     let named = exemptions.iter().find(|e| !found.serial.is_empty() && e.serial == found.serial);
     match named {
-        Some(e) if parse_day(&e.valid_until).is_some_and(|until| today <= until) => {
+        Some(e) if parse_day(&e.valid_until).is_some_and(|until| today(policy) <= until) => {
             Hardware::Exempted { document_no: e.document_no.clone() }
         }
         _ => Hardware::NewerThanPolicy {

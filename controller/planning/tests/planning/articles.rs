@@ -148,7 +148,7 @@ fn said_of(firmware: Option<&str>, custody: CustodyState, exemptions: &[Hardware
         custody,
         &world.policy.get().cloned().into_iter().collect::<Vec<_>>(),
         exemptions,
-        today,
+        |_| today,
     )
 }
 

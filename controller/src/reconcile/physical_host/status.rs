@@ -1,6 +1,7 @@
 //! Says what a host is, from what its agent said.
 
 use super::observe::Found;
+use crate::calendar;
 use crate::gateway::agents::Inventoried;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -8,10 +9,10 @@ use qianyun_agent_api::check::{CheckResult, Outcome};
 use qianyun_agent_api::inventory::{FirmwareMode, Inventory, MAX_HOOKS, is_hook_name};
 use qianyun_crds::{
     CheckOutcome, CustodyDisposition, CustodyState, HostCheck, HostDisk, HostFilesystem, HostFirmware, HostInventory,
-    HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus,
+    HostListener, HostNic, HostUnit, Party, PhysicalHost, PhysicalHostStatus, PolicyProfile,
 };
 use qianyun_planning::boot;
-use qianyun_planning::calendar::{day, parse_day, seconds_between, to_second};
+use qianyun_planning::calendar::{parse_day, seconds_between, to_second};
 use qianyun_planning::facts::Known;
 use qianyun_planning::new_hardware;
 use qianyun_planning::report::{condition, length};
@@ -105,7 +106,8 @@ fn new_hardware(
     let Some(policies) = found.policies.get() else {
         return before.into_iter().next();
     };
-    let hardware = new_hardware::judge(inventory, custody, policies, exemptions, day(now));
+    let today = |policy: &PolicyProfile| calendar::zone(Some(policy)).day(now);
+    let hardware = new_hardware::judge(inventory, custody, policies, exemptions, today);
     let words = hardware.words();
     let message =
         if hardware.is_to_explain() == Some(true) { format!("{} / {}", words.en, words.zh) } else { words.en };

@@ -15,7 +15,7 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// One look.
 pub(super) async fn reconcile(profile: Arc<PolicyProfile>, ctx: Arc<Context>) -> Result<Later, LookError> {
-    let today = observe::today(&ctx);
-    apply::apply(&ctx, &profile, &status::status(&profile, today, (ctx.clock)())).await?;
+    let now = (ctx.clock)();
+    apply::apply(&ctx, &profile, &status::status(&profile, observe::day(&profile, now), now)).await?;
     Ok(Later(AGAIN))
 }
