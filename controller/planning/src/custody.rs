@@ -1,11 +1,13 @@
 //! Whether a record of an old server (设备去向) holds. One record of a server stands: the latest that holds by itself. Nothing is
-//! removed or wiped before the system was accepted (Art. 20, 22).
+//! removed or wiped before the system was accepted (Art. 20, 22); what stays where it is, with its data, may be recorded before.
 
 use crate::calendar::parse_day;
 use crate::facts::Facts;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qianyun_crds::{CustodyRecord, CustodyRecordSpec, PhysicalHost, SystemMigration};
+use qianyun_crds::{
+    CustodyDisposition, CustodyRecord, CustodyRecordSpec, MediumHandling, PhysicalHost, SystemMigration,
+};
 
 /// Whether a record holds, or why not. The names are those of its condition `Effective`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,9 +46,17 @@ pub fn judge<'a>(
     judged
 }
 
-/// The record that holds of a server of the scheme.
+/// The servers that the system's migration answers for: those of its scheme, and those that no scheme of the system names.
+pub fn servers(facts: &Facts) -> impl Iterator<Item = &str> {
+    let left_out = facts.left_out.get().into_iter().flatten().filter_map(|host| host.metadata.name.as_deref());
+    facts.migration.spec.scheme.hosts.iter().map(|h| h.host_ref.as_str()).chain(left_out)
+}
+
+/// The record that holds of such a server.
 pub fn of_host<'a>(records: &'a [CustodyRecord], facts: &Facts, name: &str) -> Option<&'a CustodyRecord> {
+    let mut left_out = facts.left_out.get().into_iter().flatten();
     let host = facts.host(name).and_then(|h| h.host.get());
+    let host = host.or_else(|| left_out.find(|h| h.metadata.name.as_deref() == Some(name)));
     let judged = judge(records, name, host, met_on(&facts.migration).filter(|_| facts.accepted_before()));
     judged.into_iter().find(|(_, effect)| *effect == CustodyEffect::Accepted).map(|(record, _)| record)
 }
@@ -63,6 +73,10 @@ fn on_its_own(spec: &CustodyRecordSpec, host: Option<&PhysicalHost>, accepted_on
     let serial = host.status.as_ref().and_then(|s| s.inventory.as_ref()).map(|i| i.serial.as_str());
     if serial.is_some_and(|serial| !serial.is_empty() && serial != spec.device.serial) {
         return CustodyEffect::SerialMismatch;
+    }
+    let stays = spec.disposition == CustodyDisposition::RetainedInPlace;
+    if stays && spec.media.iter().all(|medium| medium.handling == MediumHandling::Kept) {
+        return CustodyEffect::Accepted;
     }
     let Some(accepted_on) = accepted_on else { return CustodyEffect::NotAccepted };
     let handed = spec.handover.as_ref().map(|h| h.date.as_str());

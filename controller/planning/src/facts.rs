@@ -12,6 +12,7 @@ use qianyun_crds::{
     PhysicalHost, PlannedSystem, PlannedWave, PolicyProfile, RecordStatus, SchemeHost, SourceCutover, StepStatus,
     SystemMigration,
 };
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// A fact that may be missing for two reasons that must not be confused.
@@ -77,6 +78,8 @@ pub struct Facts {
     pub freezes: Known<Vec<FreezePeriod>>,
     /// What is known about each system that this one cannot do without.
     pub dependencies: Vec<DependencyFact>,
+    /// Servers that are enrolled for the system and that no scheme of it names.
+    pub left_out: Known<Vec<PhysicalHost>>,
     /// What was recorded of old servers in the department's namespace.
     pub custody: Known<Vec<CustodyRecord>>,
     /// What the schemes of others that have begun take of the platform.
@@ -143,6 +146,18 @@ impl Facts {
     pub fn any_committed(&self) -> bool {
         self.hosts.iter().any(HostFacts::committed)
     }
+}
+
+/// The servers that are enrolled for a system and that no scheme of it names.
+pub fn left_out<'a>(
+    hosts: impl IntoIterator<Item = &'a PhysicalHost>,
+    migrations: &[impl Borrow<SystemMigration>],
+    system: &str,
+) -> Vec<PhysicalHost> {
+    let of_system = || migrations.iter().map(Borrow::borrow).filter(|m| m.spec.system_ref == system);
+    let named = |name: &String| of_system().any(|m| m.spec.scheme.hosts.iter().any(|h| h.host_ref == *name));
+    let is_left_out = |host: &&PhysicalHost| host.spec.system_ref == system && !host.metadata.name.iter().any(named);
+    hosts.into_iter().filter(is_left_out).cloned().collect()
 }
 
 /// A decision of a person, and whether that person may decide now.

@@ -28,6 +28,8 @@ pub enum Reason {
     HostNeverReported { host: String },
     /// The host's inventory is too old.
     InventoryTooOld { host: String, days: i64, limit_days: i64 },
+    /// The server is enrolled for the system, and no scheme of it names it.
+    HostLeftOut { host: String },
     /// A check of the host stands in the way.
     CheckBlocks { host: String, check: String, observed: String, required: String, party: Party },
     /// A check of the host has no answer.
@@ -247,6 +249,8 @@ pub enum Asked {
     Freezes,
     /// The list of `CheckWaiver`s.
     Waivers,
+    /// The servers of the system that no scheme names.
+    LeftOut,
     /// The list of `CustodyRecord`s.
     Custody,
     /// Which other systems are being cut over.
@@ -329,6 +333,7 @@ impl Reason {
             Reason::Returned { .. }
                 | Reason::PlanReturned { .. }
                 | Reason::SchemeEdited { .. }
+                | Reason::HostLeftOut { .. }
                 | Reason::EditedAfterCommit { .. }
                 | Reason::AcceptanceReturned { .. }
                 | Reason::TooFewApprovers { .. }

@@ -17,7 +17,7 @@ use qianyun_crds::{
 use qianyun_planning::claim::claimed_by;
 use qianyun_planning::facts::{
     AgentFacts, ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, Receiver,
-    Silence,
+    Silence, left_out,
 };
 use std::sync::Arc;
 
@@ -90,6 +90,7 @@ pub(super) async fn facts(client: Client, wanted: &Asked, now: Timestamp) -> Res
         zone: calendar::zone(policy.get()),
         freezes: read.everywhere::<FreezePeriod>().await,
         dependencies: dependencies(&read, system.get()).await,
+        left_out: servers_left_out(&read, &migration).await,
         custody: read.all_in::<CustodyRecord>(namespace).await,
         taken: Known::Unknown,
         under_way: Known::Unknown,
@@ -101,6 +102,17 @@ pub(super) async fn facts(client: Client, wanted: &Asked, now: Timestamp) -> Res
         system,
         migration,
     })
+}
+
+/// Servers that are enrolled for the system and that no scheme of it names.
+async fn servers_left_out(read: &Reader, migration: &SystemMigration) -> Known<Vec<PhysicalHost>> {
+    let namespace = migration.namespace().unwrap_or_default();
+    let hosts = read.all_in::<PhysicalHost>(&namespace).await;
+    let migrations = read.all_in::<SystemMigration>(&namespace).await;
+    match (&hosts, &migrations) {
+        (Known::Is(hosts), Known::Is(migrations)) => Known::Is(left_out(hosts, migrations, &migration.spec.system_ref)),
+        (Known::Absent | Known::Unknown, _) | (_, Known::Absent | Known::Unknown) => Known::Unknown,
+    }
 }
 
 /// Decisions on the migration and on its plan.

@@ -1,9 +1,11 @@
-//! 清查完成 (Art. 22): every host of the scheme sent an inventory, none longer ago than the policy allows.
+//! 清查完成 (Art. 22): every host of the scheme sent an inventory, none longer ago than the policy allows; and every other server
+//! that is enrolled for the system has its place in another scheme of it, or stays where it is by a document.
 //!
-//! Blocks every action on hosts. Opened by the department.
+//! Blocks every action on hosts. Opened by the department; what is left out has its place in a scheme by the operator's edit.
 
 use super::need;
 use crate::calendar::seconds_between;
+use crate::custody;
 use crate::facts::Facts;
 use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
@@ -23,6 +25,17 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
         let limit_days = i64::from(policy.numbers.inventory_max_age_days);
         if days > limit_days {
             return Err(closed(Reason::InventoryTooOld { host: name.clone(), days, limit_days }));
+        }
+    }
+    nothing_left_out(facts)
+}
+
+/// Whether no server of the system is forgotten. One that a record disposes of already is not.
+fn nothing_left_out(facts: &Facts) -> Found {
+    let names = need(&facts.left_out, Asked::LeftOut, "")?.iter().filter_map(|host| host.metadata.name.as_ref());
+    for host in names {
+        if custody::of_host(need(&facts.custody, Asked::Custody, "")?, facts, host).is_none() {
+            return Err(closed(Reason::HostLeftOut { host: host.clone() }));
         }
     }
     Ok(())

@@ -22,6 +22,7 @@ impl Asked {
             Asked::Permission => words("permission of an approver", "审批人权限"),
             Asked::Freezes => words("freeze period", "重保期"),
             Asked::Waivers => words("list of waivers", "检查豁免记录"),
+            Asked::LeftOut => words("list of servers that no scheme names", "未列入方案的服务器"),
             Asked::Custody => words("list of custody records", "设备去向记录"),
             Asked::UnderWay => words("list of systems that are being cut over", "正在割接的系统"),
             Asked::FreeStorage => words("room left at the platform", "平台剩余存储"),
@@ -162,6 +163,15 @@ impl Reason {
             Reason::InventoryTooOld { host, days, limit_days } => words(
                 format!("the inventory of {host} is {days} days old, at most {limit_days} are allowed"),
                 format!("{host} 的清查结果已有 {days} 天,上限 {limit_days} 天"),
+            ),
+            Reason::HostLeftOut { host } => words(
+                format!(
+                    "the server {host} is enrolled for this system, and no scheme of it names it: add it to this scheme or to \
+                     another one, or record by which document it stays where it is"
+                ),
+                format!(
+                    "服务器 {host} 已登记于本系统,但未列入任何迁移方案:请列入本方案或另一方案,或登记依规保留的去向记录"
+                ),
             ),
             Reason::CheckBlocks { host, check, observed, required, .. } => words(
                 format!("check {check} of {host}: found {observed}, required {required}"),

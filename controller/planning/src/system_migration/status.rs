@@ -132,10 +132,9 @@ fn acceptance_decisions(facts: &Facts) -> Vec<DecisionRecord> {
 
 /// Old servers whose whereabouts are settled, over all.
 fn devices(facts: &Facts) -> String {
-    let hosts = &facts.migration.spec.scheme.hosts;
     let records = facts.custody.get().map(Vec::as_slice).unwrap_or_default();
-    let settled = hosts.iter().filter(|h| custody::of_host(records, facts, &h.host_ref).is_some()).count();
-    format!("{settled}/{}", hosts.len())
+    let settled = custody::servers(facts).filter(|host| custody::of_host(records, facts, host).is_some()).count();
+    format!("{settled}/{}", custody::servers(facts).count())
 }
 
 fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: Timestamp) -> Vec<Condition> {

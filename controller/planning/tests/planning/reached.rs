@@ -31,7 +31,7 @@ macro_rules! variants {
 
 variants! { REASONS reason_name Reason:
     NotKnown NotFound SystemNotOnPlan PlanNotIssued PlanReturned SystemNotDeclared HostNotDeclared
-    HostOfAnotherSystem HostNeverReported InventoryTooOld CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
+    HostOfAnotherSystem HostNeverReported InventoryTooOld HostLeftOut CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
     TooManyDevices DependencyCircle HookNotAllowed PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
     EmergencyPlanMissing NoWayToSource CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
@@ -46,7 +46,7 @@ variants! { REASONS reason_name Reason:
 }
 
 variants! { ASKED asked_name Asked:
-    Policy Plan Platform System Host Journey Approvals Permission Freezes Waivers Custody UnderWay FreeStorage
+    Policy Plan Platform System Host Journey Approvals Permission Freezes Waivers LeftOut Custody UnderWay FreeStorage
     SourceSilence Machine RecordCheck
 }
 
@@ -228,6 +228,7 @@ fn forgotten() -> Vec<Forgotten> {
         ("the waivers", blocked, |f| f.hosts[0].waivers = Known::Unknown),
         ("the silence", World::fenced(&["db1"]), |f| f.hosts[0].silence = Silence::Unknown),
         ("the machine", launched, |f| f.hosts[0].hosting.machine = Machine::Unknown),
+        ("the servers left out", approved(), |f| f.left_out = Known::Unknown),
         ("the systems under way", limited, |f| f.under_way = Known::Unknown),
         ("the custody records", accepted(), |f| f.custody = Known::Unknown),
     ]

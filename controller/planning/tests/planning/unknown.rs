@@ -13,7 +13,7 @@ use qianyun_planning::{Reason, host_migration, system_migration};
 type Forgetting = (&'static str, fn(&mut Facts));
 
 /// Ways to know less. Each takes one thing out of the facts.
-const FORGETTINGS: [Forgetting; 19] = [
+const FORGETTINGS: [Forgetting; 20] = [
     ("the plan", |f| f.plan = Known::Unknown),
     ("the policy", |f| f.policy = Known::Unknown),
     ("the platform", |f| f.platform = Known::Unknown),
@@ -26,6 +26,7 @@ const FORGETTINGS: [Forgetting; 19] = [
         }
     }),
     ("what others take", |f| f.taken = Known::Unknown),
+    ("the servers left out", |f| f.left_out = Known::Unknown),
     ("the systems under way", |f| f.under_way = Known::Unknown),
     ("the free storage", |f| f.free_storage_bytes = Known::Unknown),
     ("the servers", |f| f.hosts.iter_mut().for_each(|h| h.host = Known::Unknown)),
@@ -107,6 +108,8 @@ fn each_gate_says_what_it_could_not_ask() {
         ("the system", GateName::NonClassifiedDeclared, Asked::System),
         ("the servers", GateName::NonClassifiedDeclared, Asked::Host),
         ("the servers", GateName::InventoryComplete, Asked::Host),
+        ("the servers left out", GateName::InventoryComplete, Asked::LeftOut),
+        ("the servers left out", GateName::AllHostsDisposed, Asked::LeftOut),
         ("the servers", GateName::HostsReady, Asked::Host),
         ("the servers", GateName::SchemeValid, Asked::Host),
         ("the platform", GateName::SchemeValid, Asked::Platform),

@@ -61,6 +61,7 @@ fn reasons() -> Vec<Reason> {
         Reason::SystemNotGraded,
         Reason::PlatformLevelTooLow { level: 2, needed: 3 },
         Reason::AssessmentOverdue { due: s() },
+        Reason::HostLeftOut { host: s() },
         Reason::EmergencyPlanMissing,
         Reason::NoWayToSource,
         Reason::CatalogueNotPrepared,

@@ -82,6 +82,7 @@ pub(in crate::reconcile) fn facts() -> Facts {
         zone: qianyun_planning::calendar::Zone::default(),
         freezes: Known::Unknown,
         dependencies: Vec::new(),
+        left_out: Known::Unknown,
         custody: Known::Unknown,
         taken: Known::Unknown,
         under_way: Known::Unknown,

@@ -9,12 +9,14 @@ use crate::reconcile::permission::{Freshness, judge_all};
 use crate::world::{Source, all, city, local, owned, whole_city};
 use kube::ResourceExt;
 use qianyun_crds::{
-    Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PolicyProfile, SystemDependency, SystemMigration,
+    Approval, HostMigration, InformationSystem, MigrationPlan, Phase, PhysicalHost, PolicyProfile, SystemDependency,
+    SystemMigration,
 };
 use qianyun_planning::claim::claimed_by;
 use qianyun_planning::demand::Demand;
-use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, carries_out};
+use qianyun_planning::facts::{ApprovalFact, DependencyFact, Facts, HostFacts, Known, carries_out, left_out};
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 /// The facts. With [`Freshness::Now`], from the API server itself, with every permission asked again.
 pub(crate) async fn facts(
@@ -67,6 +69,7 @@ pub(crate) async fn papers(
     let calendar = calendar::days(ctx, source).await;
     let freezes = whole_city(ctx, &ctx.stores().freezes, source).await;
     let custody = all(ctx, &ctx.stores().custody, Some(&namespace), source, |_| true).await.map(owned);
+    let left_out = servers_left_out(ctx, &migration).await;
     let dependencies = dependencies(ctx, system.get(), source).await;
     let taken = taken(ctx, &migration);
     let free_storage_bytes = free_storage(ctx).await;
@@ -86,6 +89,7 @@ pub(crate) async fn papers(
         zone,
         freezes,
         dependencies,
+        left_out,
         custody,
         taken,
         under_way: Known::Unknown,
@@ -148,6 +152,20 @@ async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshn
         Known::Is(list) => Known::Is(judge_all(ctx, owned(list), freshness).await),
         Known::Absent => Known::Absent,
         Known::Unknown => Known::Unknown,
+    }
+}
+
+/// Servers that are enrolled for the system and that no scheme of it names, as the watches show them.
+async fn servers_left_out(ctx: &Context, migration: &SystemMigration) -> Known<Vec<PhysicalHost>> {
+    let (namespace, system) = (migration.namespace().unwrap_or_default(), &migration.spec.system_ref);
+    let (stores, source) = (ctx.stores(), Source::Watch);
+    let hosts = all(ctx, &stores.hosts, Some(&namespace), source, |h| h.spec.system_ref == *system).await;
+    let migrations = all(ctx, &stores.migrations, Some(&namespace), source, |m| m.spec.system_ref == *system).await;
+    match (hosts, migrations) {
+        (Known::Is(hosts), Known::Is(migrations)) => {
+            Known::Is(left_out(hosts.iter().map(Arc::as_ref), &migrations, system))
+        }
+        (Known::Absent | Known::Unknown, _) | (_, Known::Absent | Known::Unknown) => Known::Unknown,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens to machines: servers and their agents, networks, power, the site on the cloud.
 
-use crate::world::{Illness, World, check, waiver};
+use crate::world::{Illness, World, check, physical, waiver};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::CheckOutcome;
 use qianyun_planning::facts::{Machine, Receiver, Verification};
@@ -69,6 +69,11 @@ fn of_the_checks(world: &mut World, words: &[&str]) -> bool {
             let now = world.now;
             world.server(host).physical.status.as_mut().unwrap().inventory_at = Some(Time(now));
         }
+        ["enrolled-too", host] => {
+            let now = world.now;
+            world.left_out.push(physical(host, now));
+        }
+        ["named-in-another-scheme", host] => world.left_out.retain(|h| h.metadata.name.as_deref() != Some(*host)),
         ["host-unsigned", host] => world.server(host).physical.spec.declaration.name.clear(),
         ["host-signed", host, person] => {
             world.server(host).physical.spec.declaration.name = (*person).into();

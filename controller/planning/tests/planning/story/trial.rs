@@ -86,6 +86,7 @@ fn of_the_device(world: &mut World, words: &[&str]) -> bool {
     let (host, disposition, day) = match words {
         ["taken-into-custody", host, day] => (host, CustodyDisposition::InCustody, day),
         ["reused", host, day] => (host, CustodyDisposition::Reused, day),
+        ["retained-in-place", host, day] => (host, CustodyDisposition::RetainedInPlace, day),
         ["wrong-device-handed-over", host, day] => {
             let name = format!("r{}", world.custody.len());
             let mut record = custody_record(&name, host, CustodyDisposition::InCustody, day);

@@ -7,7 +7,7 @@ mod objects;
 mod records;
 mod server;
 
-pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, report, scheme_host};
+pub(crate) use objects::{APPROVERS, AUTHOR, NAMESPACE, check, paper, physical, report, scheme_host};
 pub(crate) use records::{custody_record, freeze_period, meeting, waiver};
 pub(crate) use server::{Illness, Server, Stage};
 
@@ -16,8 +16,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{
     Approval, ApprovalSpec, ApprovalSubject, CheckWaiver, CloudPlatform, Conclusion, CustodyRecord,
     CutoverConfirmation, Decision, DecisionKind, Department, FreezePeriod, GateName, HostIntent, HostMigration,
-    HostMigrationSpec, InformationSystem, MigrationPlan, Phase, PolicyProfile, RehearsalRecord, Scheme, SecurityInUse,
-    SubjectKind, SystemMigration,
+    HostMigrationSpec, InformationSystem, MigrationPlan, Phase, PhysicalHost, PolicyProfile, RehearsalRecord, Scheme,
+    SecurityInUse, SubjectKind, SystemMigration,
 };
 use qianyun_planning::action::{Action, Plan};
 use qianyun_planning::calendar::{self, Calendar, Zone};
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) custody: Vec<CustodyRecord>,
     /// Whether each system that this one depends on serves from the cloud.
     pub(crate) dependencies: Vec<DependencyFact>,
+    /// Servers that are enrolled for the system and that no scheme of it names.
+    pub(crate) left_out: Vec<PhysicalHost>,
     /// Other systems of the plan that are being cut over.
     pub(crate) under_way: Vec<UnderWay>,
     pub(crate) unread: Unread,
@@ -116,6 +118,7 @@ impl World {
             waivers: Vec::new(),
             custody: Vec::new(),
             dependencies: Vec::new(),
+            left_out: Vec::new(),
             under_way: Vec::new(),
             unread: Unread::default(),
             carried_out: None,
@@ -255,6 +258,7 @@ impl World {
             zone: Zone::default(),
             freezes: Known::Is(self.freezes.clone()),
             dependencies: self.dependencies.clone(),
+            left_out: Known::Is(self.left_out.clone()),
             custody: Known::Is(self.custody.clone()),
             taken: Known::Is(Demand::default()),
             under_way: Known::Is(self.under_way.clone()),
