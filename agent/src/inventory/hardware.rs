@@ -38,9 +38,15 @@ fn day(text: &str) -> Option<Date> {
     numbers.next().is_none().then_some(date)
 }
 
+/// What the processor calls itself. Many kernels give arm64 no name, but the numbers of its implementer and its part.
 fn cpu_model(cpuinfo: &str) -> String {
-    let line = cpuinfo.lines().find(|line| line.starts_with("model name") || line.starts_with("CPU part"));
-    line.and_then(|line| line.split_once(':')).map(|(_, model)| model.trim().to_owned()).unwrap_or_default()
+    let value = |names: &[&str]| {
+        let mut pairs = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = pairs.find(|(name, _)| names.contains(&name.trim().to_lowercase().as_str()))?;
+        Some(value.trim().to_owned())
+    };
+    let numbers = || Some(format!("implementer {} part {}", value(&["cpu implementer"])?, value(&["cpu part"])?));
+    value(&["model name", "cpu model"]).or_else(numbers).unwrap_or_default()
 }
 
 /// `MemTotal` is in KiB and less than what is installed by what the kernel keeps for itself.
@@ -51,7 +57,22 @@ fn memory_bytes(meminfo: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::day;
+    use super::{cpu_model, day};
+
+    #[test]
+    fn a_processor_is_called_as_it_calls_itself_or_by_its_numbers() {
+        for (cpuinfo, called) in [
+            (
+                "processor\t: 0\nmodel\t\t: 1\nmodel name\t: Hygon C86 7185 32-core Processor\n",
+                "Hygon C86 7185 32-core Processor",
+            ),
+            ("system type\t\t: generic-loongson-machine\nModel Name\t\t: Loongson-3C5000\n", "Loongson-3C5000"),
+            ("CPU implementer\t: 0x48\nCPU architecture: 8\nCPU part\t: 0xd01\n", "implementer 0x48 part 0xd01"),
+            ("processor\t: 0\n", ""),
+        ] {
+            assert_eq!(cpu_model(cpuinfo), called);
+        }
+    }
 
     #[test]
     fn a_day_is_read_as_firmware_writes_it_and_nothing_else_is() {
