@@ -1,6 +1,6 @@
 //! `HostEnrollment`: permission for some hosts to join until a time. The token lives in a Secret, never here.
 
-use crate::bounds::{LongName, ObjectName, Ratio};
+use crate::bounds::{LongName, ObjectName, Ratio, Text};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub struct HostEnrollmentSpec {
         "spec.systemRef cannot be changed: make a new object"
     ))]
     pub system_ref: String,
+    /// Machine room and rack (机房、机柜) of the hosts that join, as on the asset register; each keeps it from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<128>>")]
+    pub room: Option<String>,
     /// How many hosts may join.
     #[schemars(range(min = 1, max = 200))]
     pub max_hosts: i32,

@@ -34,6 +34,15 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "OS", type_ = "string", json_path = ".status.inventory.osName", priority = 1),
     printcolumn(name = "CPU", type_ = "integer", json_path = ".status.inventory.cpus", priority = 1),
     printcolumn(name = "MEM-MIB", type_ = "integer", json_path = ".status.inventory.memoryMib", priority = 1),
+    printcolumn(name = "DISK", type_ = "string", json_path = ".status.disk", priority = 1),
+    printcolumn(name = "ROOM", type_ = "string", json_path = ".spec.room", priority = 1),
+    printcolumn(name = "DOMESTIC", type_ = "string", json_path = ".status.domestic", priority = 1),
+    printcolumn(
+        name = "NEWHW",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"NewHardwareToExplain\")].status",
+        priority = 1
+    ),
     printcolumn(name = "AGENT", type_ = "string", json_path = ".status.agentVersion", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -51,6 +60,10 @@ pub struct PhysicalHostSpec {
     /// Name of the `HostEnrollment` it joined with.
     #[schemars(with = "ObjectName")]
     pub enrollment_ref: String,
+    /// Machine room and rack (机房、机柜), as its `HostEnrollment` said when it joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<128>>")]
+    pub room: Option<String>,
     /// Hardware identity at enrolment; never the MAC.
     pub hardware: HardwareIdentity,
     /// SHA-256 of the public key that the host made for itself, `sha256:<hex>`.
@@ -121,6 +134,14 @@ pub struct PhysicalHostStatus {
     /// Where the device is: `InService` until it is handed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custody: Option<CustodyState>,
+    /// Size of its whole disks together, for people, as `1.2 TiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<32>>")]
+    pub disk: Option<String>,
+    /// Which of its layers are of the domestic stack (信创), by the names of its processor and its operating system; absent where
+    /// the processor tells none. No gate rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domestic: Option<DomesticStack>,
     /// What the machine is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<HostInventory>,
@@ -160,6 +181,19 @@ pub enum CustodyState {
     Scrapped,
 }
 
+/// Layers of a server that are of the domestic stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DomesticStack {
+    /// Processor and operating system.
+    CpuAndOs,
+    /// The processor alone.
+    Cpu,
+    /// The operating system alone.
+    Os,
+    /// Neither.
+    No,
+}
+
 /// What a machine is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +213,10 @@ pub struct HostInventory {
     /// Architecture, as `x86_64`.
     #[schemars(with = "Text<32>")]
     pub arch: String,
+    /// What its processor calls itself; absent where it tells no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Text<256>>")]
+    pub cpu_model: Option<String>,
     /// `Bios` or `Uefi`.
     pub firmware: HostFirmware,
     /// Day of its firmware's release, YYYY-MM-DD; absent where the firmware does not tell.

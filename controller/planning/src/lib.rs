@@ -16,6 +16,7 @@
 //! | [`claim`] | whose a server is that several schemes name |
 //! | [`demand`] | what a scheme takes of a platform |
 //! | [`new_hardware`] | whether a server is newer than the rules and has to be explained |
+//! | [`domestic`] | which layers of a server are of the domestic stack |
 //! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
 //! | [`lint`] | whether a plan is one that may never be carried out |
 //! | [`report`] | every word that people read |
@@ -33,6 +34,7 @@ pub mod caution;
 pub mod claim;
 pub mod custody;
 pub mod demand;
+pub mod domestic;
 pub mod facts;
 pub mod gate;
 pub mod host_migration;

@@ -170,6 +170,7 @@ async fn create(
             department_ref: system.spec.department_ref,
             system_ref: permit.enrollment.spec.system_ref.clone(),
             enrollment_ref: permit.enrollment.name_any(),
+            room: permit.enrollment.spec.room.clone(),
             hardware: identity,
             public_key_digest: csr.public_key_digest(),
             declaration: HostDeclaration {

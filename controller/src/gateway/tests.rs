@@ -59,8 +59,8 @@ async fn bench(expires: &str) -> Bench {
     agents.lead(1);
     api.put(
         &format!("{GROUP}/namespaces/civil/hostenrollments"),
-        json!({"metadata": {"name": "registry"}, "spec": {"systemRef": "marriage", "maxHosts": 2, "expiresAt": expires},
-            "status": {"tokenSecret": "registry-token"}}),
+        json!({"metadata": {"name": "registry"}, "spec": {"systemRef": "marriage", "room": "3F / A02", "maxHosts": 2,
+            "expiresAt": expires}, "status": {"tokenSecret": "registry-token"}}),
     );
     let token = serde_json::to_value(k8s_openapi::ByteString(TOKEN.as_bytes().to_vec())).unwrap();
     let secret = json!({"metadata": {"name": "registry-token"}, "data": {"token": token}});
@@ -173,7 +173,10 @@ async fn a_host_enrols_reports_and_is_told_what_to_be() {
     let host = agent.enroll(&bench, "u1").await;
     assert!(host.name.starts_with("db1-"), "{host}");
     let stored = &bench.api.all("physicalhosts")[0];
-    assert_eq!(stored["spec"]["departmentRef"], "civil-affairs");
+    assert_eq!(
+        (&stored["spec"]["departmentRef"], &stored["spec"]["room"]),
+        (&json!("civil-affairs"), &json!("3F / A02"))
+    );
     assert_eq!(stored["spec"]["declaration"]["name"], "王芳");
     let answer = agent.post(&bench, "/v1/report", &report("u1", Role::Source, 1)).await;
     assert_eq!(answer.json()["wantInventory"], true);

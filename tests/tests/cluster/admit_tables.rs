@@ -67,7 +67,7 @@ fn fill(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&operator, &["apply", "-f", folder], None)?.done()?;
     let controller = cluster.controller()?;
     for (user, object) in [
-        (&cluster.gateway()?, objects::host("registry-db")),
+        (&cluster.gateway()?, with(objects::host("registry-db"), "/spec/room", json!("3F / A02"))),
         (&controller, objects::journey("civil-registry-db1")),
         (&person(cluster, "wang")?, objects::approval("mgo-1", "municipalGovernmentOffice", "wang", objects::NO_UID)),
         (&operator, with(objects::waiver("full-boot", "cloud-operator"), "/spec/until", json!(*UNTIL))),
@@ -115,7 +115,8 @@ fn statuses() -> Vec<(&'static str, Value)> {
         (
             "physicalhost/registry-db",
             json!({
-                "ready": "1 issue", "seen": "4m", "custody": "InService", "agentVersion": "0.1.0",
+                "ready": "1 issue", "seen": "4m", "custody": "InService", "agentVersion": "0.1.0", "disk": "1.2 TiB", "domestic": "No",
+                "conditions": [condition("NewHardwareToExplain", "False", "OlderThanPolicy", "")],
                 "inventory": {
                     "hostname": "registry-db", "vendor": "Dell", "model": "PowerEdge R730", "serial": "7B0SN32", "arch": "x86_64",
                     "firmware": "Uefi", "osName": "Debian GNU/Linux 12", "kernel": "6.1.0", "cpus": 16, "memoryMib": 65_536,

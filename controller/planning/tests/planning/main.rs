@@ -13,6 +13,7 @@ mod cautions;
 mod claims;
 mod cutover;
 mod dependencies;
+mod domestic;
 mod entered_calendar;
 mod entered_freezes;
 mod events;

@@ -14,8 +14,8 @@ use qianyun_crds::{
 use qianyun_planning::boot;
 use qianyun_planning::calendar::{parse_day, seconds_between, to_second};
 use qianyun_planning::facts::Known;
-use qianyun_planning::new_hardware;
-use qianyun_planning::report::{condition, length};
+use qianyun_planning::report::{condition, length, size};
+use qianyun_planning::{domestic, new_hardware};
 use std::collections::BTreeSet;
 
 /// While an agent is connected `lastSeen` is written this often, for the time when nobody remembers: ten thousand servers that are
@@ -80,6 +80,8 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
         }),
         custody: Some(custody),
         boot_digest: inventory.as_ref().and_then(|inventory| boot::digest(inventory).ok()),
+        disk: inventory.as_ref().map(|i| size(i.disks.iter().fold(0, |sum, d| i64::saturating_add(sum, d.size_bytes)))),
+        domestic: inventory.as_ref().and_then(domestic::stack),
         inventory,
         inventory_at: inventoried.map(|i| Time(taken(i, before.inventory_at.as_ref()))).or(before.inventory_at),
         checks,
@@ -181,6 +183,7 @@ fn inventory(found: &Inventory) -> HostInventory {
         model: text(&found.hardware.model),
         serial: text(&found.hardware.serial),
         arch: text(&found.hardware.arch),
+        cpu_model: Some(text(&found.hardware.cpu_model)).filter(|model| !model.is_empty()),
         firmware_date: firmware_date(&found.hardware.firmware_date),
         firmware: match found.boot.firmware {
             FirmwareMode::Bios => HostFirmware::Bios,

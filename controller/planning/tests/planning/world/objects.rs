@@ -258,6 +258,7 @@ pub(crate) fn physical(name: &str, now: Timestamp) -> PhysicalHost {
             department_ref: "minzheng".into(),
             system_ref: "civil-registry".into(),
             enrollment_ref: "registry".into(),
+            room: None,
             hardware: HardwareIdentity { system_uuid: name.into(), ..HardwareIdentity::default() },
             public_key_digest: format!("sha256:{:064}", 0),
             declaration: HostDeclaration {
@@ -298,6 +299,7 @@ fn inventory(name: &str) -> HostInventory {
         model: "NF5270".into(),
         serial: format!("S-{name}"),
         arch: "x86_64".into(),
+        cpu_model: None,
         firmware: HostFirmware::Bios,
         firmware_date: Some("2017-03-22".into()),
         os_name: "Debian GNU/Linux 12 (bookworm)".into(),
