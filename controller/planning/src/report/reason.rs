@@ -51,7 +51,9 @@ impl Asked {
             | Asked::FreeStorage
             | Asked::SourceSilence
             | Asked::Machine
-            | Asked::RecordCheck => words("it is looked for again", "将重新查找"),
+            | Asked::RecordCheck
+            | Asked::LeftOut
+            | Asked::UnderWay => words("it is looked for again", "将重新查找"),
         }
     }
 }

@@ -5,6 +5,7 @@
 use crate::world::World;
 use jiff::{Timestamp, ToSpan};
 use qianyun_crds::{GateName, HostIntent, SourceCutover};
+use qianyun_planning::calendar::WindowReason;
 use qianyun_planning::facts::{Authorisation, Facts, Known, VoteFacts};
 use qianyun_planning::gate::judge;
 use qianyun_planning::host_migration::{self, Stage, stage};
@@ -164,7 +165,7 @@ fn an_attempt_may_take_as_long_as_the_stops_one_after_the_other() {
         let waiting = host_migration::plan(&facts, "web1", end.checked_sub(1.second()).unwrap()).waiting;
         match waiting {
             Some(WaitingOn::Gate(obstacle)) => match obstacle.reason {
-                Reason::WindowTooShort { needed_seconds, .. } => needed_seconds,
+                Reason::WindowUnfit { reason: WindowReason::TooShort { needed_seconds, .. } } => needed_seconds,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
