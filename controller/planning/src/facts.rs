@@ -224,7 +224,7 @@ pub struct HostFacts {
     pub disks_in_scheme: usize,
     /// Waivers of its checks.
     pub waivers: Known<Vec<CheckWaiver>>,
-    /// Another migration that has this host in hand.
+    /// Another migration that has this host in hand, or named it before: see [`crate::claim`].
     pub claimed_by: Option<String>,
     /// What the agent on the server last said; `None` if nothing since the controller started.
     pub agent: Option<AgentFacts>,

@@ -38,7 +38,7 @@ pub enum Reason {
     NoHosts,
     /// The scheme names a host, volume or probe twice.
     NamedTwice { what: &'static str, name: String },
-    /// Another migration has the host in hand.
+    /// Another migration has the host in hand, or named it before.
     HostTaken { host: String, migration: String },
     /// The scheme names a disk that the host does not have.
     DiskNotFound { host: String, volume: String, serial: String },
