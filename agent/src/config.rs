@@ -151,7 +151,7 @@ pub(crate) enum ConfigError {
     Text { path: String, detail: String },
     /// It lists a hook that is none, or that others than root decide on. Shown as one sentence, so the cause is part of it.
     #[error("{path}: {source}")]
-    Hook { path: String, source: HookError },
+    Hook { path: String, source: Box<HookError> },
 }
 
 /// The admin's file, or that it forbids all because it cannot be understood.
@@ -162,7 +162,7 @@ pub(crate) fn load(host: &dyn Host, path: &str) -> Result<Config, ConfigError> {
     let fail = |detail: String| ConfigError::Text { path: path.to_owned(), detail };
     let text = String::from_utf8(host.read(path)?).map_err(|_| fail("expected UTF-8 text".into()))?;
     let config: Config = toml::from_str(&text).map_err(|error| fail(error.to_string().trim_end().to_owned()))?;
-    config.hooks.check(host).map_err(|source| ConfigError::Hook { path: path.to_owned(), source })?;
+    config.hooks.check(host).map_err(|source| ConfigError::Hook { path: path.to_owned(), source: Box::new(source) })?;
     Ok(config)
 }
 
