@@ -6,15 +6,18 @@
 //! then the receiver), and what a plan asked for is what the plan after it does not ask for any more.
 #![allow(clippy::unwrap_used)]
 
-use crate::events::{Event, Start, course, happen, heal};
+use crate::events::{Depends, Event, MachineEvent, Offices, PaperEvent, Signed, Start, course, happen, heal};
 use crate::world::World;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use qianyun_crds::{HostIntent, Party, Phase, Waiting};
-use qianyun_planning::facts::{Machine, Receiver};
+use qianyun_planning::facts::{HostFacts, Machine, Receiver};
 use qianyun_planning::report;
 use qianyun_planning::{Action, Plan, calendar, phase};
 use std::collections::BTreeSet;
+
+/// What a server said longer ago than this says nothing about now.
+const REPORT_FRESH_MS: u64 = 60_000;
 
 /// The world after the events, with a clock that has caught up where it was set back: a silence or a back-off is measured by
 /// it, and would make the rounds of a test wait for hours.
@@ -115,7 +118,7 @@ fn to_the_next_promise(world: &mut World) {
 }
 
 /// Rounds of the controller, with a time between them. Nothing is done twice, no phase comes back unless for another
-/// attempt, and the last third of the rounds does nothing at all.
+/// attempt or for a server that is not heard any more, and the last third of the rounds does nothing at all.
 fn assert_no_oscillation(mut world: World, rounds: u32, mut between: impl FnMut(&mut World)) {
     let (mut deeds, mut stages) = (BTreeSet::new(), Vec::new());
     for round in 0..rounds {
@@ -125,7 +128,10 @@ fn assert_no_oscillation(mut world: World, rounds: u32, mut between: impl FnMut(
             assert!(round < rounds * 2 / 3, "still not at rest: {action:?} after {deeds:?}");
         }
         let attempts: Vec<i32> = world.servers.iter().filter_map(|s| Some(s.journey.as_ref()?.spec.attempt)).collect();
-        let stage = format!("{:?} {attempts:?}", phase::phase(&world.facts(), world.now));
+        let facts = world.facts();
+        let is_heard = |host: &&HostFacts| host.agent.as_ref().is_some_and(|agent| agent.age_ms <= REPORT_FRESH_MS);
+        let heard = facts.hosts.iter().filter(is_heard).count();
+        let stage = format!("{:?} {attempts:?}, {heard} heard", phase::phase(&facts, world.now));
         if stages.last() != Some(&stage) {
             assert!(!stages.contains(&stage), "back to {stage} after {stages:?}");
             stages.push(stage);
@@ -135,6 +141,19 @@ fn assert_no_oscillation(mut world: World, rounds: u32, mut between: impl FnMut(
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+#[test]
+fn a_copy_in_sync_that_falls_silent_takes_its_system_back_to_replicating_and_no_further() {
+    let start = Start { servers: 2, offices: Offices::Two, signed: Signed::All, depends: Depends::Nobody };
+    let silent = Event::Machine(MachineEvent::Connected(0, false));
+    let edited = [Event::People(PaperEvent::Edit), Event::Ticks(1), Event::People(PaperEvent::SignAgain)];
+    let events = [Event::Ticks(9), silent].into_iter().chain(edited);
+    assert_no_oscillation(after(start, &events.collect::<Vec<_>>()), 300, |world| {
+        to_the_next_promise(world);
+        world.pass(5);
+        world.step_servers();
+    });
 }
 
 proptest! {

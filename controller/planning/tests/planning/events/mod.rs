@@ -10,7 +10,7 @@ mod start;
 pub(crate) use healing::heal;
 pub(crate) use machines::MachineEvent;
 pub(crate) use papers::PaperEvent;
-pub(crate) use start::{Start, start};
+pub(crate) use start::{Depends, Offices, Signed, Start, start};
 
 use crate::world::{Server, World};
 use jiff::ToSpan;
