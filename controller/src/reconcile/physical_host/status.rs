@@ -25,8 +25,6 @@ const SEEN_EVERY_SECONDS: i64 = 3600;
 const CONNECTED_SECONDS: i64 = 60;
 /// Of lists that can be long, this much is shown; the rest is on the host.
 const SHOWN: usize = 256;
-/// Longest text.
-const TEXT_CHARS: usize = 250;
 
 /// Where a device is that was disposed of.
 fn custody(disposition: CustodyDisposition) -> CustodyState {
@@ -72,7 +70,7 @@ pub(super) fn status(host: &PhysicalHost, found: &Found, now: Timestamp) -> Phys
         observed_generation: generation,
         seen: Some(silent_seconds.map_or_else(|| "never".to_string(), age)),
         last_seen: last_seen.map(Time),
-        agent_version: found.source.as_ref().map(|h| text(&h.report.agent_version)).or(before.agent_version),
+        agent_version: found.source.as_ref().map(|h| text::<64>(&h.report.agent_version)).or(before.agent_version),
         ready: Some(match (has_inventory, issues) {
             (false, _) => "Unknown".to_string(),
             (true, 0) => "Ready".to_string(),
@@ -157,8 +155,8 @@ fn stands_in_the_way(outcome: CheckOutcome) -> bool {
 
 fn check(check: &CheckResult) -> HostCheck {
     HostCheck {
-        id: text(&check.id),
-        title: text(&check.title.en),
+        id: text::<16>(&check.id),
+        title: text::<250>(&check.title.en),
         outcome: match check.outcome {
             Outcome::Pass => CheckOutcome::Pass,
             Outcome::Info => CheckOutcome::Info,
@@ -166,8 +164,8 @@ fn check(check: &CheckResult) -> HostCheck {
             Outcome::Block => CheckOutcome::Block,
             Outcome::Unknown => CheckOutcome::Unknown,
         },
-        observed: text(&check.observed),
-        required: text(&check.required),
+        observed: text::<250>(&check.observed),
+        required: text::<250>(&check.required),
         fix: check.fix.en.chars().take(1000).collect(),
         fix_zh: check.fix.zh.chars().take(1000).collect(),
         // Whatever a check finds, it finds on the department's machine.
@@ -178,19 +176,19 @@ fn check(check: &CheckResult) -> HostCheck {
 fn inventory(found: &Inventory) -> HostInventory {
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     HostInventory {
-        hostname: text(&found.os.hostname),
-        vendor: text(&found.hardware.vendor),
-        model: text(&found.hardware.model),
-        serial: text(&found.hardware.serial),
-        arch: text(&found.hardware.arch),
-        cpu_model: Some(text(&found.hardware.cpu_model)).filter(|model| !model.is_empty()),
+        hostname: text::<253>(&found.os.hostname),
+        vendor: text::<128>(&found.hardware.vendor),
+        model: text::<128>(&found.hardware.model),
+        serial: text::<128>(&found.hardware.serial),
+        arch: text::<32>(&found.hardware.arch),
+        cpu_model: Some(text::<250>(&found.hardware.cpu_model)).filter(|model| !model.is_empty()),
         firmware_date: firmware_date(&found.hardware.firmware_date),
         firmware: match found.boot.firmware {
             FirmwareMode::Bios => HostFirmware::Bios,
             FirmwareMode::Uefi => HostFirmware::Uefi,
         },
-        os_name: text(&found.os.name),
-        kernel: text(&found.os.kernel),
+        os_name: text::<128>(&found.os.name),
+        kernel: text::<128>(&found.os.kernel),
         cpus: i64::from(found.hardware.cpus),
         memory_mib: number(found.hardware.memory_bytes >> 20),
         disks: found.disks.iter().take(SHOWN).map(disk).collect(),
@@ -199,9 +197,9 @@ fn inventory(found: &Inventory) -> HostInventory {
             .iter()
             .take(SHOWN)
             .map(|f| HostFilesystem {
-                mount: text(&f.mount),
-                kind: text(&f.kind),
-                disk: text(&f.disk),
+                mount: text::<4096>(&f.mount),
+                kind: text::<64>(&f.kind),
+                disk: text::<256>(&f.disk),
                 size_bytes: number(f.size_bytes),
                 free_bytes: number(f.free_bytes),
             })
@@ -211,17 +209,17 @@ fn inventory(found: &Inventory) -> HostInventory {
             .units
             .iter()
             .take(SHOWN)
-            .map(|u| HostUnit { name: text(&u.name), state: text(&u.state) })
+            .map(|u| HostUnit { name: text::<255>(&u.name), state: text::<64>(&u.state) })
             .collect(),
         listeners: found
             .listeners
             .iter()
             .take(SHOWN)
             .map(|l| HostListener {
-                protocol: text(&l.protocol),
-                address: text(&l.address),
+                protocol: text::<16>(&l.protocol),
+                address: text::<128>(&l.address),
                 port: i32::from(l.port),
-                process: text(&l.process),
+                process: text::<256>(&l.process),
             })
             .collect(),
         hooks: hooks(&found.hooks),
@@ -236,33 +234,41 @@ fn hooks(found: &[String]) -> Vec<String> {
 
 fn disk(disk: &qianyun_agent_api::inventory::Disk) -> HostDisk {
     HostDisk {
-        name: text(&disk.name),
-        serial: text(&disk.identity.serial),
-        wwn: text(&disk.identity.wwn),
+        name: text::<64>(&disk.name),
+        serial: text::<128>(&disk.identity.serial),
+        wwn: text::<128>(&disk.identity.wwn),
         size_bytes: i64::try_from(disk.identity.size_bytes).unwrap_or(i64::MAX),
         logical_block_bytes: i64::from(disk.identity.logical_block_bytes),
-        table_id: text(&disk.identity.table_id),
-        model: text(&disk.model),
-        stack: disk.stack.iter().take(SHOWN).map(|s| text(s)).collect(),
+        table_id: text::<64>(&disk.identity.table_id),
+        model: text::<128>(&disk.model),
+        stack: disk.stack.iter().take(SHOWN).map(|s| text::<256>(s)).collect(),
     }
 }
 
 fn nic(nic: &qianyun_agent_api::inventory::Nic) -> HostNic {
     HostNic {
-        name: text(&nic.name),
-        mac: text(&nic.mac),
-        driver: text(&nic.driver),
-        addresses: nic.addresses.iter().take(SHOWN).map(|a| text(a)).collect(),
+        name: text::<15>(&nic.name),
+        mac: text::<64>(&nic.mac),
+        driver: text::<64>(&nic.driver),
+        addresses: nic.addresses.iter().take(SHOWN).map(|a| text::<64>(a)).collect(),
     }
 }
 
-fn text(text: &str) -> String {
-    text.chars().take(TEXT_CHARS).collect()
+/// As much of a text as its field takes: one that is longer would have the API server refuse the whole status.
+fn text<const CHARS: usize>(text: &str) -> String {
+    text.chars().take(CHARS).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_longer_than_its_field_is_cut_and_not_refused() {
+        let long = "文".repeat(300);
+        assert_eq!(text::<128>(&long).chars().count(), 128);
+        assert_eq!(text::<128>("Inspur"), "Inspur");
+    }
 
     fn at(text: &str) -> Option<Timestamp> {
         Some(text.parse().unwrap())
