@@ -9,7 +9,7 @@ use crate::custody;
 use crate::facts::Facts;
 use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
-use qianyun_crds::PolicyProfileSpec;
+use qianyun_crds::{HostIntent, PolicyProfileSpec};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -27,7 +27,14 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
             return Err(closed(Reason::InventoryTooOld { host: name.clone(), days, limit_days }));
         }
     }
-    nothing_left_out(facts)
+    if is_in_an_attempt(facts) { Ok(()) } else { nothing_left_out(facts) }
+}
+
+/// Whether an attempt is under way, or was committed: whoever enrols then is heard of at the next one and at 办结, and does not tear
+/// a system into halves.
+fn is_in_an_attempt(facts: &Facts) -> bool {
+    let intents = facts.hosts.iter().filter_map(|h| h.journey.get()).map(|j| j.spec.intent);
+    intents.into_iter().any(|i| matches!(i, HostIntent::Cutover | HostIntent::Fence | HostIntent::Serve))
 }
 
 /// Whether no server of the system is forgotten. One that a record disposes of already is not.
