@@ -1,12 +1,28 @@
 //! Whose a server is when several migrations name it: one server has one journey at a time. Looks at schemes, so that people hear of
 //! it while they write them, and at journeys, because what is in hand stays there.
+//! Never decides which of two schemes is right.
 
+use crate::facts::Known;
 use qianyun_crds::{HostIntent, HostMigration, SystemMigration};
 use std::borrow::Borrow;
 
 /// The migration that goes before `migration` at a server: one that has it in hand, or, while none has, one whose scheme named it
-/// earlier. All are of one namespace.
+/// earlier. All are of one namespace; where either list is not known, nor is this.
 pub fn claimed_by<J: Borrow<HostMigration>, M: Borrow<SystemMigration>>(
+    journeys: &Known<Vec<J>>,
+    migrations: &Known<Vec<M>>,
+    migration: &SystemMigration,
+    host: &str,
+) -> Known<String> {
+    match (journeys, migrations) {
+        (Known::Is(journeys), Known::Is(migrations)) => {
+            claim(journeys, migrations, migration, host).map_or(Known::Absent, Known::Is)
+        }
+        (Known::Absent | Known::Unknown, _) | (_, Known::Absent | Known::Unknown) => Known::Unknown,
+    }
+}
+
+fn claim<J: Borrow<HostMigration>, M: Borrow<SystemMigration>>(
     journeys: &[J],
     migrations: &[M],
     migration: &SystemMigration,

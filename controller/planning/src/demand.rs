@@ -2,6 +2,10 @@
 
 use qianyun_crds::{Scheme, SchemeHost};
 
+/// Of the 32 slots of a machine's bus, the board takes two, the screen one, and the source of random numbers one. Each disk and each
+/// NIC takes one of the others.
+pub const MACHINE_SLOTS: usize = 28;
+
 /// What machines on the cloud take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {

@@ -225,7 +225,7 @@ pub struct HostFacts {
     /// Waivers of its checks.
     pub waivers: Known<Vec<CheckWaiver>>,
     /// Another migration that has this host in hand, or named it before: see [`crate::claim`].
-    pub claimed_by: Option<String>,
+    pub claimed_by: Known<String>,
     /// What the agent on the server last said; `None` if nothing since the controller started.
     pub agent: Option<AgentFacts>,
     /// What the agent on the machine on the cloud last said.

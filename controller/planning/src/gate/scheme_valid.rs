@@ -7,15 +7,14 @@
 
 use super::in_window::wave_window;
 use super::need;
-use crate::demand::Demand;
+use crate::demand::{Demand, MACHINE_SLOTS};
 use crate::facts::{Facts, HostFacts, Known};
 use crate::order::launch_order;
 use crate::reason::{Asked, Found, Reason, Verdict, closed, unknown};
 use jiff::Timestamp;
-use qianyun_crds::{CloudPlatform, HostDisk, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost};
-
-/// Of the 32 slots of a PCI bus, the board takes two, the screen one, and the source of random numbers one.
-const DEVICE_SLOTS: usize = 28;
+use qianyun_crds::{
+    CloudPlatform, HostDisk, HostIntent, HostInventory, PolicyProfileSpec, Scheme, SchemeDisk, SchemeHost,
+};
 
 pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let spec = &facts.migration.spec;
@@ -40,7 +39,8 @@ pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -
         nics(scheme_host, inventory, platform)?;
         hooks(scheme_host, inventory)?;
     }
-    capacity(facts, platform, begun)
+    let takes_room = facts.hosts.iter().filter_map(|h| h.journey.get()).any(|j| j.spec.intent != HostIntent::Idle);
+    capacity(facts, platform, takes_room)
 }
 
 /// Whether an attempt can be carried out in the window at all: it lies in its wave's, is long enough, and not frozen. Asked
@@ -90,13 +90,13 @@ fn shape(scheme: &Scheme) -> Found {
 }
 
 /// Whether the machine has a slot for each of its devices: a disk or a NIC that finds none would keep it from being launched, when
-/// the source is off already (migration-systems.md TG-07).
+/// the source is off already (docs/regulation.md TG-07).
 fn devices(host: &SchemeHost) -> Found {
     let devices = host.disks.len() + host.target.nics.len();
-    if devices <= DEVICE_SLOTS {
+    if devices <= MACHINE_SLOTS {
         return Ok(());
     }
-    Err(closed(Reason::TooManyDevices { host: host.host_ref.clone(), devices, limit: DEVICE_SLOTS }))
+    Err(closed(Reason::TooManyDevices { host: host.host_ref.clone(), devices, limit: MACHINE_SLOTS }))
 }
 
 fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Found {
@@ -115,8 +115,12 @@ fn inventory_of<'a>(facts: &'a HostFacts, name: &str, system: &str) -> Result<&'
     if host.spec.system_ref != system {
         return Err(closed(Reason::HostOfAnotherSystem { host: name.into(), system: host.spec.system_ref.clone() }));
     }
-    if let Some(migration) = &facts.claimed_by {
-        return Err(closed(Reason::HostTaken { host: name.into(), migration: migration.clone() }));
+    match &facts.claimed_by {
+        Known::Is(migration) => {
+            return Err(closed(Reason::HostTaken { host: name.into(), migration: migration.clone() }));
+        }
+        Known::Unknown => return Err(unknown(Asked::Journey)),
+        Known::Absent => {}
     }
     let inventory = host.status.as_ref().and_then(|s| s.inventory.as_ref());
     inventory.ok_or_else(|| closed(Reason::HostNeverReported { host: name.into() }))
@@ -199,10 +203,10 @@ fn hooks(scheme_host: &SchemeHost, inventory: &HostInventory) -> Found {
 
 /// Whether the platform has room: in all, beside what the schemes of others have begun to use, and on its storage now. One that
 /// has begun has its place, whoever came after it.
-fn capacity(facts: &Facts, platform: &CloudPlatform, begun: bool) -> Found {
+fn capacity(facts: &Facts, platform: &CloudPlatform, takes_room: bool) -> Found {
     let scheme = &facts.migration.spec.scheme;
     let (wanted, capacity) = (Demand::of(scheme), &platform.spec.capacity);
-    let taken = if begun { &Demand::default() } else { need(&facts.taken, Asked::FreeStorage, "")? };
+    let taken = if takes_room { &Demand::default() } else { need(&facts.taken, Asked::FreeStorage, "")? };
     fits("CPUs", wanted.cpus, capacity.cpus.saturating_sub(taken.cpus))?;
     fits("MiB of memory", wanted.memory_mib, capacity.memory_mib.saturating_sub(taken.memory_mib))?;
     fits("bytes of storage", wanted.storage_bytes, capacity.storage_bytes.saturating_sub(taken.storage_bytes))?;

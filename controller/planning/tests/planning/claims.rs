@@ -5,6 +5,7 @@ use crate::world::World;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{HostIntent, HostMigration, HostMigrationSpec, SystemMigration};
 use qianyun_planning::claim::claimed_by;
+use qianyun_planning::facts::Known;
 
 /// A scheme called `name`, made in that hour, that names `db1`.
 fn scheme(name: &str, hour: i8) -> SystemMigration {
@@ -26,36 +27,54 @@ fn journey(migration: &str, intent: HostIntent) -> HostMigration {
     HostMigration::new(&format!("{migration}-db1"), spec)
 }
 
-fn claims(journeys: &[HostMigration]) -> [Option<String>; 2] {
+fn earlier() -> Known<String> {
+    Known::Is("earlier".into())
+}
+
+fn later() -> Known<String> {
+    Known::Is("later".into())
+}
+
+fn claims(journeys: &[HostMigration]) -> [Known<String>; 2] {
     let schemes = [scheme("later", 9), scheme("earlier", 8)];
     ["earlier", "later"].map(|name| {
         let own = schemes.iter().find(|m| m.metadata.name.as_deref() == Some(name)).unwrap();
-        claimed_by(journeys, &schemes, own, "db1")
+        claimed_by(&Known::Is(journeys.to_vec()), &Known::Is(schemes.to_vec()), own, "db1")
     })
 }
 
 #[test]
 fn while_nobody_has_a_server_in_hand_it_is_of_the_scheme_that_named_it_first() {
-    assert_eq!(claims(&[]), [None, Some("earlier".into())]);
-    assert_eq!(claims(&[journey("later", HostIntent::Idle)]), [None, Some("earlier".into())]);
+    assert_eq!(claims(&[]), [Known::Absent, earlier()]);
+    assert_eq!(claims(&[journey("later", HostIntent::Idle)]), [Known::Absent, earlier()]);
 }
 
 #[test]
 fn what_is_in_hand_stays_there() {
-    assert_eq!(claims(&[journey("later", HostIntent::Replicate)]), [Some("later".into()), None]);
-    assert_eq!(claims(&[journey("earlier", HostIntent::Serve)]), [None, Some("earlier".into())]);
+    assert_eq!(claims(&[journey("later", HostIntent::Replicate)]), [later(), Known::Absent]);
+    assert_eq!(claims(&[journey("earlier", HostIntent::Serve)]), [Known::Absent, earlier()]);
 }
 
 #[test]
 fn of_two_that_were_made_in_the_same_second_one_goes_first() {
     let schemes = [scheme("b", 8), scheme("a", 8)];
-    let claimed = schemes.each_ref().map(|own| claimed_by::<HostMigration, _>(&[], &schemes, own, "db1"));
-    assert_eq!(claimed, [Some("a".into()), None]);
+    let none = Known::Is(Vec::<HostMigration>::new());
+    let claimed = schemes.each_ref().map(|own| claimed_by(&none, &Known::Is(schemes.to_vec()), own, "db1"));
+    assert_eq!(claimed, [Known::Is("a".into()), Known::Absent]);
 }
 
 #[test]
 fn a_server_that_one_scheme_names_is_its_own() {
     let mut other = scheme("earlier", 8);
     other.spec.scheme.hosts[0].host_ref = "db2".into();
-    assert_eq!(claimed_by::<HostMigration, _>(&[], &[other], &scheme("later", 9), "db1"), None);
+    let none = Known::Is(Vec::<HostMigration>::new());
+    assert_eq!(claimed_by(&none, &Known::Is(vec![other]), &scheme("later", 9), "db1"), Known::Absent);
+}
+
+#[test]
+fn whose_a_server_is_is_not_known_while_a_list_is_not() {
+    let (own, none) = (scheme("later", 9), Known::Is(Vec::<HostMigration>::new()));
+    assert_eq!(claimed_by(&none, &Known::<Vec<SystemMigration>>::Unknown, &own, "db1"), Known::Unknown);
+    let schemes = Known::Is(vec![own.clone()]);
+    assert_eq!(claimed_by(&Known::<Vec<HostMigration>>::Unknown, &schemes, &own, "db1"), Known::Unknown);
 }

@@ -272,7 +272,7 @@ fn a_host_belongs_to_this_system_is_in_no_other_hands_and_has_reported() {
         Reason::HostOfAnotherSystem { host: host(), system: "archive".into() },
     );
     changed(
-        &|f| f.hosts[0].claimed_by = Some("archive".into()),
+        &|f| f.hosts[0].claimed_by = Known::Is("archive".into()),
         Reason::HostTaken { host: host(), migration: "archive".into() },
     );
     for nothing in [true, false] {

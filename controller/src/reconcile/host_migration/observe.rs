@@ -22,7 +22,7 @@ pub(crate) async fn facts(
     digest: &str,
     name: &str,
     journey: Known<HostMigration>,
-    claimed_by: Option<String>,
+    claimed_by: Known<String>,
     source: Source,
 ) -> HostFacts {
     let namespace = migration.namespace().unwrap_or_default();

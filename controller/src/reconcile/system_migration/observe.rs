@@ -159,8 +159,8 @@ async fn approvals(ctx: &Context, migration: &SystemMigration, freshness: Freshn
 async fn servers_left_out(ctx: &Context, migration: &SystemMigration) -> Known<Vec<PhysicalHost>> {
     let (namespace, system) = (migration.namespace().unwrap_or_default(), &migration.spec.system_ref);
     let (stores, source) = (ctx.stores(), Source::Watch);
-    let hosts = all(ctx, &stores.hosts, Some(&namespace), source, |h| h.spec.system_ref == *system).await;
-    let migrations = all(ctx, &stores.migrations, Some(&namespace), source, |m| m.spec.system_ref == *system).await;
+    let hosts = all(ctx, &stores.hosts, Some(&namespace), source, |_| true).await;
+    let migrations = all(ctx, &stores.migrations, Some(&namespace), source, |_| true).await;
     match (hosts, migrations) {
         (Known::Is(hosts), Known::Is(migrations)) => {
             Known::Is(left_out(hosts.iter().map(Arc::as_ref), &migrations, system))
@@ -225,11 +225,9 @@ async fn hosts(ctx: &Context, migration: &SystemMigration, digest: &str, source:
     let journeys = all(ctx, &ctx.stores().journeys, Some(&namespace), source, |_| true).await;
     let names = host_names(&journeys, migration);
     let migrations = all(ctx, &ctx.stores().migrations, Some(&namespace), source, |m| shares_host(m, &names)).await;
-    let (begun, schemes) =
-        (journeys.get().map_or(&[][..], Vec::as_slice), migrations.get().map_or(&[][..], Vec::as_slice));
     let looks = names.iter().map(|name| {
         let journey = journey_of(&journeys, migration, name);
-        let claimed_by = claimed_by(begun, schemes, migration, name);
+        let claimed_by = claimed_by(&journeys, &migrations, migration, name);
         host::facts(ctx, migration, digest, name, journey, claimed_by, source)
     });
     futures::future::join_all(looks).await

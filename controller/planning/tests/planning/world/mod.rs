@@ -279,7 +279,7 @@ impl World {
             journey: server.journey.clone().map_or(Known::Absent, Known::Is),
             disks_in_scheme: 1,
             waivers: Known::Is(self.waivers.iter().filter(|w| w.spec.host_ref == server.name).cloned().collect()),
-            claimed_by: server.claimed_by.clone(),
+            claimed_by: server.claimed_by.clone().map_or(Known::Absent, Known::Is),
             agent: server.heard(self.now),
             arrival: server.arrival(),
             hosting: self.hosting(server),

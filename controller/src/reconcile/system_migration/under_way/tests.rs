@@ -48,7 +48,7 @@ fn registry() -> Facts {
         journey: Known::Is(journey("registry", "Replicate", 0, false)),
         disks_in_scheme: 1,
         waivers: Known::Unknown,
-        claimed_by: None,
+        claimed_by: Known::Absent,
         agent: None,
         arrival: None,
         hosting,
