@@ -83,9 +83,11 @@ async fn round(
     if plan.actions.is_empty() {
         return Ok(Round::Waits(again(&seen, host, &plan)));
     }
-    // One attempt at a time is planned and written: a plan that limits them counts those that began before.
+    // One attempt at a time is planned and written: a plan that limits them counts those that began before. Who finds another one
+    // there comes again: to wait here would take a place from those that have begun, whose freeze runs.
     let begins = plan.actions.iter().any(Action::begins_attempt);
-    let _turn = if begins { Some(ctx.beginning.lock().await) } else { None };
+    let turn = begins.then(|| ctx.beginning.try_lock()).transpose();
+    let Ok(_turn) = turn else { return Ok(Round::Waits(AGAIN_CUTTING)) };
     let irreversible = plan.actions.iter().any(Action::is_irreversible);
     if begins || (irreversible && freshness != Freshness::Now) {
         seen = facts(ctx, migration, Freshness::Now).await?;
