@@ -154,7 +154,10 @@ impl Agent {
         Some(CutoverReport {
             attempt: armed.attempt,
             state,
-            stopped: self.attempt.quiesced && !self.hooks_left(armed).before_freeze,
+            stopped: self.attempt.quiesced
+                && !self.hooks_left(armed).before_freeze
+                && self.attempt.failed.is_none()
+                && !self.attempt.services_run,
             frozen_ms: frozen.map_or(0, |frozen| frozen.elapsed_ms),
             freeze_remaining_ms: frozen.map_or(0, |frozen| frozen.remaining_ms),
             record: vote.map(|vote| vote.record.clone()),

@@ -8,7 +8,7 @@ use super::{Host, commit_gates};
 use crate::action::{Action, Plan};
 use crate::calendar::{plus_seconds, seconds_between, to_second};
 use crate::facts::{HostFacts, Verification, VoteFacts};
-use crate::gate::{first_obstacle, room_for_attempt};
+use crate::gate::{REPORT_FRESH_MS, first_obstacle, room_for_attempt};
 use crate::reason::{Obstacle, Reason};
 use crate::report::{Words, decision_words, words};
 use crate::sequence::Step;
@@ -52,6 +52,8 @@ pub enum AbortReason {
     TooLate { left_ms: i64 },
     /// Another host of the system was aborted.
     OtherHost { host: String },
+    /// Another host of the system has not begun, and cannot now.
+    CannotFollow { host: String },
     /// No vote came.
     NoVote { seconds: i64 },
 }
@@ -158,6 +160,10 @@ impl Host<'_> {
         if let Some(other) = self.others().find(aborted) {
             return Some(AbortReason::OtherHost { host: other.name.clone() });
         }
+        let stopped = self.host.stopped() && !self.facts.any_committed();
+        if let Some(other) = self.others().find(|h| stopped && cannot_begin(h)) {
+            return Some(AbortReason::CannotFollow { host: other.name.clone() });
+        }
         first_obstacle(&commit_gates(), self.facts, self.now).filter(|o| o.known).map(AbortReason::Gate)
     }
 
@@ -240,7 +246,7 @@ impl Host<'_> {
             DecisionKind::Commit => WaitingOn::FenceAcknowledgement { host: self.name() },
             DecisionKind::Abort => WaitingOn::SourceResumption { host: self.name() },
         };
-        // The schema takes 1,024 bytes of each; a give-up's message comes from outside.
+        // A give-up's message comes from outside, and may be long; an event's note has room for both languages of this much.
         let short = |text: String| text.chars().take(250).collect();
         let decision = CutoverDecision {
             kind,
@@ -253,6 +259,13 @@ impl Host<'_> {
         };
         Plan::act(Action::Decide { host: self.name(), decision, not_after }, on)
     }
+}
+
+/// Whether a host that has not begun its part of the attempt cannot for now: users of the others would wait for it without a service.
+fn cannot_begin(other: &HostFacts) -> bool {
+    let Some(agent) = &other.agent else { return false };
+    let copied = other.replication().is_some_and(|phase| phase >= DiskPhase::CatchingUp);
+    other.vote().is_none() && (agent.age_ms > REPORT_FRESH_MS || agent.local_refusal.is_some() || !copied)
 }
 
 /// Whether another host of the system voted for a commit that can still be written, or is committed.

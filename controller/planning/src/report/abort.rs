@@ -33,6 +33,10 @@ impl AbortReason {
                 format!("the attempt on {host} of the same system was aborted"),
                 format!("同一系统的 {host} 已中止割接"),
             ),
+            AbortReason::CannotFollow { host } => words(
+                format!("{host} of the same system has not begun, and cannot take part now"),
+                format!("同一系统的 {host} 尚未开始,且目前无法参与割接"),
+            ),
             AbortReason::NoVote { seconds } => {
                 words(format!("no vote came within {seconds} s"), format!("{seconds} 秒内未收到就绪表决"))
             }

@@ -4,13 +4,13 @@
 
 use crate::world::World;
 use jiff::{Timestamp, ToSpan};
-use qianyun_crds::{GateName, HostIntent, SourceCutover};
+use qianyun_crds::{DiskPhase, GateName, HostIntent, SourceCutover};
 use qianyun_planning::calendar::WindowReason;
-use qianyun_planning::facts::{Authorisation, Facts, Known, VoteFacts};
+use qianyun_planning::facts::{AgentFacts, Authorisation, Facts, Known, VoteFacts};
 use qianyun_planning::gate::judge;
 use qianyun_planning::host_migration::{self, Stage, stage};
 use qianyun_planning::reason::Verdict;
-use qianyun_planning::{Reason, WaitingOn};
+use qianyun_planning::{Action, Reason, WaitingOn};
 
 /// Servers in an attempt that has just begun, none of which has stopped; the first depends on the second, that on the third.
 fn begun(names: &[&str]) -> (Facts, Timestamp) {
@@ -123,6 +123,24 @@ fn a_server_that_stopped_and_fell_silent_holds_the_others_up_because_it_would_no
     assert_eq!(stages(&facts, now), [FREEZE, FREEZE]);
     facts.hosts[0].agent.as_mut().unwrap().age_ms = 5_001;
     assert_eq!(stages(&facts, now)[1], STOP);
+}
+
+#[test]
+fn a_server_that_stopped_does_not_wait_for_one_that_cannot_begin() {
+    let aborted = |change: &dyn Fn(&mut AgentFacts)| {
+        let (mut facts, now) = begun(&["web1", "db1"]);
+        says(&mut facts, 0, true);
+        change(facts.hosts[1].agent.as_mut().unwrap());
+        let plan = host_migration::plan(&facts, "web1", now);
+        plan.actions
+            .iter()
+            .any(|a| matches!(a, Action::Decide { decision, .. } if decision.reason.contains("cannot take part")))
+    };
+    assert!(!aborted(&|_| {}));
+    assert!(!aborted(&|agent| agent.disks[0].phase = DiskPhase::CatchingUp));
+    assert!(aborted(&|agent| agent.disks[0].phase = DiskPhase::Suspect));
+    assert!(aborted(&|agent| agent.age_ms = 60_001));
+    assert!(aborted(&|agent| agent.local_refusal = Some("not at this hour".into())));
 }
 
 #[test]

@@ -64,7 +64,7 @@ variants! { WAITINGS waiting_name WaitingOn:
 }
 
 variants! { ABORTS abort_name AbortReason:
-    Suspended Gate GivenUp Thawed TooLate OtherHost NoVote
+    Suspended Gate GivenUp Thawed TooLate OtherHost CannotFollow NoVote
 }
 
 /// What was met so far, by the name of its enum and its own.
@@ -287,6 +287,7 @@ fn aborted_for(words: &str) -> Option<&'static str> {
         ("reached its limit", Some("Thawed")),
         ("of the freeze were left", Some("TooLate")),
         ("of the same system was aborted", Some("OtherHost")),
+        ("cannot take part now", Some("CannotFollow")),
         ("no vote came within", Some("NoVote")),
     ];
     let found = pieces.iter().find(|(piece, _)| words.contains(piece));
