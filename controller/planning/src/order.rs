@@ -1,5 +1,6 @@
 //! The order among the servers of a scheme: who is launched after whom, and who stops before whom. What depends on another
 //! stops first and comes up last.
+//! Never looks at how far a server is: that is `host_migration/stage.rs`.
 
 use qianyun_crds::{HookMoment, Scheme, SchemeHost};
 
@@ -47,6 +48,18 @@ pub(crate) fn stop_seconds(host: &SchemeHost) -> i64 {
 /// How long its hooks of these moments take at most, seconds.
 pub(crate) fn hook_seconds(host: &SchemeHost, moments: &[HookMoment]) -> i64 {
     host.hooks.iter().filter(|hook| moments.contains(&hook.at)).map(|hook| i64::from(hook.deadline_seconds)).sum()
+}
+
+/// How long users are without the system at most until all its hosts have stopped, seconds: what runs while everything still serves
+/// is not counted.
+pub(crate) fn down_seconds(scheme: &Scheme) -> i64 {
+    let own = |host: &SchemeHost| {
+        // While it still serves, what depends on it is down already.
+        let first = dependents(scheme, &host.host_ref).next().is_none();
+        let before = if first { 0 } else { hook_seconds(host, &[HookMoment::BeforeStop]) };
+        before + stop_seconds(host) + hook_seconds(host, &[HookMoment::BeforeFreeze])
+    };
+    longest_stop(scheme, own)
 }
 
 /// How long it takes at most until all hosts have stopped, seconds, where one takes `own` and those that depend on it stop before

@@ -1,4 +1,4 @@
-//! 停机时长可控 (practice; migration-systems.md CO-02): the interruption that users are to expect fits what the department accepts.
+//! 停机时长可控 (practice; docs/regulation.md CO-02): the interruption that users are to expect fits what the department accepts.
 //!
 //! Blocks the beginning of a cutover. Opened by the operator: shorter deadlines, or a larger budget that is confirmed and
 //! approved anew. It forecasts from what was rehearsed, or else from the deadlines that the scheme itself allows.
@@ -31,10 +31,10 @@ pub(crate) fn forecast(facts: &Facts) -> (i64, i64) {
     (minutes, i64::from(spec.scheme.downtime_budget_minutes))
 }
 
-/// The longest that the scheme allows: one whole attempt, then the probes' deadlines after the launch.
+/// The longest that the scheme allows: until the decision, then the probes' deadlines after the launch.
 fn allowed_seconds(facts: &Facts) -> i64 {
     let probes = facts.migration.spec.scheme.probes.iter().map(|p| i64::from(p.deadline_seconds));
-    super::attempt_limit_seconds(facts).saturating_add(probes.max().unwrap_or(0))
+    super::in_window::down_until_decided(facts).saturating_add(probes.max().unwrap_or(0))
 }
 
 /// How far the furthest disk of those in sync is behind: about what it takes to send the rest. One that is not in sync is another

@@ -1,13 +1,14 @@
 //! 在割接窗口内 (practice): now lies in the window of the scheme, and in no freeze period that blocks, except those that the
 //! scheme names and both offices thereby approved.
 //!
-//! Blocks the beginning of a cutover and its commit. Time opens it; after the window, only a new scheme does.
+//! Blocks the beginning of a cutover and its commit. Time opens it; after the window, only a new scheme does. Wave and plan hold
+//! back the beginning alone ([`room_for_attempt`]), and never abort what has begun.
 
 use super::need;
 use crate::calendar::entered::concerns;
 use crate::calendar::{Freeze, Window};
 use crate::facts::{Facts, UnderWay};
-use crate::order::{dependents, hook_seconds, longest_stop, stop_seconds};
+use crate::order::{dependents, down_seconds, hook_seconds, longest_stop, stop_seconds};
 use crate::phase::phase;
 use crate::reason::{Asked, Found, Reason, Verdict, closed};
 use jiff::Timestamp;
@@ -61,9 +62,17 @@ pub(crate) fn attempt_seconds(facts: &Facts) -> i64 {
     let scheme = &facts.migration.spec.scheme;
     let all = [HookMoment::BeforeStop, HookMoment::BeforeFreeze, HookMoment::AfterResume];
     let turn = |h: &SchemeHost| if dependents(scheme, &h.host_ref).next().is_some() { TURN_SECONDS } else { 0 };
-    let stopping = longest_stop(scheme, |h| stop_seconds(h) + hook_seconds(h, &all) + turn(h));
-    let freeze = facts.policy.get().map_or(60, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
-    stopping + freeze + MARGIN_SECONDS
+    longest_stop(scheme, |h| stop_seconds(h) + hook_seconds(h, &all) + turn(h)) + after_the_stops(facts)
+}
+
+/// How long users are without the system at most before an attempt is decided, seconds.
+pub(super) fn down_until_decided(facts: &Facts) -> i64 {
+    down_seconds(&facts.migration.spec.scheme) + after_the_stops(facts)
+}
+
+/// The freeze, and a margin.
+fn after_the_stops(facts: &Facts) -> i64 {
+    facts.policy.get().map_or(60, |p| i64::from(p.spec.numbers.freeze_limit_seconds)) + MARGIN_SECONDS
 }
 
 /// The window of the scheme, which one system has for itself.

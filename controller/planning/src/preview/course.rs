@@ -6,7 +6,7 @@ use super::people::listed;
 use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::gate::judge;
-use crate::order::{dependents, hook_seconds, launch_order, longest_stop, stop_seconds};
+use crate::order::{down_seconds, launch_order};
 use crate::report::{Words, gate, size, words};
 use crate::sequence::{Line, SEQUENCE, Step, Undo};
 use crate::system_migration::next_step;
@@ -115,15 +115,8 @@ fn order(hosts: &[&SchemeHost]) -> Words {
 /// rehearsal in all.
 pub(super) fn interruption(facts: &Facts) -> Words {
     let spec = &facts.migration.spec;
-    let down_seconds = |h: &SchemeHost| {
-        // While it still serves, what depends on it is down already.
-        let first = dependents(&spec.scheme, &h.host_ref).next().is_none();
-        let before = if first { 0 } else { hook_seconds(h, &[HookMoment::BeforeStop]) };
-        before + stop_seconds(h) + hook_seconds(h, &[HookMoment::BeforeFreeze])
-    };
-    let stop_seconds = longest_stop(&spec.scheme, down_seconds);
     let freeze_seconds = facts.policy.get().map_or(0, |p| i64::from(p.spec.numbers.freeze_limit_seconds));
-    let seconds = stop_seconds.saturating_add(freeze_seconds);
+    let seconds = down_seconds(&spec.scheme).saturating_add(freeze_seconds);
     let budget = spec.scheme.downtime_budget_minutes;
     let longest = lasting(seconds);
     let mut en = format!("the service stops, for {} at most if the attempt is aborted", longest.en);
