@@ -1,9 +1,8 @@
 //! What passes, but only just: worth a look before the cutover. It is shown, and nothing waits for it: what has to be waited for is a
-//! gate. These are the checks of the target and of the cutover that can warn (migration-systems.md 6.8, 6.9).
+//! gate. These are the checks of the target and of the cutover that can warn (docs/regulation.md, TG and CO).
 
 use crate::facts::{Facts, Known};
 use crate::gate::{downtime_forecast, volumes_to_make};
-use crate::report::{Words, size, words};
 use qianyun_crds::{CautionKind, SourceAccess};
 
 /// One thing that is worth a look.
@@ -57,31 +56,6 @@ impl Caution {
             Caution::RoomTight { .. } => CautionKind::RoomTight,
             Caution::DowntimeTight { .. } => CautionKind::DowntimeTight,
             Caution::SourceOnSiteOnly => CautionKind::SourceOnSiteOnly,
-        }
-    }
-
-    /// One sentence.
-    pub fn words(&self) -> Words {
-        match self {
-            Caution::RoomTight { needed, free } => {
-                let (needed, free) = (size(*needed), size(*free));
-                words(
-                    format!(
-                        "the volumes take {needed} of the {free} that are free: less than a fifth is left beside them"
-                    ),
-                    format!("云盘需 {needed},平台空闲 {free},余量不足五分之一"),
-                )
-            }
-            Caution::DowntimeTight { forecast_minutes, budget_minutes } => words(
-                format!(
-                    "{forecast_minutes} of the {budget_minutes} minutes that the department accepts are to be expected"
-                ),
-                format!("预计停机 {forecast_minutes} 分钟,已超过部门可接受 {budget_minutes} 分钟的一半"),
-            ),
-            Caution::SourceOnSiteOnly => words(
-                "the servers can be switched on again only by people beside them: have somebody there in the window",
-                "原服务器只能现场开机,割接窗口内须安排人员到场",
-            ),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod abort;
 mod acceptance;
+mod caution;
 pub(crate) mod gate;
 pub mod notice;
 pub(crate) mod party;

@@ -114,9 +114,10 @@ pub(crate) fn how(name: GateName) -> Words {
         GateName::SecurityInUse => {
             ("go through the list, and sign spec.securityInUse", "逐项核对后签署 spec.securityInUse")
         }
-        GateName::InWindow => {
-            ("wait for the window; once it is over, submit a scheme with another", "等待割接窗口;窗口已过则提交新方案")
-        }
+        GateName::InWindow => (
+            "wait for the window, and for room in its wave and plan; once window or wave is over, submit a scheme with another",
+            "等待割接窗口及批次、计划名额;窗口或批次已过则提交新方案",
+        ),
         GateName::RecordVerified => ("both ends sign the record by themselves", "两端自动签署割接记录"),
         GateName::SourceFenced => {
             ("the old server powers off by itself; if it does not, switch it off", "原服务器自动断电;未断电时人工断电")

@@ -37,7 +37,9 @@ impl Asked {
         let or_correct =
             |field: &str| words(format!("create it, or correct {field}"), format!("请创建,或更正 {field}"));
         match self {
-            Asked::Policy => or_correct("spec.policyRef of the plan"),
+            Asked::Policy => {
+                words("create it, or correct spec.policyRef of the plan", "请创建,或更正迁移计划的 spec.policyRef")
+            }
             Asked::Plan => or_correct("spec.planRef"),
             Asked::Platform => or_correct("spec.platformRef"),
             Asked::System => or_correct("spec.systemRef"),
@@ -62,7 +64,7 @@ impl Reason {
     /// The sentence for people.
     pub fn words(&self) -> Words {
         let on_paper = self.paper_words().or_else(|| self.review_words()).or_else(|| self.scheme_words());
-        let on_paper = on_paper.or_else(|| self.platform_words());
+        let on_paper = on_paper.or_else(|| self.server_words()).or_else(|| self.platform_words());
         let before_cutover = on_paper.or_else(|| self.readiness_words());
         before_cutover.or_else(|| self.acceptance_words()).unwrap_or_else(|| self.cutover_words())
     }
@@ -150,8 +152,8 @@ impl Reason {
         })
     }
 
-    /// What the servers, the scheme and the platform have to be.
-    fn scheme_words(&self) -> Option<Words> {
+    /// What the servers have to be.
+    fn server_words(&self) -> Option<Words> {
         Some(match self {
             Reason::HostOfAnotherSystem { host, system } => words(
                 format!(
@@ -183,15 +185,25 @@ impl Reason {
                 format!("check {check} of {host} has no answer, which is not a pass"),
                 format!("{host} 检查 {check} 结果未知,不视为通过"),
             ),
+            _ => return None,
+        })
+    }
+
+    /// What the scheme has to be.
+    fn scheme_words(&self) -> Option<Words> {
+        Some(match self {
             Reason::NoHosts => words("the scheme names no server", "方案未列出服务器"),
             Reason::NamedTwice { what, name } => {
                 words(format!("the scheme names the {what} {name:?} twice"), format!("方案中重复出现“{name}”({what})"))
             }
             Reason::HostTaken { host, migration } => words(
                 format!(
-                    "the migration {migration:?} named the server {host} before: leave it out of spec.scheme.hosts of one of the two"
+                    "the migration {migration:?} has the server {host} in hand, or named it first: leave it out of spec.scheme.hosts of one \
+                     of the two"
                 ),
-                format!("服务器 {host} 已列入迁移“{migration}”,请从其中一个方案的 spec.scheme.hosts 中删除"),
+                format!(
+                    "服务器 {host} 已由迁移“{migration}”处理或先行列入,请从其中一个方案的 spec.scheme.hosts 中删除"
+                ),
             ),
             Reason::DiskNotFound { host, volume, serial } => words(
                 format!("{host} has no disk with serial {serial:?} (volume {volume})"),

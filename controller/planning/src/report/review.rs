@@ -89,9 +89,10 @@ impl Reason {
             ),
             Reason::BootChanged { host } => words(
                 format!(
-                    "kernel, disks or network interfaces of {host} have changed since the rehearsal; rehearse it again"
+                    "kernel, firmware, disks, file systems or network interfaces of {host} have changed since the rehearsal; \
+                     rehearse it again"
                 ),
-                format!("{host} 的内核、磁盘或网卡在演练后有变动,须重新演练"),
+                format!("{host} 的内核、固件、磁盘、文件系统或网卡在演练后有变动,须重新演练"),
             ),
             Reason::NoRehearsalNetwork { platform } => words(
                 format!("the platform {platform} has no network for rehearsals; enter it in its rehearsalNetwork"),
