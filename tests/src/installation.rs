@@ -209,7 +209,11 @@ impl Installation {
             })
         })?;
         self.agent.begin()?;
-        self.await_answer()?;
+        self.await_answer()
+    }
+
+    /// What the server says of itself is in the table.
+    pub fn await_inventory(&self) -> Result<()> {
         wait::until("the server is in the table with its inventory", SOON, || {
             let hosts = self.cluster.get(&self.city.operator, &["physicalhosts", "-n", CIVIL])?;
             let status = &hosts["items"][0]["status"];

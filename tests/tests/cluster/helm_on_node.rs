@@ -73,6 +73,8 @@ fn upgrade(here: &Installation) -> Result<()> {
     let held = here.holdings()?;
     here.upgrade(Chart::Current, &["replicas=2"])?;
     held.ensure_all_in(&here.holdings()?)?;
+    // Not before: today's controller, which is what ran all the time, says more of a server than the first kinds have fields for.
+    here.await_inventory()?;
     here.await_answer()
 }
 
