@@ -17,7 +17,7 @@ use qianyun_crds::{
 use qianyun_planning::claim::claimed_by;
 use qianyun_planning::facts::{
     AgentFacts, ApprovalFact, Authorisation, DependencyFact, Facts, HostFacts, HostingFacts, Known, Machine, Receiver,
-    Silence, left_out,
+    Silence, UnderWay, is_cut_over, left_out,
 };
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub(super) async fn facts(client: Client, wanted: &Asked, now: Timestamp) -> Res
         left_out: servers_left_out(&read, &migration).await,
         custody: read.all_in::<CustodyRecord>(namespace).await,
         taken: Known::Unknown,
-        under_way: Known::Unknown,
+        under_way: under_way(&read, &migration).await,
         free_storage_bytes: Known::Unknown,
         hosts: hosts(&read, &migration, now).await,
         epoch: 0,
@@ -113,6 +113,22 @@ async fn servers_left_out(read: &Reader, migration: &SystemMigration) -> Known<V
         (Known::Is(hosts), Known::Is(migrations)) => Known::Is(left_out(hosts, migrations, &migration.spec.system_ref)),
         (Known::Absent | Known::Unknown, _) | (_, Known::Absent | Known::Unknown) => Known::Unknown,
     }
+}
+
+/// Other systems of the plan that are being cut over. Somebody who may not read those of other departments does not know.
+async fn under_way(read: &Reader, migration: &SystemMigration) -> Known<Vec<UnderWay>> {
+    let (journeys, migrations) = (read.everywhere::<HostMigration>().await, read.everywhere::<SystemMigration>().await);
+    let (Known::Is(journeys), Known::Is(migrations)) = (journeys, migrations) else { return Known::Unknown };
+    let is_other = |m: &SystemMigration| m.spec.plan_ref == migration.spec.plan_ref && m.uid() != migration.uid();
+    let is_of = |j: &HostMigration, m: &SystemMigration| {
+        j.namespace() == m.namespace() && j.spec.migration_ref == m.name_any() && is_cut_over(j, m)
+    };
+    let others = migrations.iter().filter(|m| is_other(m) && journeys.iter().any(|j| is_of(j, m)));
+    let named = |m: &SystemMigration| UnderWay {
+        namespace: m.namespace().unwrap_or_default(),
+        name: m.spec.system_ref.clone(),
+    };
+    Known::Is(others.map(named).collect())
 }
 
 /// Decisions on the migration and on its plan.
@@ -158,8 +174,6 @@ async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Ve
     let namespace = migration.namespace().unwrap_or_default();
     let journeys = read.all_in::<HostMigration>(&namespace).await;
     let migrations = read.all_in::<SystemMigration>(&namespace).await;
-    let (begun, schemes) =
-        (journeys.get().map_or(&[][..], Vec::as_slice), migrations.get().map_or(&[][..], Vec::as_slice));
     let waivers = read.all_in::<CheckWaiver>(&namespace).await;
     let mut hosts = Vec::new();
     for name in host_names(&journeys, migration) {
@@ -170,7 +184,7 @@ async fn hosts(read: &Reader, migration: &SystemMigration, now: Timestamp) -> Ve
         hosts.push(HostFacts {
             disks_in_scheme: in_scheme.map_or(0, |h| h.disks.len()),
             waivers: waivers.clone().map(of_host),
-            claimed_by: claimed_by(begun, schemes, migration, &name),
+            claimed_by: claimed_by(&journeys, &migrations, migration, &name),
             agent: agent(host.get(), journey.get(), now),
             arrival: None,
             hosting: hosting(journey.get()),

@@ -117,6 +117,7 @@ fn unknowns(facts: &Facts) -> Vec<Asked> {
         (permission(facts), Asked::Permission),
         (is(&facts.freezes), Asked::Freezes),
         (is(&facts.custody), Asked::Custody),
+        (is(&facts.left_out), Asked::LeftOut),
         (is(&facts.free_storage_bytes) || is(&facts.taken), Asked::FreeStorage),
         (any_host(|h| is(&h.host)), Asked::Host),
         (any_host(|h| is(&h.journey)), Asked::Journey),
