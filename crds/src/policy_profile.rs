@@ -211,7 +211,7 @@ fn level_three() -> i32 {
     3
 }
 
-/// Practice: a month, as migration-systems.md CO-01.
+/// Practice: a month, as docs/regulation.md CO-01.
 fn thirty_days() -> i32 {
     30
 }

@@ -1,5 +1,5 @@
 //! Which layers of a server are of the domestic stack (信创), by the names that its processor and its operating system give
-//! themselves. For people who plan what has to be adapted: no gate rests on it.
+//! themselves. For people who plan what has to be adapted: it is never a reason to hold anything up.
 
 use qianyun_crds::{DomesticStack, HostInventory};
 

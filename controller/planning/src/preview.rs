@@ -1,5 +1,5 @@
 //! What people read of a system's migration before something happens: where it stands, what the controller does now, what is
-//! in the way, what follows and cannot be undone, and who has to do what by when. In plain words, in both languages.
+//! in the way, what passes only just, what follows and cannot be undone, and who has to do what by when. In plain words, in both languages.
 //!
 //! It shows the plan that the controller would carry out on the same facts, and decides nothing. What is not known it
 //! calls so.

@@ -1,4 +1,4 @@
-//! Why a gate is not open, as data. The words for it are in `report/reason.rs` and nowhere else.
+//! Why a gate is not open, as data. The words for it are in `report/`.
 
 use crate::calendar::{Answer, Standing, WindowReason};
 use crate::report::Words;

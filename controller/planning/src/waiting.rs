@@ -1,4 +1,5 @@
-//! What a journey waits for, as data. The words for it are in `report/waiting.rs`.
+//! What a journey waits for, as data. The words for it are in `report/waiting.rs`; only why an attempt was aborted comes along in
+//! words, as it was written then.
 
 use crate::reason::Obstacle;
 use crate::report::Words;

@@ -1,4 +1,4 @@
-//! 演练通过 (practice; migration-systems.md CO-01, CO-05, CO-06, TG-05): this digest was rehearsed, on a network apart, its stops and
+//! 演练通过 (practice; docs/regulation.md CO-01, CO-05, CO-06, TG-05): this digest was rehearsed, on a network apart, its stops and
 //! its way back too; not longer ago than the policy allows, and on servers that boot as they do now.
 //!
 //! Blocks the beginning of a cutover. Opened by the operator.

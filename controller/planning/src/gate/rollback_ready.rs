@@ -1,4 +1,4 @@
-//! 回退条件具备 (practice; migration-systems.md CO-05): the scheme says how a server that was switched off is switched on again. A
+//! 回退条件具备 (practice; docs/regulation.md CO-05): the scheme says how a server that was switched off is switched on again. A
 //! fenced source is off, so without an answer there is no way back however well it was rehearsed.
 //!
 //! Blocks every action on hosts, because it is part of what is approved. Opened by the operator.

@@ -25,6 +25,8 @@ const SEEN_EVERY_SECONDS: i64 = 3600;
 const CONNECTED_SECONDS: i64 = 60;
 /// Of lists that can be long, this much is shown; the rest is on the host.
 const SHOWN: usize = 256;
+/// Of lists within lists, as many as their schema takes.
+const SHOWN_WITHIN: usize = 64;
 
 /// Where a device is that was disposed of.
 fn custody(disposition: CustodyDisposition) -> CustodyState {
@@ -241,7 +243,7 @@ fn disk(disk: &qianyun_agent_api::inventory::Disk) -> HostDisk {
         logical_block_bytes: i64::from(disk.identity.logical_block_bytes),
         table_id: text::<64>(&disk.identity.table_id),
         model: text::<128>(&disk.model),
-        stack: disk.stack.iter().take(SHOWN).map(|s| text::<256>(s)).collect(),
+        stack: disk.stack.iter().take(SHOWN_WITHIN).map(|s| text::<256>(s)).collect(),
     }
 }
 
@@ -250,11 +252,11 @@ fn nic(nic: &qianyun_agent_api::inventory::Nic) -> HostNic {
         name: text::<15>(&nic.name),
         mac: text::<64>(&nic.mac),
         driver: text::<64>(&nic.driver),
-        addresses: nic.addresses.iter().take(SHOWN).map(|a| text::<64>(a)).collect(),
+        addresses: nic.addresses.iter().take(SHOWN_WITHIN).map(|a| text::<64>(a)).collect(),
     }
 }
 
-/// As much of a text as its field takes: one that is longer would have the API server refuse the whole status.
+/// At most as much of a text as its field takes: a longer one would have the API server refuse the whole status.
 fn text<const CHARS: usize>(text: &str) -> String {
     text.chars().take(CHARS).collect()
 }
