@@ -200,6 +200,14 @@ pub struct UnderWay {
     pub name: String,
 }
 
+impl UnderWay {
+    /// The system of a migration.
+    pub fn of(migration: &SystemMigration) -> Self {
+        let namespace = migration.metadata.namespace.clone().unwrap_or_default();
+        Self { namespace, name: migration.spec.system_ref.clone() }
+    }
+}
+
 /// Whether a host's journey shows that its system is being cut over: an attempt is under way, or is committed and the system
 /// does not serve from the cloud yet.
 pub fn is_cut_over(journey: &HostMigration, migration: &SystemMigration) -> bool {

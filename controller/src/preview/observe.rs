@@ -124,11 +124,7 @@ async fn under_way(read: &Reader, migration: &SystemMigration) -> Known<Vec<Unde
         j.namespace() == m.namespace() && j.spec.migration_ref == m.name_any() && is_cut_over(j, m)
     };
     let others = migrations.iter().filter(|m| is_other(m) && journeys.iter().any(|j| is_of(j, m)));
-    let named = |m: &SystemMigration| UnderWay {
-        namespace: m.namespace().unwrap_or_default(),
-        name: m.spec.system_ref.clone(),
-    };
-    Known::Is(others.map(named).collect())
+    Known::Is(others.map(UnderWay::of).collect())
 }
 
 /// Decisions on the migration and on its plan.

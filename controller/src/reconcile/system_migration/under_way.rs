@@ -32,12 +32,8 @@ pub(super) fn others(ctx: &Context, facts: &Facts) -> Known<Vec<UnderWay>> {
         let journey = stores.journeys.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
         if journey.spec.attempt < *attempt { migration_of(&journey) } else { None }
     });
-    let named = |m: &SystemMigration| UnderWay {
-        namespace: m.namespace().unwrap_or_default(),
-        name: m.spec.system_ref.clone(),
-    };
-    let this = named(&facts.migration);
-    let systems: BTreeSet<UnderWay> = shown.chain(written).map(|m: Arc<SystemMigration>| named(&m)).collect();
+    let this = UnderWay::of(&facts.migration);
+    let systems: BTreeSet<UnderWay> = shown.chain(written).map(|m: Arc<SystemMigration>| UnderWay::of(&m)).collect();
     Known::Is(systems.into_iter().filter(|system| *system != this).collect())
 }
 
