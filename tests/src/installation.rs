@@ -243,11 +243,17 @@ impl Installation {
             &["describe", "pods", "-n", SYSTEM],
             &["logs", "deployment/qianyun-controller", "-n", SYSTEM, "--tail=60"],
             &["get", "lease,pvc,pv", "-A"],
+            &["get", "endpointslices", "-n", SYSTEM, "-o", "yaml"],
         ] {
             match self.admin(arguments) {
                 Ok(said) => println!("kubectl {}:\n{said}", arguments.join(" ")),
                 Err(error) => println!("kubectl {}: {error:#}", arguments.join(" ")),
             }
+        }
+        // Where the node sends what is meant for the Service.
+        match output(self.site.command("nft").args(["list", "table", "ip", "kube-proxy"])) {
+            Ok(said) => println!("nft list table ip kube-proxy:\n{said}"),
+            Err(error) => println!("nft: {error:#}"),
         }
     }
 
