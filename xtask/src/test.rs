@@ -14,6 +14,9 @@ use crate::{dist, image, setup};
 /// The word that selects the long kill tests instead of a name.
 const KILL: &str = "kill";
 
+/// Control planes wait for most of their time; four of them take 2 GiB at most.
+const CLUSTERS_AT_ONCE: &str = "--test-threads=4";
+
 // Always the whole workspace: a part of it would be built with other features of its dependencies, that is, twice.
 const UNITS: &[&str] = &["--lib", "--bins"];
 const EXAMPLES: &[&str] = &["--doc"];
@@ -54,20 +57,25 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     }
 }
 
-/// First those that count what the kernel does, by themselves. Then two rows beside each other. Those with a control plane wait
-/// more than they work, so all that only computes goes beside them, and the smaller machines after it. A machine under emulation
-/// is one thread: the longest journey comes last in its row, so that at most two of them share the cores.
+/// First those that count what the kernel does; beside them only worlds that are drawn at random, which touch no disk and give
+/// way. Then two rows beside each other. Those with a control plane wait more than they work, so all that only computes goes
+/// beside them, and the smaller machines after it. A machine under emulation is one thread: the longest journey comes last in its
+/// row, so that at most two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
     let begins = |with: &'static str| move |name: &String| name.starts_with(with);
     let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
+    let (worlds, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|name| ["planning", "simulation"].contains(&name.as_str()));
     let (longest, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "e2e_journey");
     let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
     let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
-    programs_named(layout, &counting)?;
+    at_once(&[&|| programs_named(layout, &counting), &|| {
+        tests_of(&["nice", "cargo"], layout, &selecting(&worlds), &[])
+    }])?;
     let waiting = || {
-        programs_named(layout, &clusters)?;
+        rust_tests(layout, &selecting(&clusters), &[CLUSTERS_AT_ONCE])?;
         programs_named(layout, &longest)
     };
     let computing = || {
@@ -96,8 +104,12 @@ fn at_once(parts: &[Part<'_>]) -> Result<()> {
 
 /// Runs test programs one after another.
 fn programs_named(layout: &Layout, names: &[String]) -> Result<()> {
-    let selection: Vec<&str> = names.iter().flat_map(|name| ["--test", name]).collect();
-    rust_tests(layout, &selection, &[])
+    rust_tests(layout, &selecting(names), &[])
+}
+
+/// What selects test programs by their names.
+fn selecting(names: &[String]) -> Vec<&str> {
+    names.iter().flat_map(|name| ["--test", name]).collect()
 }
 
 /// Names of the test programs of the workspace, each once: a selection by name runs all that bear it.
@@ -114,10 +126,16 @@ fn test_programs(layout: &Layout) -> Result<BTreeSet<String>> {
     Ok(tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
 }
 
-fn rust_tests<S: AsRef<str>>(layout: &Layout, selection: &[S], filter: &[&str]) -> Result<()> {
-    let selection: Vec<&str> = selection.iter().map(AsRef::as_ref).collect();
+fn rust_tests(layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
+    tests_of(&["cargo"], layout, selection, filter)
+}
+
+/// Runs tests by these words of a command, of which the last is cargo.
+fn tests_of(command: &[&str], layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
+    let [program, words @ ..] = command else { bail!("no words, no command") };
     say(format!("cargo test --workspace {}", selection.join(" ")));
-    Run::new("cargo")
+    Run::new(program)
+        .args(words)
         .args(["test", "--workspace"])
         .args(selection)
         .args(["--"])
