@@ -136,7 +136,7 @@ fn send_both_disks(site: &Site, server: &mut OfficeServer, receiver: &Receiver) 
 
 /// A service that never stops talking, into a journal on the root filesystem: what logs under the freeze hangs, and whoever
 /// waited for it would hang with it.
-const CHATTER: &str = "while :; do for n in 1 2 3 4 5 6 7 8 9; do echo chatter on all that happens here $n; done; sleep 0.1; done \
+const CHATTER: &str = "while :; do for n in 1 2 3 4 5 6 7 8 9; do echo chatter on all that happens here $n; done; sleep 0.2; done \
                        | logger -t chatter";
 
 fn let_it_chatter(console: &mut Console) -> Result<()> {

@@ -22,7 +22,7 @@ const COPIED_WITHIN: Duration = Duration::from_secs(1800);
 /// Cutover, boot of the target under emulation, adaptation and probes; beside two compilers 4 minutes.
 const MOVED_WITHIN: Duration = Duration::from_secs(1200);
 /// Two clients that commit all the time, with room for the server to do its own work under emulation.
-pub(super) const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(100) };
+pub(super) const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(200) };
 
 /// The sentence that the admin declares.
 pub(super) const DECLARATION: &str = "This machine neither stores nor processes state secrets";

@@ -37,7 +37,8 @@ mount "$root_loop" "$root"
 debconf='printf "grub-pc grub-pc/install_devices_empty boolean true\n" | chroot "$1" debconf-set-selections'
 source "$(dirname "$0")/left_out.sh"
 # Without its compiler the database interprets its queries, which are short.
-left_out+=(--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*')
+left_out+=(--dpkgopt='path-exclude=/usr/lib/*/libLLVM*' --dpkgopt='path-exclude=/usr/lib/*/libz3*')
+left_out+=(--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/bitcode/*')
 left_out+=(--dpkgopt='path-exclude=/usr/lib/postgresql/*/lib/llvmjit*')
 mmdebstrap --quiet --mode=root --variant=minbase --skip=check/empty \
   --include=systemd-sysv,udev,kmod,dbus,linux-image-amd64,initramfs-tools,grub-pc,ifupdown,iproute2,iputils-ping \
