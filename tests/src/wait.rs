@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Between two looks. Short beside everything that is waited for (seconds to minutes), long beside what a look costs.
+/// Between two looks, at least. Short beside everything that is waited for (seconds to minutes).
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// And at least this many times what the look took, so that on a busy machine what is waited for has the processor and not the
+/// looking: a call of kubectl is a tenth of a second of it.
+const PAUSE_FOR_LOOK: u32 = 2;
+/// But not longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a look at the state found.
 pub enum Look<T> {
@@ -33,12 +38,17 @@ pub(crate) fn until_even_if_interrupted<T>(
 ) -> Result<T> {
     let start = Instant::now();
     loop {
+        let began = Instant::now();
         match look().with_context(|| format!("while waiting until {what}"))? {
             Look::Holds(found) => return Ok(found),
             Look::NotYet(stands) if start.elapsed() >= within => {
                 bail!("{what}: not so after {} s; last seen: {stands}", within.as_secs())
             }
-            Look::NotYet(_) => std::thread::sleep(BETWEEN_LOOKS),
+            Look::NotYet(_) => std::thread::sleep(pause_after(began.elapsed())),
         }
     }
+}
+
+fn pause_after(look: Duration) -> Duration {
+    look.saturating_mul(PAUSE_FOR_LOOK).clamp(BETWEEN_LOOKS, LONGEST_PAUSE)
 }
