@@ -193,9 +193,10 @@ impl Reason {
     fn scheme_words(&self) -> Option<Words> {
         Some(match self {
             Reason::NoHosts => words("the scheme names no server", "方案未列出服务器"),
-            Reason::NamedTwice { what, name } => {
-                words(format!("the scheme names the {what} {name:?} twice"), format!("方案中重复出现“{name}”({what})"))
-            }
+            Reason::NamedTwice { what, name } => words(
+                format!("the scheme names the {what} {name:?} twice"),
+                format!("方案重复列出{}“{name}”", part_zh(what)),
+            ),
             Reason::HostTaken { host, migration } => words(
                 format!(
                     "the migration {migration:?} has the server {host} in hand, or named it first: leave it out of spec.scheme.hosts of one \
@@ -340,6 +341,18 @@ impl Reason {
 }
 
 /// What a platform can be too small in, in Chinese.
+fn part_zh(what: &str) -> &str {
+    match what {
+        "server" => "服务器",
+        "probe" => "探测",
+        "volume" => "卷",
+        "disk" => "磁盘",
+        "hook" => "钩子",
+        "network interface" => "网卡",
+        other => other,
+    }
+}
+
 fn room_zh(what: &str) -> &str {
     match what {
         "CPUs" => "CPU(个)",

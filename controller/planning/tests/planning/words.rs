@@ -228,3 +228,11 @@ fn whoever_reads_that_a_plan_was_returned_reads_what_to_do_about_it() {
     assert_eq!(words.en, "sco-zhao returned the plan: too early; edit it, and have it issued again");
     assert_eq!(words.zh, "sco-zhao 退回了迁移计划:too early;修改后重新下达");
 }
+
+#[test]
+fn what_is_named_twice_has_a_chinese_name() {
+    for what in ["server", "probe", "volume", "disk", "hook", "network interface"] {
+        let zh = Reason::NamedTwice { what, name: "一".into() }.words().zh;
+        assert!(!zh.chars().any(|c| c.is_ascii_alphabetic()), "{zh}");
+    }
+}
