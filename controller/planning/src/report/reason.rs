@@ -340,7 +340,7 @@ impl Reason {
     }
 }
 
-/// What a platform can be too small in, in Chinese.
+/// What a scheme can name twice, in Chinese.
 fn part_zh(what: &str) -> &str {
     match what {
         "server" => "服务器",
@@ -353,6 +353,7 @@ fn part_zh(what: &str) -> &str {
     }
 }
 
+/// What a platform can be too small in, in Chinese.
 fn room_zh(what: &str) -> &str {
     match what {
         "CPUs" => "CPU(个)",
