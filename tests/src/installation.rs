@@ -245,16 +245,10 @@ impl Installation {
             &["get", "lease,pvc,pv", "-A"],
             &["get", "endpointslices", "-n", SYSTEM, "-o", "yaml"],
         ] {
-            match self.admin(arguments) {
-                Ok(said) => println!("kubectl {}:\n{said}", arguments.join(" ")),
-                Err(error) => println!("kubectl {}: {error:#}", arguments.join(" ")),
-            }
+            leave(&format!("kubectl {}", arguments.join(" ")), self.admin(arguments));
         }
         // Where the node sends what is meant for the Service.
-        match output(self.site.command("nft").args(["list", "table", "ip", "kube-proxy"])) {
-            Ok(said) => println!("nft list table ip kube-proxy:\n{said}"),
-            Err(error) => println!("nft: {error:#}"),
-        }
+        leave("nft", output(self.site.command("nft").args(["list", "table", "ip", "kube-proxy"])));
     }
 
     fn admin(&self, arguments: &[&str]) -> Result<String> {
@@ -265,6 +259,13 @@ impl Installation {
         let mut helm = self.cluster.helm();
         helm.args([verb, "qianyun", "--namespace", SYSTEM]);
         helm
+    }
+}
+
+fn leave(command: &str, result: Result<String>) {
+    match result {
+        Ok(said) => println!("{command}:\n{said}"),
+        Err(error) => println!("{command}: {error:#}"),
     }
 }
 
