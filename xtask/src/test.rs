@@ -57,18 +57,23 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     }
 }
 
-/// First those that count what the kernel does, by themselves. Then two rows beside each other. Those with a control plane wait
-/// more than they work, so all that only computes goes beside them, and the smaller machines after it. A machine under emulation
-/// is one thread: the longest journey comes last in its row, so that at most two of them share the cores.
+/// First those that count what the kernel does; beside them only worlds that are drawn at random, which touch no disk and give
+/// way. Then two rows beside each other. Those with a control plane wait more than they work, so all that only computes goes
+/// beside them, and the smaller machines after it. A machine under emulation is one thread: the longest journey comes last in its
+/// row, so that at most two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
     let begins = |with: &'static str| move |name: &String| name.starts_with(with);
     let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
+    let (worlds, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|name| ["planning", "simulation"].contains(&name.as_str()));
     let (longest, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "e2e_journey");
     let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
     let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
-    programs_named(layout, &counting)?;
+    at_once(&[&|| programs_named(layout, &counting), &|| {
+        tests_of(&["nice", "cargo"], layout, &selecting(&worlds), &[])
+    }])?;
     let waiting = || {
         rust_tests(layout, &selecting(&clusters), &[CLUSTERS_AT_ONCE])?;
         programs_named(layout, &longest)
@@ -122,8 +127,15 @@ fn test_programs(layout: &Layout) -> Result<BTreeSet<String>> {
 }
 
 fn rust_tests(layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
+    tests_of(&["cargo"], layout, selection, filter)
+}
+
+/// Runs tests by these words of a command, of which the last is cargo.
+fn tests_of(command: &[&str], layout: &Layout, selection: &[&str], filter: &[&str]) -> Result<()> {
+    let [program, words @ ..] = command else { bail!("no words, no command") };
     say(format!("cargo test --workspace {}", selection.join(" ")));
-    Run::new("cargo")
+    Run::new(program)
+        .args(words)
         .args(["test", "--workspace"])
         .args(selection)
         .args(["--"])
