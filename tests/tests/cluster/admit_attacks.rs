@@ -8,8 +8,10 @@ use crate::admit::objects::{self, DIGEST, NO_UID, OTHER_DIGEST, with};
 use crate::admit::people::{CIVIL, WATER, person};
 use crate::admit::{Cluster, SYSTEM, User};
 use anyhow::Result;
+use qianyun_tests::wait::{self, Look};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 static WORLD: LazyLock<World> = LazyLock::new(|| World::make().expect("a control plane with the chart on it"));
 
@@ -17,6 +19,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| World::make().expect("a control
 const SCHEME: &str = "systemmigration/civil-registry";
 const MGO: &str = "municipalGovernmentOffice";
 const SCO: &str = "smartCityOffice";
+/// A cache of the API server follows within a second.
+const JUDGED_WITHIN: Duration = Duration::from_secs(30);
 
 struct World {
     cluster: Cluster,
@@ -262,6 +266,30 @@ fn nobody_makes_a_journey_by_hand_or_writes_its_decision() -> Result<()> {
         "physicalhosts is written by the controller alone",
     );
     Ok(())
+}
+
+#[test]
+fn a_server_that_a_journey_has_in_hand_is_not_deleted() -> Result<()> {
+    let world = &*WORLD;
+    let (li, controller) = (world.person("li")?, world.cluster.controller()?);
+    world.cluster.create(&world.cluster.gateway()?, &objects::host("in-hand"))?.done()?;
+    let journey = with(objects::journey("in-hand"), "/spec/hostRef", json!("in-hand"));
+    world.cluster.create(&controller, &journey)?.done()?;
+    // Which journeys there are the API server reads from a cache that follows what is written.
+    let deletion = |allowed: bool| {
+        wait::until("the deletion is judged by the journey as it is", JUDGED_WITHIN, || {
+            let delete = ["delete", "physicalhost/in-hand", "--namespace", CIVIL, "--dry-run=server"];
+            let said = world.cluster.kubectl(&li, &delete, None)?;
+            Ok(if said.ok == allowed { Look::Holds(said) } else { Look::NotYet(said.out + &said.err) })
+        })
+    };
+    refused(
+        &deletion(false)?,
+        "server in-hand is in hand (HostMigration in-hand, intent Replicate): suspend SystemMigration civil-registry",
+    );
+    let idle = json!({"spec": {"intent": "Idle"}});
+    world.cluster.patch(&controller, CIVIL, "hostmigration/in-hand", &idle, false)?.done()?;
+    deletion(true).map(drop)
 }
 
 #[test]
