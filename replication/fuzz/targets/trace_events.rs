@@ -1,4 +1,4 @@
-//! What the kernel says about its trace events, and what it puts into the rings.
+//! What the kernel says about its trace events and its types, and what it puts into the rings.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,4 +7,5 @@ use qianyun_replication_io::foreign;
 fuzz_target!(|input: (&str, &[u8])| {
     let (format, ring) = input;
     foreign::events(format, ring);
+    foreign::kernel_types(ring);
 });

@@ -25,6 +25,11 @@ pub fn events(format: &str, ring: &[u8]) -> usize {
     tracker::readable_events(format, ring)
 }
 
+/// Whether a kernel that describes its types so can be asked by a program at its trace point.
+pub fn kernel_types(btf: &[u8]) -> bool {
+    tracker::knows_places(btf)
+}
+
 /// The mounts in the text of a `mountinfo` file; how many.
 pub fn mounts(text: &str) -> usize {
     mounts::parse(text).map_or(0, |mounts| mounts.len())

@@ -482,3 +482,9 @@ pub(crate) fn readable_events(format: &str, ring: &[u8]) -> usize {
     };
     record::records(ring).filter(readable).count()
 }
+
+/// Whether the places in the kernel's structures can be told from a description of its types, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn knows_places(btf: &[u8]) -> bool {
+    btf::places(btf).is_some()
+}
