@@ -23,6 +23,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("tolerations[0].operater=Exists", "at '/tolerations/0': additional properties 'operater' not allowed"),
     ("affinity.podAfinity.weight=1", "at '/affinity': additional properties 'podAfinity' not allowed"),
     ("controller.env[0].value=x", "at '/controller/env/0': missing property 'name'"),
+    ("access.approvers[0].role=mayor", "names role mayor, which is not in approverRoles: add it there"),
+    ("access.approvers[0].role=department", "bind qianyun-approver-department in its namespace"),
+    (
+        "access.approvers[0].role=smartCityOffice,access.approvers[0].groups={offices}",
+        "access.approvers binds role smartCityOffice to groups: set users",
+    ),
     ("approverRoles={one}", "at '/approverRoles': minItems: got 1, want 2"),
 ];
 

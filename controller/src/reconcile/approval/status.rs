@@ -34,7 +34,9 @@ fn words(effect: DecisionEffect) -> &'static str {
             "spec.digest is not the subject's, which was edited since: decide again on its present one"
         }
         DecisionEffect::SelfApproval => "spec.approvedBy is the author of the subject: somebody else has to decide",
-        DecisionEffect::NotAuthorized => "spec.approvedBy does not hold spec.role now: somebody who does has to decide",
+        DecisionEffect::NotAuthorized => {
+            "spec.approvedBy does not hold spec.role now, by name and not through a group: somebody who does has to decide"
+        }
         DecisionEffect::SamePersonTwice => {
             "spec.approvedBy has decided in another role already: somebody else has to decide in this one"
         }
