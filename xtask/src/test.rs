@@ -2,6 +2,7 @@
 //! mistake shows early.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -58,9 +59,9 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
 }
 
 /// First those that count what the kernel does; beside them only worlds that are drawn at random, which touch no disk and give
-/// way. Then two rows beside each other. Those with a control plane wait more than they work, so all that only computes goes
-/// beside them, and the smaller machines after it. A machine under emulation is one thread: the longest journey comes last in its
-/// row, so that at most two of them share the cores.
+/// way. Then two parts at a time. Those with a control plane wait more than they work, so all that only computes goes beside them. A
+/// machine under emulation is one thread and lets no core rest: the long ones go first, so that both cores are busy to the end, and
+/// never more than two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
     let begins = |with: &'static str| move |name: &String| name.starts_with(with);
@@ -74,17 +75,18 @@ fn integration_tests(layout: &Layout) -> Result<()> {
     at_once(&[&|| programs_named(layout, &counting), &|| {
         tests_of(&["nice", "cargo"], layout, &selecting(&worlds), &[])
     }])?;
-    let waiting = || {
-        rust_tests(layout, &selecting(&clusters), &[CLUSTERS_AT_ONCE])?;
-        programs_named(layout, &longest)
-    };
+    let controlled = || rust_tests(layout, &selecting(&clusters), &[CLUSTERS_AT_ONCE]);
     let computing = || {
         programs_named(layout, &others)?;
-        go_tests(layout, &[])?;
-        programs_named(layout, &machines)?;
-        programs_named(layout, &journeys)
+        go_tests(layout, &[])
     };
-    at_once(&[&waiting, &computing])
+    two_at_a_time(&[
+        &controlled,
+        &computing,
+        &|| programs_named(layout, &journeys),
+        &|| programs_named(layout, &longest),
+        &|| programs_named(layout, &machines),
+    ])
 }
 
 /// Some of the tests, to be run beside others.
@@ -100,6 +102,18 @@ fn at_once(parts: &[Part<'_>]) -> Result<()> {
         running.into_iter().map(ended).collect()
     });
     results.into_iter().collect()
+}
+
+/// Runs all parts in their order, each as soon as one of two rows is free. A row ends with the first part in it that fails.
+fn two_at_a_time(parts: &[Part<'_>]) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let row = || {
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            part()?;
+        }
+        Ok(())
+    };
+    at_once(&[&row, &row])
 }
 
 /// Runs test programs one after another.
