@@ -4,7 +4,7 @@
 //! The namespace is removed when the `Site` is dropped. A run that was killed could not do that: the next one clears away
 //! what belongs to a runner that no longer lives. It never touches a namespace whose name it did not make.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -147,15 +147,17 @@ pub fn output(command: &mut Command) -> Result<String> {
 pub(crate) fn remove(name: &str) -> Result<()> {
     wait::until_even_if_interrupted("nothing runs in the namespace any more", KILLED_WITHIN, || {
         let inside = output(Command::new("ip").args(["netns", "pids", name]))?;
-        let mut left = 0;
+        let mut left = Vec::new();
         for pid in inside.split_whitespace().filter_map(|word| word.parse().ok()).filter_map(Pid::from_raw) {
             if pid != rustix::process::getpid() {
-                left += 1;
+                // Its number, name, state and parent, as evidence of who stays.
+                let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+                left.push(stat.split_whitespace().take(4).collect::<Vec<_>>().join(" "));
                 // It may have ended by itself since it was listed.
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
-        Ok(if left == 0 { Look::Holds(()) } else { Look::NotYet(format!("{left} processes in {name}")) })
+        Ok(if left.is_empty() { Look::Holds(()) } else { Look::NotYet(format!("in {name}: {}", left.join(", "))) })
     })?;
     run(Command::new("ip").args(["netns", "delete", name]))
 }
