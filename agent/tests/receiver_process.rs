@@ -1,6 +1,10 @@
 //! The receiver as the hosting platform runs it: a process that is killed and started again on the same folder.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its world up has failed")]
 
+#[path = "../../replication/io/tests/rig/port.rs"]
+mod port;
+
+use port::Port;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PKCS_ECDSA_P256_SHA256,
@@ -8,7 +12,7 @@ use rcgen::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -20,7 +24,7 @@ const NAME: &str = "s1-0011223344556677.receiver.qianyun.dev";
 struct Folder {
     dir: tempfile::TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
-    listen: SocketAddr,
+    port: Port,
 }
 
 fn leaf(issuer: &CertifiedIssuer<'static, KeyPair>, cn: &str, dns: &[&str]) -> (String, String) {
@@ -48,14 +52,13 @@ impl Folder {
         {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { dir, issuer, listen }
+        Self { dir, issuer, port: Port::new() }
     }
 
     fn start(&self) -> Running {
         let at = |name: &str| self.dir.path().join(name);
         let child = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
-            .args(["receive", "--listen", &self.listen.to_string(), "--session", "1", "--host", "civil/db"])
+            .args(["receive", "--listen", &self.port.address().to_string(), "--session", "1", "--host", "civil/db"])
             .arg("--dir")
             .arg(self.dir.path())
             .arg("--volumes-file")
@@ -70,7 +73,7 @@ impl Folder {
 
     fn wait_until_listening(&self, running: &mut Running) {
         let deadline = Instant::now() + DEADLINE;
-        while TcpStream::connect(self.listen).is_err() {
+        while TcpStream::connect(self.port.address()).is_err() {
             assert!(Instant::now() < deadline, "the receiver does not listen");
             if let Some(status) = running.child.try_wait().unwrap() {
                 panic!("the receiver has ended with {status}: {}", running.words());
@@ -98,7 +101,7 @@ impl Folder {
         config.alpn_protocols = vec![b"qianyun-data/1".to_vec()];
         let name = ServerName::try_from(NAME).unwrap();
         let mut session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut socket = TcpStream::connect(self.listen).unwrap();
+        let mut socket = TcpStream::connect(self.port.address()).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut stream = rustls::Stream::new(&mut session, &mut socket);
         stream.write_all(&[0xFF; 64])?;

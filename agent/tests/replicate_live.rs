@@ -5,10 +5,10 @@
 mod rig;
 
 use qianyun_replication::checkpoint::Checkpoint;
+use rig::port::Port;
 use rig::{LoopDisk, Mounted, run, tracefs, trackers_of};
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// The receiving machine: a folder, and a process that may die.
 struct Receiver {
     dir: tempfile::TempDir,
-    listen: SocketAddr,
+    port: Port,
     more: Vec<String>,
     process: Option<Child>,
 }
@@ -28,9 +28,8 @@ struct Receiver {
 impl Receiver {
     fn new(more: &[&str]) -> Self {
         tracefs();
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let more = more.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut receiver = Self { dir: tempfile::tempdir().unwrap(), listen, more, process: None };
+        let mut receiver = Self { dir: tempfile::tempdir().unwrap(), port: Port::new(), more, process: None };
         receiver.start();
         wait("the pairing code", || receiver.code().exists());
         receiver
@@ -39,7 +38,7 @@ impl Receiver {
     fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
-            .args(["replicate", "receive", "--lang", "en", "--listen", &self.listen.to_string(), "--dir"])
+            .args(["replicate", "receive", "--lang", "en", "--listen", &self.port.address().to_string(), "--dir"])
             .arg(self.dir.path())
             .args(&self.more)
             .stdout(log.try_clone().unwrap())
@@ -74,7 +73,7 @@ impl Receiver {
     fn send(&self, node: &Path, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"));
         command
-            .args(["replicate", "send", "--lang", "en", "--to", &self.listen.to_string(), "--disk"])
+            .args(["replicate", "send", "--lang", "en", "--to", &self.port.address().to_string(), "--disk"])
             .arg(node)
             .args([Path::new("--code-file"), &self.code(), Path::new("--record"), &self.record()])
             .args(more)

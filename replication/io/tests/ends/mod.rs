@@ -1,6 +1,7 @@
 //! Both ends of a replication, over real TLS on the loopback: a target whose directory outlives its processes, and a source.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses its part; a panic fails the test
 
+use crate::rig::port::Port;
 use crate::rig::{LoopDisk, tracefs};
 use crate::tls::{Authority, NAME};
 use qianyun_replication::progress::ReplicationState;
@@ -21,7 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Site {
     pub dir: tempfile::TempDir,
     authority: Arc<Authority>,
-    address: SocketAddr,
+    /// The target dies and must come back at the same address.
+    port: Port,
 }
 
 impl Site {
@@ -32,9 +34,7 @@ impl Site {
     /// Whose volume and ledger are kept in `dir`.
     pub fn in_dir(authority: &Arc<Authority>, dir: tempfile::TempDir) -> Self {
         tracefs();
-        // A port that is ours for the while: the target dies and must come back at the same address.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { dir, authority: Arc::clone(authority), address }
+        Self { dir, authority: Arc::clone(authority), port: Port::new() }
     }
 
     pub fn volume(&self) -> PathBuf {
@@ -55,7 +55,7 @@ impl Site {
                 authorize: Arc::new(|chain| if chain.is_empty() { Err("no certificate".to_owned()) } else { Ok(()) }),
                 signer: Arc::new(self.authority.signer("target")),
             };
-            match Target::bind(self.address, config).await {
+            match Target::bind(self.address(), config).await {
                 Ok(target) => {
                     return tokio::spawn(async move {
                         let Err(error) = target.serve().await;
@@ -69,11 +69,11 @@ impl Site {
     }
 
     pub fn source(&self, disk: &LeafDisk) -> Replication {
-        source_to(self.address, &self.authority, disk, None)
+        source_to(self.address(), &self.authority, disk, None)
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 }
 
