@@ -60,15 +60,14 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
 
 /// First those that count what the kernel does; beside them only worlds that are drawn at random, which touch no disk and give
 /// way. Then two parts at a time. Those with a control plane wait more than they work, so all that only computes goes beside them. A
-/// machine under emulation is one thread and lets no core rest: the long ones go first, so that both cores are busy to the end, and
-/// never more than two of them share the cores.
+/// machine under emulation is one thread and lets no core rest: the longest, the journey, goes first, so that both cores are busy to
+/// the end, and never more than two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
     let begins = |with: &'static str| move |name: &String| name.starts_with(with);
     let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
     let (worlds, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|name| ["planning", "simulation"].contains(&name.as_str()));
-    let (longest, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "e2e_journey");
     let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
     let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
@@ -80,13 +79,11 @@ fn integration_tests(layout: &Layout) -> Result<()> {
         programs_named(layout, &others)?;
         go_tests(layout, &[])
     };
-    two_at_a_time(&[
-        &controlled,
-        &computing,
-        &|| programs_named(layout, &journeys),
-        &|| programs_named(layout, &longest),
-        &|| programs_named(layout, &machines),
-    ])
+    let each_by_itself: Vec<_> =
+        journeys.iter().chain(&machines).map(|name| move || rust_tests(layout, &["--test", name], &[])).collect();
+    let mut parts: Vec<Part<'_>> = vec![&controlled, &computing];
+    parts.extend(each_by_itself.iter().map(|part| part as Part<'_>));
+    two_at_a_time(&parts)
 }
 
 /// Some of the tests, to be run beside others.
