@@ -101,7 +101,7 @@ impl Stage {
 
 /// The same story for the tests: people make mistakes, attackers try their ways, what `kubectl get` shows at each phase is
 /// what was agreed on, and the run is kept as it was when the copy was in sync, so that the cutover can be gone through
-/// again. It goes on from there to the end if it is to be `whole`.
+/// again. It goes on from there to the end if it is to be `whole`; if not, everybody dies once during the copy.
 pub fn rehearse(place: Place, whole: bool) -> Result<Checkpoint> {
     let mut transcript = Transcript::open()?;
     let mut stage = Stage::set_up(place, Language::En)?;
@@ -126,6 +126,9 @@ impl Stage {
         self.suspend(false)?;
         self.hold_when_begun()?;
         self.told(transcript, "Replicating: the server is copied while it works", "Replicating", "Replicate")?;
+        if !whole {
+            self.survive_the_copy()?;
+        }
         self.follow_copy()?;
         self.told(transcript, "Scheduled: in sync, and held", "Scheduled", "Replicate")?;
         let checkpoint = Checkpoint::take(self)?;
@@ -143,8 +146,8 @@ impl Stage {
     }
 }
 
-/// From a checkpoint through these deaths to a system that serves.
-pub fn survive(checkpoint: &Checkpoint, deaths: &[Death]) -> Result<()> {
+/// From a checkpoint through these deaths to a system that serves; what comes back are those that missed their moment.
+pub fn survive(checkpoint: &Checkpoint, deaths: &[Death]) -> Result<Vec<Death>> {
     let mut stage = checkpoint.restore(Language::En)?;
     let survived = stage.survive(deaths);
     if let Err(error) = &survived {

@@ -16,11 +16,16 @@ use super::city::CIVIL;
 use super::server::AT_THE_CONSOLE;
 use super::stage::{SOON, Stage};
 use crate::machine::Console;
+use crate::wait::{self, Look};
 
 /// A cutover with an attempt that is given up, a minute's pause and a second one, under emulation.
 const SERVES_WITHIN: Duration = Duration::from_secs(900);
 /// Without an event, invariants are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A shell's own `kill` needs no disk, so it answers at once even while filesystems are frozen.
+const KILLED_WITHIN: Duration = Duration::from_secs(20);
+/// From the begin of the journey to the first bytes, with two deaths on the way.
+const COPIES_WITHIN: Duration = Duration::from_secs(600);
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +68,13 @@ pub struct Death {
     pub victim: Victim,
     /// When.
     pub at: Moment,
+}
+
+impl Death {
+    /// Whether the agent dies on the cloud.
+    fn is_of_the_arrived(&self) -> bool {
+        self.victim == Victim::Agent && self.at >= Moment::Launch
+    }
 }
 
 impl fmt::Display for Death {
@@ -121,55 +133,95 @@ impl Victim {
 }
 
 impl Stage {
-    /// Lets the journey, which was held in sync, go on to the end through these deaths, and proves what has to be true.
-    pub fn survive(&mut self, deaths: &[Death]) -> Result<()> {
-        let mut admin = Admin::at(self)?;
+    /// Lets the journey, which was held in sync, go on to the end through these deaths, and proves what has to be true. What
+    /// comes back are those that missed their moment: it was over when it was seen, or there was nobody to kill any more.
+    pub fn survive(&mut self, deaths: &[Death]) -> Result<Vec<Death>> {
+        let mut admins = Admins { source: Admin::at(self)?, target: None };
         self.suspend(false)?;
         let mut left = deaths.to_vec();
+        let mut missed = Vec::new();
         let mut watch = Watch::open(self)?;
         let began = Instant::now();
         loop {
             let status = watch.next(self)?;
             self.controller.keep_alive()?;
             self.assert_one_side(&status)?;
-            if let Some(reached) = Moment::of(&status)
+            let reached = Moment::of(&status);
+            if reached >= Some(Moment::Launch) && left.iter().any(Death::is_of_the_arrived) {
+                admins.prepare_target(self)?;
+            }
+            if let Some(reached) = reached
                 && let Some(next) = left.iter().position(|death| reached >= death.at)
             {
                 let death = left.remove(next);
                 self.teller.tell(&format!("{death} (seen: {reached:?})"), &format!("{death}({reached:?})"));
-                self.kill(death.victim, reached, &mut admin)?;
+                let in_time = reached == death.at && !in_service(&self.journey_status_or(&status));
+                if !(self.kill(death.victim, reached, &mut admins)? && in_time) {
+                    missed.push(death);
+                }
                 watch = Watch::open(self)?;
             }
-            let serves = status["conditions"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|one| one["type"] == "InService" && one["status"] == "True"));
-            if serves {
+            if in_service(&status) {
                 break;
             }
             ensure!(began.elapsed() < SERVES_WITHIN, "the system does not serve; last seen: {status}");
         }
         ensure!(left.is_empty(), "the journey ended without {left:?}");
         self.await_phase("Provisional", SOON)?;
-        self.prove_target()
+        self.prove_target()?;
+        Ok(missed)
     }
 
-    fn kill(&mut self, victim: Victim, at: Moment, admin: &mut Admin) -> Result<()> {
+    /// Kills; whether there was somebody to kill.
+    fn kill(&mut self, victim: Victim, at: Moment, admins: &mut Admins) -> Result<bool> {
         match victim {
-            Victim::Agent if at < Moment::Launch => admin.kill_agent(),
-            Victim::Agent => Admin::at_target(self)?.kill_agent(),
+            Victim::Agent if at < Moment::Launch => return Ok(admins.source.kill_agent()),
+            Victim::Agent => return Ok(admins.prepare_target(self)?.kill_agent()),
             Victim::Controller => {
                 self.controller.kill()?;
-                self.controller.begin()
+                self.controller.begin()?;
             }
             Victim::Receiver => {
-                let receiver = self.receiver_process().context("no receiver runs")?;
-                kill_process(receiver, Signal::KILL).context("the receiver cannot be killed")
+                let Some(receiver) = self.receiver_process() else { return Ok(false) };
+                kill_process(receiver, Signal::KILL).context("the receiver cannot be killed")?;
             }
             Victim::ApiServer => {
                 self.cluster.kill()?;
-                self.cluster.begin()
+                self.cluster.begin()?;
             }
         }
+        Ok(true)
+    }
+
+    /// Each dies once while the disk is copied, and who has something to do then while the boot is prepared; the copy goes on.
+    pub(crate) fn survive_the_copy(&mut self) -> Result<()> {
+        let while_preparing = [Victim::Agent, Victim::Controller].map(|victim| ("PrepareBoot", victim));
+        let while_copying = [Victim::Receiver, Victim::Agent, Victim::Controller, Victim::ApiServer];
+        for (step, victim) in while_preparing.into_iter().chain(while_copying.map(|victim| ("Replicate", victim))) {
+            let mut admins = Admins { source: Admin::at(self)?, target: None };
+            self.await_work_at(step)?;
+            self.teller.tell(&format!("{victim:?} killed during {step}"), &format!("{step}:{victim:?}"));
+            ensure!(self.kill(victim, Moment::Quiesce, &mut admins)?, "{victim:?} did not run during {step}");
+        }
+        self.await_work_at("Replicate")
+    }
+
+    /// A step runs, and a copy has sent more than when it was looked at first.
+    fn await_work_at(&mut self, step: &str) -> Result<()> {
+        let mut first = None;
+        wait::until(&format!("{step} is under way"), COPIES_WITHIN, || {
+            self.controller.keep_alive()?;
+            // The API server may just be coming back.
+            let Ok(status) = self.journey_status() else { return Ok(Look::NotYet("no answer".to_owned())) };
+            let sent = status["disks"][0]["sentBytes"].as_i64().unwrap_or_default();
+            let moves = step != "Replicate" || sent > *first.get_or_insert(sent);
+            Ok(if status["step"] == step && moves { Look::Holds(()) } else { Look::NotYet(status.to_string()) })
+        })
+    }
+
+    /// The journey as it is now, or as it was seen last while the API server is away.
+    fn journey_status_or(&self, last: &Value) -> Value {
+        self.journey_status().unwrap_or_else(|_| last.clone())
     }
 
     /// A machine on the cloud runs only where the office server does not any more.
@@ -177,6 +229,27 @@ impl Stage {
         let target = status["target"]["state"] == "Running";
         ensure!(!(target && self.server.is_running()?), "two sides are active: {status}");
         Ok(())
+    }
+}
+
+fn in_service(status: &Value) -> bool {
+    let holds = |one: &Value| one["type"] == "InService" && one["status"] == "True";
+    status["conditions"].as_array().is_some_and(|all| all.iter().any(holds))
+}
+
+/// At the office server's console, and, once there is one, at that of the machine on the cloud.
+struct Admins {
+    source: Admin,
+    target: Option<Admin>,
+}
+
+impl Admins {
+    /// Ready as soon as the first agent there lives.
+    fn prepare_target(&mut self, stage: &Stage) -> Result<&mut Admin> {
+        Ok(match &mut self.target {
+            Some(ready) => ready,
+            none => none.insert(Admin::at_target(stage)?),
+        })
     }
 }
 
@@ -197,15 +270,16 @@ impl Admin {
     }
 
     fn ready(mut console: Console) -> Result<Self> {
-        let show = "until systemctl is-active --quiet qianyun-agent; do sleep 1; done; \
+        let show = "until systemctl is-active --quiet qianyun-agent; do sleep 0.2; done; \
                     systemctl show --property=MainPID --value qianyun-agent";
         let agent = console.must(show, AT_THE_CONSOLE)?.trim().to_owned();
         ensure!(agent.parse::<u32>().is_ok_and(|pid| pid > 1), "the agent does not run: {agent:?}");
         Ok(Self { console, agent })
     }
 
-    fn kill_agent(&mut self) -> Result<()> {
-        self.console.type_line(&format!("kill -9 {}", self.agent))
+    /// Whether there was such a process: a machine that is off has none either.
+    fn kill_agent(&mut self) -> bool {
+        self.console.run(&format!("kill -9 {}", self.agent), KILLED_WITHIN).is_ok_and(|done| done.status == 0)
     }
 }
 
