@@ -26,6 +26,7 @@ pub struct Cluster {
     namespace: PathBuf,
     port: u16,
     for_node: bool,
+    audited: bool,
     authority: PathBuf,
     admin: User,
     program: Option<Program>,
@@ -56,7 +57,7 @@ pub fn built(path: &str) -> Result<PathBuf> {
 impl Cluster {
     /// Starts it inside `site`, with its data in `folder`.
     pub fn start(site: &Site, folder: &Path) -> Result<Self> {
-        Self::start_at(site, folder, 0)
+        Self::prepare(site, folder, 0, false)?.begun()
     }
 
     /// Starts it inside `site` so that a node can join: at the site's address, and with the controllers that make Pods.
@@ -64,9 +65,12 @@ impl Cluster {
         Self::prepare(site, folder, 0, true)?.begun()
     }
 
-    /// Starts it inside `site` at a port, 0 for any; on what `folder` has from before, if it has anything.
-    pub(crate) fn start_at(site: &Site, folder: &Path, port: u16) -> Result<Self> {
-        Self::prepare(site, folder, port, false)?.begun()
+    /// Starts it inside `site` at a port, 0 for any; on what `folder` has from before, if it has anything. It keeps an audit
+    /// log of who asked for what.
+    pub(crate) fn start_audited(site: &Site, folder: &Path, port: u16) -> Result<Self> {
+        let mut cluster = Self::prepare(site, folder, port, false)?;
+        cluster.audited = true;
+        cluster.begun()
     }
 
     fn prepare(site: &Site, folder: &Path, port: u16, for_node: bool) -> Result<Self> {
@@ -78,6 +82,7 @@ impl Cluster {
             namespace: site.path(),
             port,
             for_node,
+            audited: false,
             authority: PathBuf::new(),
             admin: User { name: "qianyun:admin".into(), kubeconfig: PathBuf::new() },
             program: None,
@@ -104,6 +109,16 @@ impl Cluster {
         &self.authority
     }
 
+    /// What the API server answered to everything that `user` asked, one event each, if it is [audited](Self::start_audited).
+    pub(crate) fn asked_by(&self, user: &str) -> Result<Vec<Value>> {
+        let file = self.folder.join("cluster/audit.log");
+        let log = std::fs::read_to_string(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        // The last line may just be written.
+        let (whole, _) = log.rsplit_once('\n').unwrap_or_default();
+        let events = whole.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        Ok(events.into_iter().filter(|event| event["user"]["username"] == user).collect())
+    }
+
     /// The program's process.
     pub(crate) fn process(&self) -> Option<Pid> {
         self.program.as_ref().map(|program| Pid::from_child(&program.child))
@@ -122,6 +137,9 @@ impl Cluster {
     pub fn begin(&mut self) -> Result<()> {
         let mut program = self.spawn()?;
         let mut request = json!({"op": "start", "name": NAME, "dir": self.folder.join("cluster"), "port": self.port});
+        if self.audited {
+            request["audit"] = json!(true);
+        }
         if self.for_node {
             request["node"] = json!(true);
             request["bind"] = json!(SITE_ADDRESS);

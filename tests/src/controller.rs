@@ -18,6 +18,9 @@ const TOKEN_MOUNT: &str = "/run/secrets/kubernetes.io/serviceaccount";
 /// A token outlives every run; kubelet would renew it.
 const TOKEN_FOR: &str = "24h";
 
+/// The controller as the API server knows it, by the chart's names.
+pub(crate) const ACCOUNT: &str = "system:serviceaccount:qianyun-system:qianyun-controller";
+
 /// The controller. Dropping it ends the process, but neither receivers nor machines.
 pub struct Controller {
     command: Vec<std::ffi::OsString>,

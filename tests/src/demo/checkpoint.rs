@@ -67,7 +67,7 @@ impl Checkpoint {
         std::fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be emptied", folder.display()))?;
         copy(&self.kept, &folder)?;
         let site = Site::create()?;
-        let mut cluster = Cluster::start_at(&site, &folder.join("cluster"), self.port)?;
+        let mut cluster = Cluster::start_audited(&site, &folder.join("cluster"), self.port)?;
         let city = City::enter(&mut cluster)?;
         let mut controller = Controller::prepare(&site, &cluster, &folder, &entry)?;
         controller.begin()?;
@@ -86,6 +86,7 @@ impl Checkpoint {
             shelf,
             folder,
             host: self.host.clone(),
+            listed_after: None,
             verified: None,
             site,
             entry,

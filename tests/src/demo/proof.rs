@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::stage::Stage;
 use crate::cluster::{SYSTEM, built};
+use crate::controller::ACCOUNT;
 use crate::wait::{self, Look};
 
 /// The old server powers itself off right after it acknowledged.
@@ -37,7 +38,8 @@ impl Stage {
     /// All of it, of a server that stayed frozen until its power went.
     pub(crate) fn prove(&mut self) -> Result<()> {
         self.prove_target()?;
-        self.prove_bytes()
+        self.prove_bytes()?;
+        self.prove_rights()
     }
 
     /// All that can be said where someone died: the watchdog may have thawed a server that was already out of service, and what
@@ -90,6 +92,19 @@ impl Stage {
         let different = different_pieces(self.server.disk(), &replica)?;
         ensure!(different == 0, "{different} blocks of the replica are neither zeros nor what the old disk holds");
         self.teller.tell("the replica and the old disk hold the same bytes", "副本与原磁盘逐字节一致");
+        Ok(())
+    }
+
+    /// The chart gives the controller every right it uses: nothing that it asked was forbidden.
+    fn prove_rights(&self) -> Result<()> {
+        let asked = self.cluster.asked_by(ACCOUNT)?;
+        ensure!(asked.iter().any(|event| event["verb"] == "patch"), "the audit log has nothing of {ACCOUNT}");
+        let forbidden: Vec<_> = asked.iter().filter(|event| event["responseStatus"]["code"] == 403).collect();
+        ensure!(forbidden.is_empty(), "the controller was refused: {forbidden:?}");
+        self.teller.tell(
+            &format!("nothing that the controller asked for was forbidden ({} requests)", asked.len()),
+            &format!("控制器的 {} 次请求无一因权限被拒", asked.len()),
+        );
         Ok(())
     }
 

@@ -43,6 +43,8 @@ pub struct Stage {
     pub(crate) shelf: FileShelf,
     pub(crate) folder: PathBuf,
     pub(crate) host: String,
+    /// From the end of the enrolment to the server in the table.
+    pub(crate) listed_after: Option<Duration>,
     pub(crate) verified: Option<crate::witness::Verdict>,
     pub(crate) site: Site,
     pub(crate) entry: PathBuf,
@@ -59,7 +61,7 @@ impl Stage {
             "启动控制面:etcd、kube-apiserver、controller-manager",
         );
         let site = Site::create()?;
-        let mut cluster = Cluster::start(&site, &folder.join("cluster"))?;
+        let mut cluster = Cluster::start_audited(&site, &folder.join("cluster"), 0)?;
         install_chart(&cluster, &folder)?;
         let city = City::found(&mut cluster)?;
         teller.tell(
@@ -81,6 +83,7 @@ impl Stage {
             shelf,
             folder,
             host: String::new(),
+            listed_after: None,
             verified: None,
             site,
             entry,
