@@ -1,7 +1,7 @@
 //! The parts of the story at the office server: it boots, its admin installs the agent at the console and declares what has to
 //! be declared, its disks are copied while it works, and it is switched off by its own agent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::city::CIVIL;
 use super::papers;
 use super::stage::Stage;
+use super::tell::Teller;
 use crate::cluster::built;
 use crate::wait::{self, Look};
 use crate::witness::{Load, Witness};
@@ -24,8 +25,9 @@ const MOVED_WITHIN: Duration = Duration::from_secs(1200);
 /// Two clients that commit all the time, with room for the server to do its own work under emulation.
 pub(super) const LOAD: Load = Load { workers: 2, pause: Duration::from_millis(200) };
 
-/// The sentence that the admin declares.
+/// The sentence that the admin declares, in the languages of the terminal.
 pub(super) const DECLARATION: &str = "This machine neither stores nor processes state secrets";
+const DECLARATION_ZH: &str = "本机不存储、不处理国家秘密";
 
 /// What a machine joins with.
 #[derive(Clone, Debug)]
@@ -65,13 +67,15 @@ impl Invitation {
         ]
     }
 
+    /// The line that the admin types; the declaration is asked for.
+    fn command(&self, language: &str) -> String {
+        let Self { server, token, ca_hash } = self;
+        format!("qianyun-agent --lang {language} enroll --server {server} --token {token} --ca-hash {ca_hash}")
+    }
+
     /// The line that the admin types, with what they declare.
     pub(crate) fn line(&self, statement: &str) -> String {
-        let Self { server, token, ca_hash } = self;
-        format!(
-            "qianyun-agent --lang en enroll --server {server} --token {token} --ca-hash {ca_hash} \
-             --statement '{statement}' --name 'Zhou Ming' --phone 13800000000"
-        )
+        format!("{} --statement '{statement}' --name 'Zhou Ming' --phone 13800000000", self.command("en"))
     }
 }
 
@@ -115,12 +119,28 @@ impl Stage {
         Ok(())
     }
 
-    /// The admin declares and enrols.
+    /// The admin enrols, and types the declaration and who they are.
     pub(crate) fn enroll_server(&mut self) -> Result<()> {
-        let line = self.invitation(papers::SYSTEM_NAME)?.line(DECLARATION);
-        let said = self.server.console()?.must(&line, AT_THE_CONSOLE)?;
-        self.teller.show(&said);
+        let line = self.invitation(papers::SYSTEM_NAME)?.command(self.teller.words("en", "zh"));
+        let answers = [
+            ("> ", self.teller.words(DECLARATION, DECLARATION_ZH)),
+            (self.teller.words("Name: ", "姓名: "), self.teller.words("Zhou Ming", "周明")),
+            (self.teller.words("Telephone: ", "电话: "), "13800000000"),
+        ];
+        let mut console = self.server.console()?;
+        // The marks are joined by the shell, which has not answered before the program has.
+        console.type_line(&format!("{line}; echo enrol'led': $?"))?;
+        for (question, answer) in answers {
+            let asked = console.expect(question, AT_THE_CONSOLE)?;
+            self.teller.show(&format!("{asked}{question}{answer}"));
+            console.type_line(answer)?;
+        }
+        self.teller.show(&console.expect("enrolled: ", AT_THE_CONSOLE)?);
+        let status = console.expect("\n", AT_THE_CONSOLE)?;
+        ensure!(status == "0", "the enrolment ended with {status}");
+        let began = Instant::now();
         self.host = self.await_inventory()?;
+        self.listed_after = Some(began.elapsed());
         self.teller.tell("the machine, its inventory and its checks are in the table", "机器、清单与检查结果已入表");
         self.show_tables("ph")
     }
@@ -174,7 +194,7 @@ impl Stage {
             self.assert_controller_runs()?;
             ensure!(self.server.is_on()?, "the office server switched itself off during the copy");
             let status = self.journey_status()?;
-            let now = progress(&status, &self.message(&status));
+            let now = progress(&self.teller, &status, &self.message(&status));
             if now != said {
                 self.teller.show(&now);
                 said.clone_from(&now);
@@ -193,7 +213,7 @@ impl Stage {
         wait::until("the system serves from the cloud", MOVED_WITHIN, || {
             self.assert_controller_runs()?;
             let status = self.journey_status()?;
-            let now = cutover(&status, &self.message(&status));
+            let now = cutover(&self.teller, &status, &self.message(&status));
             if now != said {
                 self.teller.show(&now);
                 said.clone_from(&now);
@@ -228,39 +248,39 @@ fn deb() -> Result<std::path::PathBuf> {
 }
 
 /// Bytes of four kinds, two rates, lag, estimate.
-fn progress(status: &Value, message: &str) -> String {
+fn progress(teller: &Teller, status: &Value, message: &str) -> String {
     let disk = &status["disks"][0];
-    let mib = |name: &str| disk[name].as_i64().unwrap_or_default() >> 20;
     if disk.is_null() {
-        return format!("step {}: {message}", status["step"].as_str().unwrap_or("-"));
+        let step = status["step"].as_str().unwrap_or("-");
+        return teller.words(&format!("step {step}: {message}"), &format!("步骤 {step}:{message}")).to_owned();
     }
-    format!(
-        "{}: read {} MiB, skipped {} MiB, zeros {} MiB, sent {} MiB ({} MiB on the wire); left {} MiB; \
-         sending {} MiB/s, changing {} MiB/s, lag {} ms, eta {}",
-        disk["phase"].as_str().unwrap_or_default(),
-        mib("readBytes"),
-        mib("skippedBytes"),
-        mib("zeroBytes"),
-        mib("sentBytes"),
-        mib("wireBytes"),
-        mib("remainingBytes"),
-        mib("sendBytesPerSecond"),
-        mib("changeBytesPerSecond"),
-        disk["lagMs"],
-        status["eta"].as_str().unwrap_or("-"),
-    )
+    let mib = |name: &str| disk[name].as_i64().unwrap_or_default() >> 20;
+    let [read, skipped, zeros] = ["readBytes", "skippedBytes", "zeroBytes"].map(mib);
+    let [sent, wire, left] = ["sentBytes", "wireBytes", "remainingBytes"].map(mib);
+    let [sending, changing] = ["sendBytesPerSecond", "changeBytesPerSecond"].map(mib);
+    let (phase, lag) = (disk["phase"].as_str().unwrap_or_default(), &disk["lagMs"]);
+    let eta = status["eta"].as_str().unwrap_or("-");
+    let en = format!(
+        "{phase}: read {read} MiB, skipped {skipped} MiB, zeros {zeros} MiB, sent {sent} MiB ({wire} MiB on the wire); \
+         left {left} MiB; sending {sending} MiB/s, changing {changing} MiB/s, lag {lag} ms, eta {eta}"
+    );
+    let zh = format!(
+        "{phase}:读取 {read} MiB,跳过 {skipped} MiB,全零 {zeros} MiB,发送 {sent} MiB(网络 {wire} MiB);\
+         剩余 {left} MiB;发送 {sending} MiB/s,变更 {changing} MiB/s,滞后 {lag} ms,预计 {eta}"
+    );
+    teller.words(&en, &zh).to_owned()
 }
 
-fn cutover(status: &Value, message: &str) -> String {
+fn cutover(teller: &Teller, status: &Value, message: &str) -> String {
     let attempt = &status["cutover"];
-    format!(
-        "step {}, attempt {}: source {}, decision {}, target {}; {message}",
-        status["step"].as_str().unwrap_or("-"),
-        attempt["attempt"],
-        attempt["source"].as_str().unwrap_or("-"),
-        attempt["decision"]["kind"].as_str().unwrap_or("-"),
-        status["target"]["state"].as_str().unwrap_or("-"),
-    )
+    let step = status["step"].as_str().unwrap_or("-");
+    let source = attempt["source"].as_str().unwrap_or("-");
+    let decision = attempt["decision"]["kind"].as_str().unwrap_or("-");
+    let target = status["target"]["state"].as_str().unwrap_or("-");
+    let number = &attempt["attempt"];
+    let en = format!("step {step}, attempt {number}: source {source}, decision {decision}, target {target}; {message}");
+    let zh = format!("步骤 {step},第 {number} 次:源端 {source},决定 {decision},目标端 {target};{message}");
+    teller.words(&en, &zh).to_owned()
 }
 
 /// A Secret's value (RFC 4648 section 4).

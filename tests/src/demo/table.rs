@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::stage::Stage;
+use crate::cluster::SYSTEM;
 
 impl Stage {
     /// Prints it.
@@ -15,6 +16,10 @@ impl Stage {
         println!();
         for (chapter, took) in self.teller.chapters() {
             self.teller.row(chapter, chapter, &length(*took));
+        }
+        if let Some(took) = self.listed_after {
+            let (en, zh) = ("in the table after its enrolment", "接入后入表用时");
+            self.teller.row(en, zh, &length(took));
         }
         self.print_steps(&status["steps"]);
         self.print_bytes(&status["disks"]);
@@ -83,8 +88,23 @@ impl Stage {
         Ok(())
     }
 
+    /// Who issued the plan.
+    fn print_issue(&self) -> Result<()> {
+        let approvals = self.cluster.get(&self.city.operator, &["approvals", "-n", SYSTEM])?;
+        for made in approvals["items"].as_array().into_iter().flatten() {
+            let text = |place: &str| made.pointer(place).and_then(Value::as_str).unwrap_or_default();
+            let (gate, by, role) = (text("/spec/gate"), text("/spec/approvedBy"), text("/spec/role"));
+            let at = text("/metadata/creationTimestamp");
+            let (en, zh) = (format!("Approve by {by} as {role} at {at}"), format!("{by}({role})于 {at} 批准"));
+            self.teller.row(gate, gate, self.teller.words(&en, &zh));
+        }
+        Ok(())
+    }
+
     fn print_decisions(&self) -> Result<()> {
-        let status = self.scheme()?["status"].clone();
+        self.print_issue()?;
+        let scheme = self.scheme()?;
+        let status = &scheme["status"];
         for made in status["decisions"].as_array().into_iter().flatten() {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
             let gate = text("gate");
@@ -94,6 +114,8 @@ impl Stage {
             let zh = format!("{by}({role})于 {at} {decided}");
             self.teller.row(&gate, &gate, self.teller.words(&en, &zh));
         }
+        let operator = scheme["spec"]["confirmation"]["by"].as_str().unwrap_or_default();
+        self.teller.row("confirmed by the operator", "运维单位确认", operator);
         self.teller.row("digest of the scheme", "方案摘要", status["digest"].as_str().unwrap_or_default());
         self.teller.row("phase", "阶段", status["phase"].as_str().unwrap_or_default());
         Ok(())
