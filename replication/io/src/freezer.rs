@@ -8,10 +8,12 @@
 //! The watchdog is a child in a session of its own. It survives SIGKILL of its parent; but systemd kills all processes of
 //! a unit, so the agent's unit has to say `KillMode=process`.
 
+pub mod hung_task;
 pub mod watchdog;
 
 use crate::mounts::Mount;
 use crate::sys::ioctl;
+use hung_task::HungTask;
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 use rustix::system::{RebootCommand, reboot};
@@ -22,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use watchdog::Watchdog;
 
-/// The longest freeze: half of the 120 s after which the kernel's hung-task detector speaks up, and may panic.
+/// The longest freeze anywhere: half of the 120 s after which the kernel's hung-task detector speaks up where nobody has set
+/// another time. A kernel that panics earlier allows less: [`hung_task`].
 pub const MAX_FREEZE: Duration = Duration::from_secs(60);
 
 /// For a freeze that is undone at once, after a flush: a hundred times what ext4 on an idle disk takes, and no more than what
@@ -38,6 +41,37 @@ pub enum FreezeError {
     TooLong {
         /// What was asked for.
         found: Duration,
+    },
+    /// The kernel may panic before such a freeze ends.
+    #[error(
+        "freeze of {} s, expected {} s at most: this kernel panics after {seconds} s (kernel.hung_task_timeout_secs) in which a \
+         task waits; set kernel.hung_task_panic to 0, or kernel.hung_task_timeout_secs to {} or more, or ask for a shorter freeze",
+        found.as_secs_f64(), longest.as_secs_f64(), 2 * found.as_millis().div_ceil(1000)
+    )]
+    WouldPanic {
+        /// What was asked for.
+        found: Duration,
+        /// The longest that is safe.
+        longest: Duration,
+        /// The kernel's own limit.
+        seconds: u64,
+    },
+    /// A setting of the kernel is not as any kernel in scope has it.
+    #[error("{path} holds {found:?}, expected a number")]
+    Setting {
+        /// The file.
+        path: &'static str,
+        /// What it holds, cut short.
+        found: String,
+    },
+    /// A setting of the kernel cannot be read, so that nobody knows how long it bears a freeze.
+    #[error("cannot read {path}")]
+    Unread {
+        /// The file.
+        path: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
     /// A call about a mount failed.
     #[error("cannot {action} {}", path.display())]
@@ -158,11 +192,10 @@ impl Freezer {
     }
 
     /// Opens the filesystems of `mounts` (in the order of [`crate::mounts::mounted`], freezable ones only), locks memory,
-    /// and starts the watchdog. Nothing is frozen yet; `deadline` begins with the freeze.
+    /// and starts the watchdog. Nothing is frozen yet; `deadline` begins with the freeze. One that the kernel does not bear is
+    /// refused: [`HungTask::check`].
     pub fn prepare(&self, mounts: &[Mount], deadline: Duration) -> Result<Prepared, FreezeError> {
-        if deadline > MAX_FREEZE {
-            return Err(FreezeError::TooLong { found: deadline });
-        }
+        HungTask::read()?.check(deadline)?;
         let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| FreezeError::Memory(errno.into()))?;
         let files: Vec<&File> = targets.iter().map(|target| &target.file).collect();
