@@ -534,7 +534,10 @@ impl Agent {
 
     fn succeeded(&mut self, action: Action, done: Done, now: i64) -> Result<(), AgentError> {
         match (action, done) {
-            (Action::Arm, Done::Armed(armed)) => self.armed(armed)?,
+            (Action::Arm, Done::Armed { armed, unfit }) => {
+                self.armed(armed)?;
+                self.attempt.failed = unfit;
+            }
             (Action::FinalPass, Done::Signed(record)) => self.attempt.signed = Some(record),
             (Action::PrepareBoot, _) => self.boot_prepared = true,
             (Action::RunHooks(moment), _) => self.attempt.hooks_run.push(moment),

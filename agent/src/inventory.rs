@@ -13,12 +13,16 @@ mod units;
 
 use crate::host::Host;
 use qianyun_agent_api::inventory::{Fingerprint, Inventory, MAX_ITEMS};
+use qianyun_replication_io::freezer::hung_task::{self, HungTask};
 
 pub(crate) use boot::{initramfs_files, module_name};
 
 /// Drivers of which the target needs some: its disk, its network card, and the ladder of buses below them.
 pub(crate) const DRIVERS: [&str; 8] =
     ["virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "ahci", "sd_mod", "nvme", "e1000e"];
+
+/// Settings of the running kernel.
+const SETTINGS: &str = "/proc/sys/kernel";
 
 /// All that the checks look at: the inventory, and what only this host needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub(crate) struct Machine {
     pub(crate) fingerprint: Fingerprint,
     /// Whether changes of disks can be followed by the kernel's own events.
     pub(crate) block_events: bool,
+    /// What the kernel does with tasks that wait for too long; `None` if its settings are not shown.
+    pub(crate) hung_task: Option<HungTask>,
     /// How far the clock is from the gateway's, milliseconds; unknown before the first answer.
     pub(crate) clock_skew_ms: Option<i64>,
 }
@@ -50,7 +56,8 @@ pub(crate) fn collect(host: &dyn Host, clock_skew_ms: Option<i64>) -> Machine {
         truncated: Vec::new(),
     };
     cut(&mut inventory);
-    Machine { inventory, fingerprint: fingerprint(host), block_events: has_block_events(host), clock_skew_ms }
+    let (fingerprint, block_events) = (fingerprint(host), has_block_events(host));
+    Machine { inventory, fingerprint, block_events, hung_task: hung_task(host), clock_skew_ms }
 }
 
 /// The hardware's identity, never its MAC addresses.
@@ -67,6 +74,12 @@ fn has_block_events(host: &dyn Host) -> bool {
     ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
         .iter()
         .any(|base| host.exists(&format!("{base}/events/block/block_rq_complete/format")))
+}
+
+/// A setting that is not there is a kernel without it, if any setting is.
+pub(crate) fn hung_task(host: &dyn Host) -> Option<HungTask> {
+    host.list(SETTINGS).ok()?;
+    Some(HungTask { panic: host.text(hung_task::PANIC), timeout_seconds: host.text(hung_task::TIMEOUT) })
 }
 
 fn cut(inventory: &mut Inventory) {

@@ -24,6 +24,7 @@ use crate::tls::TlsError;
 use announce::AnnounceError;
 use pairing::CodeError;
 use qianyun_replication_io::device::DeviceError;
+use qianyun_replication_io::freezer::FreezeError;
 use qianyun_replication_io::source::SourceError;
 use qianyun_replication_io::target::TargetError;
 use std::io;
@@ -76,6 +77,9 @@ pub(crate) enum ReplicateError {
         #[source]
         source: finish::AttemptError,
     },
+    /// A freeze of that length is not safe here.
+    #[error("the longest freeze, --freeze-seconds, has to be another")]
+    Freeze(#[from] FreezeError),
     /// Ended by a signal.
     #[error("ended before the copy was complete; what was copied stays, run the same command again to go on")]
     Ended,

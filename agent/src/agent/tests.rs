@@ -297,6 +297,21 @@ async fn every_failing_step_gives_the_attempt_up_with_services_running() {
     }
 }
 
+#[tokio::test]
+async fn a_freeze_that_the_kernel_does_not_bear_is_refused_before_anything_is_stopped() {
+    let mut bench = Bench::new();
+    bench.host.put("/proc/sys/kernel/hung_task_panic", "1\n");
+    bench.host.put("/proc/sys/kernel/hung_task_timeout_secs", "40\n");
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent);
+    bench.until("gives up", |agent, _| agent.ledger.ledger.outcome.is_some()).await;
+    assert_eq!(bench.state(), Some(CutoverState::GivenUp));
+    let why = bench.agent.report(false).cutover.unwrap().message;
+    assert!(why.contains("freeze of 30 s, expected 20 s at most") && why.contains("hung_task_panic"), "{why}");
+    assert!(deeds(&bench.host).is_empty() && !bench.engine.calls().contains(&"freeze"));
+    assert!(bench.runs("writer.service"));
+}
+
 /// A machine whose admin lists hooks: one for each moment, of which `fails` fails.
 fn with_hooks(fails: &'static str) -> Bench {
     let host = Arc::into_inner(joined()).unwrap();

@@ -5,7 +5,7 @@ use crate::decision::Action;
 use crate::engine::{self, Bounds, Engine, EngineError, RecordContext};
 use crate::hooks::{HookError, Occasion};
 use crate::host::{Host, HostError};
-use crate::inventory::Machine;
+use crate::inventory::{self, Machine};
 use crate::ledger::Armed;
 use crate::logging::Log;
 use crate::steps::{HostStep, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units};
@@ -38,8 +38,9 @@ pub(crate) enum Done {
     Plain,
     /// The same, and what there is to say of it.
     Said(String),
-    /// The attempt, to be written to the ledger.
-    Armed(Armed),
+    /// The attempt, to be written to the ledger; and why it cannot come to its end, if that is known already: then it is given
+    /// up before anything is stopped.
+    Armed { armed: Armed, unfit: Option<String> },
     /// The record, signed by both ends.
     Signed(SignedRecord),
 }
@@ -49,7 +50,7 @@ impl Done {
     pub(crate) fn words(&self) -> &str {
         match self {
             Self::Said(words) => words,
-            Self::Plain | Self::Armed(_) | Self::Signed(_) => "",
+            Self::Plain | Self::Armed { .. } | Self::Signed(_) => "",
         }
     }
 }
@@ -85,7 +86,7 @@ impl Work {
             Action::PrepareBoot => perform(&prepare_boot::PrepareBoot, host)?,
             Action::StartReplication => self.start_replication()?,
             Action::StopReplication => self.engine.stop()?,
-            Action::Arm => return Ok(Done::Armed(self.arm()?)),
+            Action::Arm => return Ok(Done::Armed { armed: self.arm()?, unfit: self.unfit()? }),
             Action::RunHooks(moment) => return Ok(Done::Said(self.run_hooks(moment)?)),
             Action::Quiesce => perform(&self.quiesce()?, host)?,
             Action::Freeze => self.freeze()?,
@@ -148,6 +149,13 @@ impl Work {
             hooks: cutover.hooks.clone(),
             arrival: cutover.arrival.clone(),
         })
+    }
+
+    /// A freeze that this kernel does not bear is known before the services are stopped for it.
+    fn unfit(&self) -> Result<Option<String>, WorkError> {
+        let limit = Duration::from_millis(self.cutover()?.freeze_limit_ms);
+        let settings = inventory::hung_task(self.host.as_ref()).unwrap_or_default();
+        Ok(settings.check(limit).err().map(|error| error.to_string()))
     }
 
     fn run_hooks(&self, moment: HookMoment) -> Result<String, WorkError> {

@@ -15,6 +15,7 @@ use crate::screen::Language;
 use crate::tls;
 use qianyun_replication::progress::ReplicationState;
 use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::freezer::hung_task::HungTask;
 use qianyun_replication_io::source::{DiskProgress, Replication, SourceConfig, SourceDisk};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, Write};
@@ -44,6 +45,9 @@ pub(crate) async fn run(
         let host = known.map_or_else(|| "unknown".to_owned(), |known| format!("{}/{}", known.namespace, known.host));
         return Err(ReplicateError::Enrolled { host });
     }
+    // Hours of copying and the admin's own program would come before the first freeze.
+    let limit = Duration::from_secs(args.freeze_seconds);
+    HungTask::read()?.check(limit)?;
     let disks = args.disk.iter().map(|node| open(node)).collect::<Result<Vec<_>, _>>()?;
     let code = code(args, language)?;
     let name = host.text("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -58,7 +62,7 @@ pub(crate) async fn run(
         log,
         name: &name,
         disks: &numbers,
-        limit: Duration::from_secs(args.freeze_seconds),
+        limit,
         before_freeze: args.before_freeze.as_deref(),
         after_thaw: args.after_thaw.as_deref(),
         power_off: args.then == Then::PowerOff,
@@ -253,6 +257,17 @@ mod tests {
             let refused = run(&host, &paths, &args, Language::En, &Log::default()).await;
             assert!(matches!(refused, Err(ReplicateError::Enrolled { .. })), "{refused:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_freeze_that_is_too_long_is_refused_before_anything_is_copied() {
+        let line = ["qianyun-agent", "replicate", "send", "--to", "192.0.2.1:7443", "--disk", "/dev/null"];
+        let line = line.into_iter().chain(["--freeze-seconds", "61"]);
+        let Command::Replicate(ReplicateCommand::Send(args)) = Args::parse_from(line).command else {
+            panic!("another command");
+        };
+        let refused = run(&Fake::default(), &Paths::default(), &args, Language::En, &Log::default()).await;
+        assert!(matches!(refused, Err(ReplicateError::Freeze(_))), "{refused:?}");
     }
 
     #[test]
