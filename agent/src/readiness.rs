@@ -9,6 +9,7 @@ mod bt03_initramfs_tool;
 mod bt07_boot_loader;
 mod bt09_fstab_names;
 mod ct01_change_tracking;
+mod ct05_freeze_length;
 mod os01_release;
 mod os05_hardware_identity;
 mod os06_host_name;
@@ -54,7 +55,7 @@ pub(crate) struct Check {
 }
 
 /// The checks that most often decide. A new one is a file and a line.
-pub(crate) const TABLE: [Check; 12] = [
+pub(crate) const TABLE: [Check; 13] = [
     os01_release::CHECK,
     os05_hardware_identity::CHECK,
     os06_host_name::CHECK,
@@ -67,6 +68,7 @@ pub(crate) const TABLE: [Check; 12] = [
     st02_boot_space::CHECK,
     st08_sector_size::CHECK,
     ct01_change_tracking::CHECK,
+    ct05_freeze_length::CHECK,
 ];
 
 /// Judges a machine by every check, in the order of the table.

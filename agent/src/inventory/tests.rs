@@ -23,6 +23,8 @@ pub(crate) fn office_server() -> Fake {
         .file("/proc/meminfo", "MemTotal:        2014280 kB\nMemFree: 1 kB\n")
         .file("/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n")
         .file("/proc/sys/kernel/hostname", "mzj-db-01\n")
+        .file("/proc/sys/kernel/hung_task_panic", "0\n")
+        .file("/proc/sys/kernel/hung_task_timeout_secs", "120\n")
         .file("/proc/sys/kernel/random/boot_id", "b1\n")
         .file("/proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-6.1.0-28-amd64 root=UUID=aa-11 ro quiet\n")
         .file("/boot/grub/grub.cfg", "menuentry 'Debian' --id gnulinux {\n}\n")

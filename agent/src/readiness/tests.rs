@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::inventory::{collect, tests::office_server};
+use qianyun_replication_io::freezer::hung_task::HungTask;
 use std::collections::BTreeSet;
 
 fn machine() -> Machine {
@@ -24,9 +25,9 @@ fn the_office_server_is_ready_and_its_one_warning_has_a_way_out() {
 }
 
 #[test]
-fn there_are_twelve_checks_with_their_own_ids_and_words_in_both_languages() {
+fn there_are_thirteen_checks_with_their_own_ids_and_words_in_both_languages() {
     let ids: BTreeSet<_> = TABLE.iter().map(|check| check.id).collect();
-    assert_eq!(ids.len(), 12);
+    assert_eq!(ids.len(), 13);
     for check in &TABLE {
         for text in [check.title, check.why, check.fix] {
             assert!(text.en.is_ascii() && !text.en.is_empty(), "{}: {}", check.id, text.en);
@@ -128,4 +129,17 @@ fn space_and_sectors_have_three_grades() {
 fn without_block_events_only_comparing_is_left() {
     assert_eq!(outcome("CT-01", |m| m.block_events = false), Outcome::Warn);
     assert_eq!(outcome("CT-01", |m| m.inventory.disks.clear()), Outcome::Block);
+}
+
+#[test]
+fn the_longest_freeze_has_three_grades_and_an_unreadable_setting_is_unknown() {
+    let bears = |panic: &str, timeout: &str| {
+        let hung_task = HungTask { panic: Some(panic.into()), timeout_seconds: Some(timeout.into()) };
+        outcome("CT-05", |m| m.hung_task = Some(hung_task))
+    };
+    assert_eq!((bears("1", "120"), bears("1", "60"), bears("1", "9")), (Outcome::Pass, Outcome::Warn, Outcome::Block));
+    assert_eq!((bears("0", "9"), bears("1", "0")), (Outcome::Pass, Outcome::Pass));
+    assert_eq!((bears("often", "120"), bears("1", "")), (Outcome::Unknown, Outcome::Unknown));
+    assert_eq!(outcome("CT-05", |m| m.hung_task = Some(HungTask::default())), Outcome::Pass);
+    assert_eq!(outcome("CT-05", |m| m.hung_task = None), Outcome::Unknown);
 }
