@@ -24,6 +24,9 @@ pub(crate) const DRIVERS: [&str; 8] =
 /// Settings of the running kernel.
 const SETTINGS: &str = "/proc/sys/kernel";
 
+/// Every kernel with perf events has it.
+const PERF: &str = "/proc/sys/kernel/perf_event_paranoid";
+
 /// All that the checks look at: the inventory, and what only this host needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
@@ -31,8 +34,8 @@ pub(crate) struct Machine {
     pub(crate) inventory: Inventory,
     /// The hardware.
     pub(crate) fingerprint: Fingerprint,
-    /// Whether changes of disks can be followed by the kernel's own events.
-    pub(crate) block_events: bool,
+    /// What is missing to follow the changes of every disk; nothing where they can be followed.
+    pub(crate) untracked: Vec<String>,
     /// What the kernel does with tasks that wait for too long; `None` if its settings are not shown.
     pub(crate) hung_task: Option<HungTask>,
     /// How far the clock is from the gateway's, milliseconds; unknown before the first answer.
@@ -56,8 +59,8 @@ pub(crate) fn collect(host: &dyn Host, clock_skew_ms: Option<i64>) -> Machine {
         truncated: Vec::new(),
     };
     cut(&mut inventory);
-    let (fingerprint, block_events) = (fingerprint(host), has_block_events(host));
-    Machine { inventory, fingerprint, block_events, hung_task: hung_task(host), clock_skew_ms }
+    let untracked = untracked(host, &inventory);
+    Machine { inventory, fingerprint: fingerprint(host), untracked, hung_task: hung_task(host), clock_skew_ms }
 }
 
 /// The hardware's identity, never its MAC addresses.
@@ -69,11 +72,17 @@ pub(crate) fn fingerprint(host: &dyn Host) -> Fingerprint {
     }
 }
 
-/// The kernel tells when a write to a disk completes (tracefs lies at either place).
-fn has_block_events(host: &dyn Host) -> bool {
-    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+/// What the tracker cannot do without: the kernel tells when a write to a disk completes (tracefs lies at either place),
+/// hands such events to a program, and counts by itself what it should have told.
+fn untracked(host: &dyn Host, inventory: &Inventory) -> Vec<String> {
+    let told = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
         .iter()
-        .any(|base| host.exists(&format!("{base}/events/block/block_rq_complete/format")))
+        .any(|base| host.exists(&format!("{base}/events/block/block_rq_complete/format")));
+    let kernel = [(told, "no trace events"), (host.exists(PERF), "no perf events")];
+    let lacking = kernel.into_iter().filter(|(found, _)| !found).map(|(_, lack)| lack.to_owned());
+    let counts = |name: &str| host.text(&format!("/sys/block/{name}/queue/iostats")).as_deref() == Some("1");
+    let uncounted = inventory.disks.iter().filter(|disk| !counts(&disk.name));
+    lacking.chain(uncounted.map(|disk| format!("{} keeps no counts", disk.name))).collect()
 }
 
 /// A setting that is not there is a kernel without it, if any setting is.

@@ -23,6 +23,7 @@ pub(crate) fn office_server() -> Fake {
         .file("/proc/meminfo", "MemTotal:        2014280 kB\nMemFree: 1 kB\n")
         .file("/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n")
         .file("/proc/sys/kernel/hostname", "mzj-db-01\n")
+        .file("/proc/sys/kernel/perf_event_paranoid", "2\n")
         .file("/proc/sys/kernel/hung_task_panic", "0\n")
         .file("/proc/sys/kernel/hung_task_timeout_secs", "120\n")
         .file("/proc/sys/kernel/random/boot_id", "b1\n")
@@ -66,6 +67,7 @@ fn disk(host: Fake) -> Fake {
         .file("/sys/block/sda/removable", "0\n")
         .file("/sys/block/sda/queue/logical_block_size", "512\n")
         .file("/sys/block/sda/queue/rotational", "1\n")
+        .file("/sys/block/sda/queue/iostats", "1\n")
         .file("/sys/block/sda/device/vendor", "ATA\n")
         .file("/sys/block/sda/device/model", "WDC WD20\n")
         .file("/sys/block/sda/sda1/partition", "1\n")
@@ -129,7 +131,7 @@ fn the_recorded_server_is_described_as_it_is() {
     assert_eq!((found.os.id.as_str(), found.os.version.as_str()), ("debian", "12"));
     assert!(found.os.clock_synchronised);
     assert_eq!(machine.fingerprint.system_uuid, "4c4c4544-0042-3510-8052-c4c04f4d3132");
-    assert!(machine.block_events);
+    assert_eq!(machine.untracked, Vec::<String>::new());
 }
 
 #[test]
@@ -178,6 +180,16 @@ fn network_units_and_listeners_are_named_with_their_owners() {
     assert_eq!(found.listeners.len(), 1, "a connection is not a listener");
     let listener = &found.listeners[0];
     assert_eq!((listener.address.as_str(), listener.port, listener.process.as_str()), ("127.0.0.1", 5432, "postgres"));
+}
+
+#[test]
+fn what_is_missing_to_follow_the_disks_is_named() {
+    let host = office_server();
+    host.put("/sys/block/sda/queue/iostats", "0\n");
+    host.remove("/proc/sys/kernel/perf_event_paranoid").unwrap();
+    host.remove("/sys/kernel/tracing/events/block/block_rq_complete/format").unwrap();
+    let expected = ["no trace events", "no perf events", "sda keeps no counts"];
+    assert_eq!(collect(&host, None).untracked, expected);
 }
 
 #[test]

@@ -126,8 +126,8 @@ fn space_and_sectors_have_three_grades() {
 }
 
 #[test]
-fn without_block_events_only_comparing_is_left() {
-    assert_eq!(outcome("CT-01", |m| m.block_events = false), Outcome::Warn);
+fn disks_that_cannot_be_followed_are_not_copied() {
+    assert_eq!(outcome("CT-01", |m| m.untracked = vec!["no trace events".into()]), Outcome::Block);
     assert_eq!(outcome("CT-01", |m| m.inventory.disks.clear()), Outcome::Block);
 }
 

@@ -44,7 +44,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(2);
 /// between its event and its count.
 const MISMATCH_LOOKS: usize = 50;
 
-/// Why there can be no tracker on this machine: the caller follows by rescans instead.
+/// Why there can be no tracker on this machine. Then nothing is copied: rescans heal a doubt, but never stand in for a tracker, for a
+/// disk in use is proved by them only with all of it compared under the freeze.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unavailable {
@@ -52,10 +53,13 @@ pub enum Unavailable {
     #[error("no trace events; mount tracefs on /sys/kernel/tracing, or debugfs on kernels before 4.1")]
     NoTracefs,
     /// The event is not as any kernel in scope has it.
-    #[error("the kernel's block_rq_complete event cannot be read")]
+    #[error("the kernel's block_rq_complete event cannot be read; start one of the distribution's standard kernels")]
     Format(#[source] FormatError),
     /// The kernel refuses the event: not root, or locked down.
-    #[error("perf event refused on CPU {cpu}")]
+    #[error(
+        "perf event refused on CPU {cpu}; run as root of the machine itself, not of a container, with a kernel that has perf \
+         events and is not locked down"
+    )]
     Perf {
         /// The CPU.
         cpu: u32,

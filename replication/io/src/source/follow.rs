@@ -25,7 +25,7 @@ const CANARIES_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Debug, thiserror::Error)]
 enum ArmError {
-    #[error("changes cannot be followed")]
+    #[error("changes cannot be followed, and nothing is copied without; trying again every {} s", ARM_AGAIN.as_secs())]
     Tracking(#[from] TrackingError),
     #[error("free space cannot be read")]
     FreeMap(#[from] DeviceError),
@@ -208,12 +208,27 @@ fn pause(shared: &Shared, time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tracker::{TrackerError, Unavailable};
 
     #[test]
     fn a_range_of_bytes_touches_every_block_that_it_overlaps() {
         assert_eq!(blocks(&(0..1)), 0..1);
         assert_eq!(blocks(&(4095..4097)), 0..2);
         assert_eq!(blocks(&(8192..12288)), 2..3);
+    }
+
+    #[test]
+    fn who_waits_for_a_tracker_says_what_is_missing_and_what_to_do() {
+        let refused = std::io::ErrorKind::PermissionDenied;
+        for (lack, what_to_do) in [
+            (Unavailable::NoTracefs, "mount tracefs on /sys/kernel/tracing"),
+            (Unavailable::Perf { cpu: 0, source: refused.into() }, "run as root"),
+            (Unavailable::NoCounts { disk: "sda".to_owned() }, "write 1 to /sys/block/sda/queue/iostats"),
+        ] {
+            let words = words_of(&ArmError::Tracking(TrackerError::Unavailable(lack).into()));
+            assert!(words.starts_with("changes cannot be followed, and nothing is copied without"), "{words}");
+            assert!(words.contains(what_to_do), "{words}");
+        }
     }
 
     #[test]
