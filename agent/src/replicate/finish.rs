@@ -96,7 +96,7 @@ impl Attempt<'_> {
     async fn under_freeze(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
         // First of all: until then the follower may freeze for a moment itself, and unlock this process's memory afterwards.
         replication.prepare_final()?;
-        let mounts = mounts::freezable_on(self.disks).map_err(AttemptError::Mounts)?;
+        let mounts = mounts::held_on(self.disks).map_err(AttemptError::Mounts)?;
         let prepared = block_in_place(|| Freezer::new().prepare(&mounts, self.limit))?;
         let frozen_unix_ms = self.host.now_unix_ms();
         let frozen = block_in_place(|| prepared.freeze())?;

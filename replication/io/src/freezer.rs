@@ -11,7 +11,7 @@
 pub mod hung_task;
 pub mod watchdog;
 
-use crate::mounts::Mount;
+use crate::mounts::{Hold, Mount};
 use crate::sys::ioctl;
 use hung_task::HungTask;
 use rustix::io::Errno;
@@ -123,6 +123,7 @@ const BTRFS: rustix::fs::FsWord = 0x9123_683E;
 struct Target {
     path: PathBuf,
     file: File,
+    freezes: bool,
 }
 
 impl Target {
@@ -142,13 +143,20 @@ impl Target {
             let dev = file.metadata().map_err(failed("look at"))?.dev();
             crate::device::DeviceNumber::from_dev(dev) == mount.device
         };
-        if is_it { Ok(Self { path, file }) } else { Err(FreezeError::Covered { path }) }
+        let freezes = mount.hold() == Hold::Freeze;
+        if is_it { Ok(Self { path, file, freezes }) } else { Err(FreezeError::Covered { path }) }
     }
 
-    fn freeze(&self) -> Result<(), FreezeError> {
-        let failed =
-            |errno: Errno| FreezeError::Mount { action: "freeze", path: self.path.clone(), source: errno.into() };
-        ioctl::freeze(&self.file).map_err(failed)
+    /// Freezes it, or brings to its device what was written. After that a write to what cannot be frozen is not held up: once
+    /// it reaches the disk, the tracker tells of it as of any other, and it is sent before the proof or, after it, spoils the
+    /// proof. So the ends are still equal, and the copy is what a power cut would have left. What stays in memory is in
+    /// neither.
+    fn hold(&self) -> Result<(), FreezeError> {
+        let (action, held) = match self.freezes {
+            true => ("freeze", ioctl::freeze(&self.file)),
+            false => ("flush", rustix::fs::syncfs(&self.file)),
+        };
+        held.map_err(|errno| FreezeError::Mount { action, path: self.path.clone(), source: errno.into() })
     }
 }
 
@@ -163,7 +171,9 @@ pub fn thaw_left_frozen(mounts: &[Mount]) -> Result<(), FreezeError> {
     tried.into_iter().collect()
 }
 
-/// One mount of each filesystem, in the order to freeze: what was mounted last comes first, the root last.
+/// One mount of each filesystem, in the order to freeze: what was mounted last comes first, the root last. What can only be
+/// flushed is among them at its place: what lies in a file of another filesystem can be flushed only while that is not
+/// frozen, and keeps what is written by the freeze of a filesystem in a file of its own.
 fn in_freeze_order(mounts: &[Mount]) -> Vec<&Mount> {
     let mut seen = HashSet::new();
     let first_of_each: Vec<_> = mounts.iter().filter(|mount| seen.insert(mount.device)).collect();
@@ -191,14 +201,14 @@ impl Freezer {
         Self { program: "/proc/self/exe".into() }
     }
 
-    /// Opens the filesystems of `mounts` (in the order of [`crate::mounts::mounted`], freezable ones only), locks memory,
-    /// and starts the watchdog. Nothing is frozen yet; `deadline` begins with the freeze. One that the kernel does not bear is
+    /// Opens the filesystems of `mounts` (in the order of [`crate::mounts::mounted`], none that there is [`Hold::Nothing`] to
+    /// hold of), locks memory, and starts the watchdog. Nothing is frozen yet; `deadline` begins with the freeze. One that the kernel does not bear is
     /// refused: [`HungTask::check`].
     pub fn prepare(&self, mounts: &[Mount], deadline: Duration) -> Result<Prepared, FreezeError> {
         HungTask::read()?.check(deadline)?;
         let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| FreezeError::Memory(errno.into()))?;
-        let files: Vec<&File> = targets.iter().map(|target| &target.file).collect();
+        let files: Vec<&File> = targets.iter().filter(|target| target.freezes).map(|target| &target.file).collect();
         let watchdog = Watchdog::start(&self.program, &files, deadline)?;
         Ok(Prepared { targets, watchdog, deadline })
     }
@@ -228,7 +238,7 @@ impl Prepared {
         self.watchdog.id()
     }
 
-    /// Freezes all filesystems; on any failure all are thawed before this returns.
+    /// Freezes all filesystems, and flushes those that cannot be frozen; on any failure all are thawed before this returns.
     pub fn freeze(mut self) -> Result<Frozen, FreezeError> {
         // Before the watchdog's own clock starts: what remains here is never more than what remains there.
         let started = Instant::now();
@@ -236,7 +246,7 @@ impl Prepared {
         // From here on dropping thaws, also what was frozen by a call that reported a failure afterwards.
         let mut frozen = Frozen { prepared: self, started, count: 0 };
         for index in 0..frozen.prepared.targets.len() {
-            frozen.prepared.targets[index].freeze()?;
+            frozen.prepared.targets[index].hold()?;
             frozen.count = index + 1;
             if frozen.remaining().is_zero() {
                 return Err(FreezeError::Deadline { deadline: frozen.prepared.deadline });
@@ -269,9 +279,14 @@ impl Frozen {
         self.prepared.deadline.saturating_sub(self.started.elapsed())
     }
 
+    /// Those that were frozen, in that order.
+    fn targets(&self) -> impl DoubleEndedIterator<Item = &Target> {
+        self.prepared.targets[..self.count].iter().filter(|target| target.freezes)
+    }
+
     /// Asks the kernel whether every filesystem is still frozen: to be asked before anything is built on it.
     pub fn check(&self) -> Result<(), FreezeError> {
-        for target in &self.prepared.targets[..self.count] {
+        for target in self.targets() {
             match ioctl::freeze(&target.file) {
                 // Frozen already: as it should be.
                 Err(Errno::BUSY) => {}
@@ -299,7 +314,7 @@ impl Frozen {
     /// In the order opposite to the freeze; every one is tried, the first failure is told.
     fn thaw_all(&mut self) -> Result<(), FreezeError> {
         let mut result = Ok(());
-        for target in self.prepared.targets[..std::mem::take(&mut self.count)].iter().rev() {
+        for target in self.targets().rev() {
             match ioctl::thaw(&target.file) {
                 // The watchdog was first.
                 Ok(()) | Err(Errno::INVAL) => {}
@@ -309,6 +324,7 @@ impl Frozen {
                 }
             }
         }
+        self.count = 0;
         result
     }
 }

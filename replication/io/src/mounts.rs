@@ -1,13 +1,30 @@
 //! What is mounted, from `/proc/self/mountinfo`. The parser is pure.
 
 use crate::device::{self, DeviceError, DeviceNumber};
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
-/// Filesystems that can be frozen: they keep data on a block device and know FIFREEZE. vfat does not.
+/// Filesystems that can be frozen: they keep data on a block device and know FIFREEZE. vfat, exfat, ntfs3 and what FUSE keeps on a
+/// block device do not; gfs2 would freeze a whole cluster.
 const FREEZABLE: [&str; 8] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs"];
+
+/// Filesystems that keep data on block devices under a number of their own, as if they had none. btrfs too, which can be frozen.
+const NUMBERED_APART: [&str; 2] = ["bcachefs", "zfs"];
+
+/// How a filesystem is held still while a copy is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It is frozen: nobody can write.
+    Freeze,
+    /// It keeps data on a block device and cannot be frozen: what was written is brought to its device, and whoever writes
+    /// meanwhile is not held up.
+    Flush,
+    /// There is nothing to hold: it is read-only, or keeps no data on a block device of its own.
+    Nothing,
+}
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,19 +42,41 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// How it is held still.
+    pub fn hold(&self) -> Hold {
+        let kind = self.kind.as_str();
+        if self.read_only {
+            Hold::Nothing
+        } else if FREEZABLE.contains(&kind) {
+            Hold::Freeze
+        } else if self.device.major != 0 || NUMBERED_APART.contains(&kind) {
+            Hold::Flush
+        } else {
+            Hold::Nothing
+        }
+    }
+
     /// Whether the filesystem keeps data on a block device and can be frozen.
     pub fn is_freezable(&self) -> bool {
-        !self.read_only && FREEZABLE.contains(&self.kind.as_str())
+        self.hold() == Hold::Freeze
+    }
+
+    /// Whether it is not known to lie on other disks alone.
+    pub fn may_lie_on(&self, disks: &[DeviceNumber]) -> bool {
+        device::leaves(self.device).is_none_or(|leaves| disks.iter().any(|disk| leaves.contains(disk)))
     }
 }
 
-/// The filesystems that have to be frozen for a copy of `disks`: freezable ones, without those that are known to lie on other
-/// disks alone.
-pub fn freezable_on(disks: &[DeviceNumber]) -> Result<Vec<Mount>, DeviceError> {
-    let elsewhere = |mount: &Mount| {
-        device::leaves(mount.device).is_some_and(|leaves| disks.iter().all(|disk| !leaves.contains(disk)))
-    };
-    Ok(mounted()?.into_iter().filter(|mount| mount.is_freezable() && !elsewhere(mount)).collect())
+/// The filesystems that have to be held still for a copy of `disks`, in the order in which they were mounted.
+pub fn held_on(disks: &[DeviceNumber]) -> Result<Vec<Mount>, DeviceError> {
+    Ok(mounted()?.into_iter().filter(|mount| mount.hold() != Hold::Nothing && mount.may_lie_on(disks)).collect())
+}
+
+/// Those that cannot be frozen, each once, as `/boot/efi (vfat)`: who writes there is to be stopped by other means.
+pub fn unfrozen(mounts: &[Mount]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let flushed = mounts.iter().filter(|mount| mount.hold() == Hold::Flush && seen.insert(mount.device));
+    flushed.map(|mount| format!("{} ({})", mount.path.display(), mount.kind)).collect()
 }
 
 /// Undoes the octal escapes of the kernel: space, tab, newline, backslash.
@@ -68,8 +107,8 @@ fn parse_line(line: &str) -> Option<Mount> {
     Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only })
 }
 
-/// All mounts, in the order in which they were made.
-pub(crate) fn parse(mountinfo: &str) -> Result<Vec<Mount>, DeviceError> {
+/// All mounts of a text as `/proc/self/mountinfo` has it, in the order in which they were made.
+pub fn parse(mountinfo: &str) -> Result<Vec<Mount>, DeviceError> {
     let parsed = |line: &str| {
         parse_line(line).ok_or_else(|| {
             crate::device::malformed(Path::new(MOUNTINFO), "device, path, kind, source and options", line)
@@ -101,8 +140,25 @@ mod tests {
         assert_eq!(mounts[1].device, DeviceNumber { major: 8, minor: 1 });
         assert_eq!(mounts[2].path, Path::new("/srv/a b"));
         assert!(mounts[2].read_only && !mounts[1].read_only);
-        let freezable: Vec<_> = mounts.iter().filter(|mount| mount.is_freezable()).map(|mount| &mount.path).collect();
-        assert_eq!(freezable, [Path::new("/")]);
+    }
+
+    #[test]
+    fn what_keeps_data_on_a_disk_is_frozen_or_else_flushed_and_named() {
+        let more = "33 28 8:4 / /data rw - exfat /dev/sda4 rw\n34 28 8:5 / /win rw - fuseblk /dev/sda5 rw\n\
+            35 28 0:50 / /tank rw - zfs tank rw\n36 28 0:51 / /home rw - btrfs /dev/sda6 rw\n\
+            37 28 0:52 / /tmp rw - tmpfs tmpfs rw\n38 28 0:53 / /doc rw - fuse.portal /dev/fuse rw\n\
+            39 28 7:0 / /snap rw - squashfs /dev/loop0 ro\n40 28 8:2 / /efi rw - vfat /dev/sda2 rw\n\
+            41 28 8:7 / /shared rw - gfs2 /dev/sda7 rw\n";
+        let mounts = parse(&format!("{TEXT}{more}")).unwrap();
+        let held = |hold| {
+            let held = mounts.iter().filter(move |mount| mount.hold() == hold);
+            held.map(|mount| mount.path.to_str().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(held(Hold::Freeze), ["/", "/home"]);
+        assert_eq!(held(Hold::Flush), ["/boot/efi", "/data", "/win", "/tank", "/efi", "/shared"]);
+        assert_eq!(held(Hold::Nothing), ["/proc", "/srv/a b", "/tmp", "/doc", "/snap"]);
+        let named = ["/boot/efi (vfat)", "/data (exfat)", "/win (fuseblk)", "/tank (zfs)", "/shared (gfs2)"];
+        assert_eq!(unfrozen(&mounts), named, "each filesystem once, and nothing that is frozen");
     }
 
     #[test]
