@@ -84,8 +84,8 @@ pub(crate) trait Engine: Send + Sync {
     fn stop(&self) -> Result<(), EngineError>;
     /// Where it stands; `None` when no session runs.
     fn following(&self) -> Option<Following>;
-    /// Starts the independent watchdog and freezes all filesystems on the disks.
-    fn freeze(&self, limit: Duration) -> Result<(), EngineError>;
+    /// Starts the independent watchdog and freezes all filesystems; says which ones on the disks could only be flushed, if any.
+    fn freeze(&self, limit: Duration) -> Result<String, EngineError>;
     /// The freeze, if it holds.
     fn frozen(&self) -> Option<Frozen>;
     /// Drains the tracker to a fixpoint, sends, waits for the durable barrier, compares roots, has both ends sign.

@@ -358,6 +358,7 @@ async fn hooks_run_around_the_stop_and_each_moment_is_a_step() {
     let of = |step| steps.iter().find(|record| record.step == step);
     assert_eq!(of(Step::HooksBeforeStop).unwrap().message, "dump in 0 ms");
     assert_eq!(of(Step::HooksBeforeFreeze).unwrap().state, StepState::Done);
+    assert_eq!(of(Step::Freeze).unwrap().message, "not frozen: /boot/efi (vfat)");
     assert_eq!(of(Step::HooksAfterResume), None, "nothing was aborted");
     let intent = resume(&bench.host);
     bench.ask(2, intent);

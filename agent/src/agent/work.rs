@@ -89,7 +89,7 @@ impl Work {
             Action::Arm => return Ok(Done::Armed { armed: self.arm()?, unfit: self.unfit()? }),
             Action::RunHooks(moment) => return Ok(Done::Said(self.run_hooks(moment)?)),
             Action::Quiesce => perform(&self.quiesce()?, host)?,
-            Action::Freeze => self.freeze()?,
+            Action::Freeze => return Ok(Done::Said(self.freeze()?)),
             Action::FinalPass => return Ok(Done::Signed(self.engine.finalise(&self.record_context()?)?)),
             Action::Thaw => self.thaw()?,
             Action::StartServices => {
@@ -171,7 +171,7 @@ impl Work {
     }
 
     /// The log goes to memory first: from the freeze on, writing it could hang.
-    fn freeze(&self) -> Result<(), WorkError> {
+    fn freeze(&self) -> Result<String, WorkError> {
         let limit = Duration::from_millis(self.cutover()?.freeze_limit_ms);
         self.log.hold();
         let frozen = self.engine.freeze(limit);

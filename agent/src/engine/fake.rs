@@ -78,8 +78,8 @@ impl Engine for FakeEngine {
         Some(Following { session, in_sync: true, disks: Vec::new(), load: OwnLoad::default() })
     }
 
-    fn freeze(&self, _: Duration) -> Result<(), EngineError> {
-        self.call("freeze", |state| state.frozen = true)
+    fn freeze(&self, _: Duration) -> Result<String, EngineError> {
+        self.call("freeze", |state| state.frozen = true).map(|()| "not frozen: /boot/efi (vfat)".to_owned())
     }
 
     fn frozen(&self) -> Option<Frozen> {

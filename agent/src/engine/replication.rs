@@ -17,7 +17,7 @@ use qianyun_replication::progress::ReplicationState as EngineState;
 use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
-use qianyun_replication_io::mounts;
+use qianyun_replication_io::mounts::{self, Hold, Mount};
 use qianyun_replication_io::source::{self, Replication, SourceConfig};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -190,13 +190,21 @@ impl Engine for Disks {
         Some(Following { session: session.number, in_sync, disks, load: session.replication.own_load() })
     }
 
-    fn freeze(&self, limit: Duration) -> Result<(), EngineError> {
-        self.replication()?.prepare_final().map_err(|error| sentence(&error))?;
-        let prepared = Freezer::new().prepare(&freezable()?, limit).map_err(|error| sentence(&error))?;
+    fn freeze(&self, limit: Duration) -> Result<String, EngineError> {
+        let replication = self.replication()?;
+        replication.prepare_final().map_err(|error| sentence(&error))?;
+        let disks = replication.disks();
+        let mounts = mounts_where(|mount| match mount.hold() {
+            Hold::Freeze => true,
+            Hold::Flush => mount.may_lie_on(&disks),
+            Hold::Nothing => false,
+        })?;
+        let unfrozen = not_frozen(&mounts);
+        let prepared = Freezer::new().prepare(&mounts, limit).map_err(|error| sentence(&error))?;
         let since = Instant::now();
         let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
         *held(&self.frozen) = Some(Held { since, freeze });
-        Ok(())
+        Ok(unfrozen)
     }
 
     fn frozen(&self) -> Option<Frozen> {
@@ -239,7 +247,8 @@ impl Engine for Disks {
     }
 
     fn thaw_left_frozen(&self) -> Result<(), EngineError> {
-        freezer::thaw_left_frozen(&freezable()?).map_err(|error| sentence(&error))
+        let mounts = mounts_where(Mount::is_freezable)?;
+        freezer::thaw_left_frozen(&mounts).map_err(|error| sentence(&error))
     }
 
     fn resume(&self) -> Result<(), EngineError> {
@@ -254,10 +263,20 @@ impl Engine for Disks {
     }
 }
 
-/// The filesystems that are frozen for a cutover.
-fn freezable() -> Result<Vec<mounts::Mount>, EngineError> {
+fn mounts_where(wanted: impl Fn(&Mount) -> bool) -> Result<Vec<Mount>, EngineError> {
     let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
-    Ok(mounts.into_iter().filter(mounts::Mount::is_freezable).collect())
+    Ok(mounts.into_iter().filter(wanted).collect())
+}
+
+/// Which of the filesystems stay open to writers, in one sentence; empty if none does.
+fn not_frozen(mounts: &[Mount]) -> String {
+    let unfrozen = mounts::unfrozen(mounts);
+    if unfrozen.is_empty() {
+        return String::new();
+    }
+    let words = format!("flushed and not frozen, as they cannot be: {}", unfrozen.join(", "));
+    tracing::warn!("{words}");
+    words
 }
 
 fn millis(time: Duration) -> u64 {
@@ -270,6 +289,14 @@ mod tests {
     use qianyun_replication::governor::Held;
     use qianyun_replication::identity::DeviceIdentity;
     use qianyun_replication::progress::Progress;
+
+    #[test]
+    fn what_is_flushed_and_not_frozen_is_named_once() {
+        let text = "28 1 8:1 / / rw - ext4 /dev/sda1 rw\n32 28 8:2 / /boot/efi rw - vfat /dev/sda2 rw\n";
+        let mounts = mounts::parse(text).unwrap();
+        assert_eq!(not_frozen(&mounts), "flushed and not frozen, as they cannot be: /boot/efi (vfat)");
+        assert_eq!(not_frozen(&mounts[..1]), "");
+    }
 
     #[test]
     fn a_report_says_why_a_disk_waits_and_why_it_is_held_back() {

@@ -78,6 +78,11 @@ impl Attempt<'_> {
         Ok(finished)
     }
 
+    /// What on the disks is written to, and cannot be frozen. Mounts that cannot be read fail the attempt itself.
+    pub(super) fn not_frozen(&self) -> Vec<String> {
+        mounts::held_on(self.disks).map(|held| mounts::unfrozen(&held)).unwrap_or_default()
+    }
+
     /// The part in which nothing may be logged.
     async fn held(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
         self.log.hold();

@@ -75,6 +75,17 @@ impl Screen {
         self.say(self.language.pick("冻结文件系统,校验两端", "freezing the filesystems, proving both ends"));
     }
 
+    /// What is not held still by a freeze.
+    pub(super) fn not_frozen(&mut self, mounts: &[String]) {
+        if !mounts.is_empty() {
+            let words = self.language.pick(
+                "以下文件系统无法冻结,仅在校验前落盘,请停止其写入",
+                "flushed and not frozen, as they cannot be; stop what writes to them",
+            );
+            self.say(&format!("{words}: {}", mounts.join(", ")));
+        }
+    }
+
     /// An attempt failed.
     pub(super) fn failed(&mut self, error: &AttemptError) {
         let failed = self.language.pick("未完成,文件系统已解冻,继续同步", "not finished, thawed, following again");

@@ -188,6 +188,8 @@ async fn follow_and_finish(
 ) -> Result<Finished, ReplicateError> {
     let asked = if follow { enter_pressed() } else { watch::channel(false).1 };
     let mut screen = Screen::new(language, follow);
+    // Now, while there is time to do something about it, and again at each freeze.
+    screen.not_frozen(&attempt.not_frozen());
     let mut attempts = 0;
     loop {
         let progress = replication.progress();
@@ -199,6 +201,7 @@ async fn follow_and_finish(
         }
         attempts += 1;
         screen.freezing();
+        screen.not_frozen(&attempt.not_frozen());
         match attempt.make(replication, attempts).await {
             Ok(finished) => return Ok(finished),
             Err(source) if attempts == ATTEMPTS => return Err(ReplicateError::NotFinished { attempts, source }),

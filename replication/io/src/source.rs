@@ -20,8 +20,8 @@ mod tracking;
 mod unread;
 mod worker;
 
-use crate::device::LeafDisk;
 use crate::device::arrays::Arrays;
+use crate::device::{DeviceNumber, LeafDisk};
 use crate::freemap::FreeMap;
 use crate::trackd::Keep;
 pub use finish::FinishError;
@@ -199,6 +199,11 @@ impl Replication {
         let linker = tokio::spawn(link::run(Arc::clone(&shared)));
         let measurer = tokio::spawn(load::run(Arc::clone(&shared)));
         Ok(Self { shared, follower, linker, measurer })
+    }
+
+    /// The disks, in their order.
+    pub fn disks(&self) -> Vec<DeviceNumber> {
+        self.shared.disks.iter().map(|disk| disk.leaf.number()).collect()
     }
 
     /// How far each disk has come.

@@ -99,8 +99,7 @@ impl Replication {
         check_all_read(&self.shared)?;
         let maps = block_in_place(|| follow::prepare(&self.shared.disks))?;
         *lock(&self.shared.free_maps) = maps;
-        let disks: Vec<_> = self.shared.disks.iter().map(|disk| disk.leaf.number()).collect();
-        *lock(&self.shared.arrays) = block_in_place(|| Arrays::on(&disks));
+        *lock(&self.shared.arrays) = block_in_place(|| Arrays::on(&self.disks()));
         // From now on the follower begins nothing; this waits until it is out of what it had begun.
         block_in_place(|| drop(lock(&self.shared.tracker)));
         Ok(())
