@@ -38,6 +38,8 @@ pub(crate) struct Machine {
     pub(crate) untracked: Vec<String>,
     /// What the kernel does with tasks that wait for too long; `None` if its settings are not shown.
     pub(crate) hung_task: Option<HungTask>,
+    /// Filesystems on the disks that are written to and cannot be frozen, as `/boot/efi (vfat)`; `None` if mounts cannot be read.
+    pub(crate) unfrozen: Option<Vec<String>>,
     /// How far the clock is from the gateway's, milliseconds; unknown before the first answer.
     pub(crate) clock_skew_ms: Option<i64>,
 }
@@ -59,8 +61,14 @@ pub(crate) fn collect(host: &dyn Host, clock_skew_ms: Option<i64>) -> Machine {
         truncated: Vec::new(),
     };
     cut(&mut inventory);
-    let untracked = untracked(host, &inventory);
-    Machine { inventory, fingerprint: fingerprint(host), untracked, hung_task: hung_task(host), clock_skew_ms }
+    Machine {
+        fingerprint: fingerprint(host),
+        untracked: untracked(host, &inventory),
+        unfrozen: filesystems::unfrozen(host, &inventory.disks),
+        hung_task: hung_task(host),
+        clock_skew_ms,
+        inventory,
+    }
 }
 
 /// The hardware's identity, never its MAC addresses.

@@ -16,6 +16,7 @@ mod os06_host_name;
 mod os07_clock;
 mod st02_boot_space;
 mod st08_sector_size;
+mod st19_freezable_filesystems;
 
 use crate::inventory::Machine;
 use qianyun_agent_api::check::{CheckResult, Outcome, Words};
@@ -55,7 +56,7 @@ pub(crate) struct Check {
 }
 
 /// The checks that most often decide. A new one is a file and a line.
-pub(crate) const TABLE: [Check; 13] = [
+pub(crate) const TABLE: [Check; 14] = [
     os01_release::CHECK,
     os05_hardware_identity::CHECK,
     os06_host_name::CHECK,
@@ -67,6 +68,7 @@ pub(crate) const TABLE: [Check; 13] = [
     bt09_fstab_names::CHECK,
     st02_boot_space::CHECK,
     st08_sector_size::CHECK,
+    st19_freezable_filesystems::CHECK,
     ct01_change_tracking::CHECK,
     ct05_freeze_length::CHECK,
 ];

@@ -166,7 +166,7 @@ async fn idle_touches_nothing_but_the_agents_own_state() {
     assert_eq!(touched, Vec::<String>::new());
     assert!(bench.engine.calls().is_empty());
     let report = bench.agent.report(false);
-    assert!(report.inventory.is_some() && report.checks.len() == 13);
+    assert!(report.inventory.is_some() && report.checks.len() == 14);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use super::disks::{canonical, disk_below};
 use crate::host::Host;
-use qianyun_agent_api::inventory::Filesystem;
+use qianyun_agent_api::inventory::{Disk, Filesystem};
+use qianyun_replication_io::mounts::{self, Mount};
 
 pub(super) fn collect(host: &dyn Host) -> Vec<Filesystem> {
     let fstab = host.text("/etc/fstab").unwrap_or_default();
@@ -35,6 +36,19 @@ pub(super) fn mounts(host: &dyn Host) -> Vec<(String, String, String)> {
         }
     }
     found
+}
+
+/// What can only be flushed while the disks are frozen. Of what lies on no known disk nobody can say that it lies on none of
+/// these; what lies on another one, as on a stick, is not copied.
+pub(super) fn unfrozen(host: &dyn Host, disks: &[Disk]) -> Option<Vec<String>> {
+    let listed = |disk: &str| disks.iter().any(|listed| listed.name == disk);
+    let concerns = |mount: &Mount| {
+        let disk = disk_below(host, &canonical(host, &mount.source));
+        // A loop device lies on a file, which may lie anywhere.
+        disk.is_empty() || disk.starts_with("loop") || listed(&disk)
+    };
+    let parsed = mounts::parse(&host.text("/proc/self/mountinfo")?).ok()?;
+    Some(mounts::unfrozen(&parsed.into_iter().filter(concerns).collect::<Vec<_>>()))
 }
 
 fn swaps(host: &dyn Host, fstab: &str) -> Vec<Filesystem> {

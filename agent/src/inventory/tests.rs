@@ -154,6 +154,20 @@ fn filesystems_are_counted_once_and_network_ones_are_left_out() {
 }
 
 #[test]
+fn what_cannot_be_frozen_is_found_on_the_disks_and_not_on_a_stick() {
+    let more = "42 28 8:5 / /boot/efi rw - vfat /dev/sda5 rw\n43 28 8:17 / /media/stick rw - vfat /dev/sdb1 rw
+44 28 0:50 / /tank rw - zfs tank rw\n45 28 8:6 / /cd ro - vfat /dev/sda5 ro\n";
+    let host = office_server()
+        .file("/proc/self/mountinfo", &format!("{MOUNTINFO}{more}"))
+        .file("/sys/class/block/sdb1/partition", "1\n")
+        .symlink("/sys/class/block/sdb1", "../../devices/usb/block/sdb/sdb1");
+    assert_eq!(collect(&host, None).unfrozen.unwrap(), ["/boot/efi (vfat)", "/tank (zfs)"]);
+    assert_eq!(collect(&office_server(), None).unfrozen, Some(Vec::new()));
+    host.put("/proc/self/mountinfo", "no mount\n");
+    assert_eq!(collect(&host, None).unfrozen, None);
+}
+
+#[test]
 fn boot_facts_tell_the_kernel_from_its_initramfs() {
     let boot = collect(&office_server(), None).inventory.boot;
     assert_eq!((boot.firmware, boot.loader.as_str()), (FirmwareMode::Bios, "grub2"));

@@ -25,9 +25,9 @@ fn the_office_server_is_ready_and_its_one_warning_has_a_way_out() {
 }
 
 #[test]
-fn there_are_thirteen_checks_with_their_own_ids_and_words_in_both_languages() {
+fn there_are_fourteen_checks_with_their_own_ids_and_words_in_both_languages() {
     let ids: BTreeSet<_> = TABLE.iter().map(|check| check.id).collect();
-    assert_eq!(ids.len(), 13);
+    assert_eq!(ids.len(), 14);
     for check in &TABLE {
         for text in [check.title, check.why, check.fix] {
             assert!(text.en.is_ascii() && !text.en.is_empty(), "{}: {}", check.id, text.en);
@@ -142,4 +142,15 @@ fn the_longest_freeze_has_three_grades_and_an_unreadable_setting_is_unknown() {
     assert_eq!((bears("often", "120"), bears("1", "")), (Outcome::Unknown, Outcome::Unknown));
     assert_eq!(outcome("CT-05", |m| m.hung_task = Some(HungTask::default())), Outcome::Pass);
     assert_eq!(outcome("CT-05", |m| m.hung_task = None), Outcome::Unknown);
+}
+
+#[test]
+fn what_cannot_be_frozen_is_named_and_blocks_nothing() {
+    let mut machine = machine();
+    machine.unfrozen = Some(vec!["/boot/efi (vfat)".into(), "/data (exfat)".into()]);
+    let results = judge(&machine);
+    let result = results.iter().find(|result| result.id == "ST-19").unwrap();
+    assert_eq!((result.outcome, result.observed.as_str()), (Outcome::Warn, "/boot/efi (vfat), /data (exfat)"));
+    assert!(is_ready(&results) && result.fix.en.contains("remount,ro"));
+    assert_eq!(outcome("ST-19", |m| m.unfrozen = None), Outcome::Unknown);
 }
