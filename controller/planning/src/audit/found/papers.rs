@@ -1,11 +1,14 @@
 //! What the record of a system has to say about the papers that open its gates and are no decisions: the declaration, the catalogue,
-//! the evaluation, the rehearsal, the word on security products, incidents, the acceptance, waivers of checks, where its old
-//! servers went, and the rules themselves. A paper is known by its digest; its text stays where it is.
+//! its grading and its platform's, the way to each system that it depends on, the evaluation, the rehearsal, the word on security
+//! products, incidents, the acceptance, waivers of checks, where its old servers went, the freeze periods that hold it back, and
+//! the rules themselves. A paper is known by its digest; its text stays where it is.
 
 use super::Findings;
 use crate::audit::entry::Event;
+use crate::calendar::entered::concerns;
 use crate::facts::{Facts, HostFacts, Known};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use qianyun_crds::{CloudPlatform, FreezePeriod, SystemDependency};
 use serde::Serialize;
 
 /// A paper as it stands.
@@ -27,10 +30,12 @@ impl Paper {
 /// Papers that are new, were edited, or are gone. Of a sort that cannot be read nothing is said.
 pub(super) fn papers(found: &mut Findings<'_>) {
     let facts = found.facts;
-    let sorts: [(&[&str], Option<Vec<Paper>>); 5] = [
+    let sorts: [(&[&str], Option<Vec<Paper>>); 7] = [
         (&["Rehearsal", "SecurityInUse", "Incident", "Acceptance", "Assessment", "Receipt"], Some(of_migration(facts))),
-        (&["Declaration", "Catalogue"], of_system(facts)),
+        (&["Declaration", "Catalogue", "Grading", "Dependency"], of_system(facts)),
+        (&["PlatformProtection"], of_platform(facts)),
         (&["PolicyProfile"], of_policy(facts)),
+        (&["FreezePeriod"], freezes(facts)),
         (&["CheckWaiver"], waivers(&facts.hosts)),
         (&["CustodyRecord"], custody(facts)),
     ];
@@ -53,12 +58,40 @@ fn of_migration(facts: &Facts) -> Vec<Paper> {
     of_cutover.chain(acceptance).chain(assessment).chain(receipt).flatten().collect()
 }
 
-/// What the department declared of the system, and its catalogue.
+/// What the department declared of the system, its catalogue, its grading, and which systems it depends on by which way: one that is
+/// struck off the list opens a gate as well.
 fn of_system(facts: &Facts) -> Option<Vec<Paper>> {
     let spec = &facts.system.get()?.spec;
     let declaration = Paper::new("Declaration".into(), &spec.declaration, Some(&spec.declaration.declared_by));
-    let catalogue = spec.catalogue.iter().filter_map(|c| Paper::new("Catalogue".into(), c, None));
-    Some(declaration.into_iter().chain(catalogue).collect())
+    let catalogue = spec.catalogue.iter().map(|c| Paper::new("Catalogue".into(), c, None));
+    let grading = spec.mlps.iter().map(|m| Paper::new("Grading".into(), m, None));
+    let dependency = |d: &SystemDependency| Paper::new(format!("Dependency/{}/{}", d.namespace, d.name), d, None);
+    let of_department = std::iter::once(declaration).chain(catalogue).chain(grading);
+    Some(of_department.chain(spec.dependencies.iter().map(dependency)).flatten().collect())
+}
+
+/// How well the platform is protected. What else is said of it opens no gate.
+fn of_platform(facts: &Facts) -> Option<Vec<Paper>> {
+    let protection = |p: &CloudPlatform| {
+        Paper::new(format!("PlatformProtection/{}", name(&p.metadata)), &p.spec.mlps, None).into_iter().collect()
+    };
+    match &facts.platform {
+        Known::Is(platform) => Some(protection(platform)),
+        Known::Absent => Some(Vec::new()),
+        Known::Unknown => None,
+    }
+}
+
+/// Those that concern the system, those as well that its scheme names an exception from. One that is deleted, or is made to
+/// concern others only, is gone. `None` where the system cannot be read: its department may be concerned or not.
+fn freezes(facts: &Facts) -> Option<Vec<Paper>> {
+    let (Known::Is(periods), Known::Is(system)) = (&facts.freezes, &facts.system) else { return None };
+    let namespace = facts.migration.metadata.namespace.as_deref().unwrap_or_default();
+    let (department, system) = (&system.spec.department_ref, &facts.migration.spec.system_ref);
+    let of_system = periods.iter().filter(|f| concerns(&f.spec.scope, department, namespace, system));
+    let paper =
+        |f: &FreezePeriod| Paper::new(format!("FreezePeriod/{}", name(&f.metadata)), &f.spec, Some(&f.spec.entered_by));
+    Some(of_system.filter_map(paper).collect())
 }
 
 /// The rules: who decides, and what is asked.
