@@ -16,6 +16,7 @@
 //! | [`claim`] | whose a server is that several schemes name |
 //! | [`demand`] | what a scheme takes of a platform |
 //! | [`new_hardware`] | whether a server is newer than the rules and has to be explained |
+//! | [`offices`] | which of the two offices a policy leaves out |
 //! | [`domestic`] | which layers of a server are of the domestic stack |
 //! | [`audit`] | what of it all is recorded, and whether a record is unbroken |
 //! | [`lint`] | whether a plan is one that may never be carried out |
@@ -40,6 +41,7 @@ pub mod gate;
 pub mod host_migration;
 pub mod lint;
 pub mod new_hardware;
+pub mod offices;
 mod order;
 pub mod phase;
 pub mod plan_status;

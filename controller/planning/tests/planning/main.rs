@@ -23,6 +23,7 @@ mod gates_time;
 mod lint;
 mod notices;
 mod notices_told;
+mod offices;
 mod phase;
 mod plan_status;
 mod previews;

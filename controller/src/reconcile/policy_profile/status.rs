@@ -1,5 +1,6 @@
-//! Judges a profile by itself: whether its roles exist, its days are days, two offices approve, and which gates of the law it
-//! switches off. A city may do that by decree, and answers for it: it is shown, and blocks nothing.
+//! Judges a profile by itself: whether its roles exist, its days are days, two roles approve, which gates of the law it switches
+//! off, and which of the two offices it does not ask. A city may do either by decree, and answers for it: it is shown, and blocks
+//! nothing.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -8,6 +9,7 @@ use qianyun_planning::approval::distinct;
 use qianyun_planning::calendar::parse_day;
 use qianyun_planning::gate::GATES;
 use qianyun_planning::new_hardware::is_in_force;
+use qianyun_planning::offices::left_out;
 use qianyun_planning::report::condition;
 
 /// The status of a profile.
@@ -26,25 +28,47 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
             "today lies outside spec.effectiveFrom to spec.effectiveUntil: check which rules apply now. It blocks nothing",
         )
     };
-    let off = switched_off(&profile.spec);
-    let (gates_reason, gates_words) = if off.is_empty() {
-        ("EveryGateOn", String::new())
-    } else {
-        let words = format!(
-            "switched off, though the law asks for it: {}. It blocks nothing; set enabled to true in spec.gates, or make sure \
-             that each basis is the document that allows it",
-            off.join("; ")
-        );
-        ("GateOff", words)
-    };
+    let (complete, gates_reason, gates_words) = gates(&profile.spec);
     PolicyProfileStatus {
         observed_generation: generation,
         conditions: vec![
             condition(before, "Ready", Some(ready), reason, &fault.unwrap_or_default(), generation, now),
             condition(before, "InForce", Some(in_force), force_reason, words, generation, now),
-            condition(before, "GatesComplete", Some(off.is_empty()), gates_reason, &gates_words, generation, now),
+            condition(before, "GatesComplete", Some(complete), gates_reason, &gates_words, generation, now),
         ],
     }
+}
+
+/// Whether every gate of an article holds as the article means it; a reason, and words for all that is missing. An office that is not
+/// asked weighs more than a gate that is off, so the reason is about that.
+fn gates(spec: &PolicyProfileSpec) -> (bool, &'static str, String) {
+    let (unasked, off) = (unasked(spec), switched_off(spec));
+    let mut said = Vec::new();
+    if !unasked.is_empty() {
+        said.push(format!(
+            "left out, though Art. 23 asks both offices: {}. It blocks nothing; name a role of that party there, or make sure \
+             that a document in spec.basis allows it",
+            unasked.join("; ")
+        ));
+    }
+    if !off.is_empty() {
+        said.push(format!(
+            "switched off, though the law asks for it: {}. It blocks nothing; set enabled to true in spec.gates, or make sure \
+             that each basis is the document that allows it",
+            off.join("; ")
+        ));
+    }
+    let reason = match (unasked.is_empty(), off.is_empty()) {
+        (false, _) => "OfficeMissing",
+        (true, false) => "GateOff",
+        (true, true) => "EveryGateOn",
+    };
+    (said.is_empty(), reason, said.join(". "))
+}
+
+/// The offices that the profile does not ask, each with the list that leaves it out.
+fn unasked(spec: &PolicyProfileSpec) -> Vec<String> {
+    left_out(spec).iter().map(|missing| missing.words().en).collect()
 }
 
 /// The gates of an article that the profile switches off, in the order of the journey: each with the article, and what the
@@ -90,7 +114,7 @@ mod tests {
     fn profile(gates: &[(GateName, bool)]) -> PolicyProfile {
         let role = |name: &str, party: &str| serde_json::json!({"name": name, "displayName": name, "displayNameZh": name, "party": party});
         let spec = serde_json::json!({
-            "title": "t", "titleZh": "t", "effectiveFrom": "2018-03-16", "planIssuers": ["a"], "schemeConfirmer": "c",
+            "title": "t", "titleZh": "t", "effectiveFrom": "2018-03-16", "planIssuers": ["a", "b"], "schemeConfirmer": "c",
             "roles": [role("a", "mgo"), role("b", "sco"), role("c", "dept")], "schemeApprovers": ["a", "b"],
             "numbers": {
                 "trialMonths": 3, "reviewTargetWorkingDays": 20, "inventoryMaxAgeDays": 30, "freezeLimitSeconds": 30
@@ -128,6 +152,32 @@ mod tests {
         for gates in [&[][..], &[(GateName::RehearsalPassed, false)], &[(GateName::SystemGraded, true)]] {
             assert_eq!(gates_complete(&profile(gates)).0, "True", "{gates:?}");
         }
+    }
+
+    #[test]
+    fn an_office_that_is_not_asked_is_named_with_the_list_that_leaves_it_out() {
+        let mut one = profile(&[]);
+        one.spec.plan_issuers = vec!["a".into()];
+        let (status, reason, message) = gates_complete(&one);
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "OfficeMissing"));
+        assert_eq!(
+            message,
+            "left out, though Art. 23 asks both offices: the smart-city office in spec.planIssuers. It blocks nothing; name a \
+             role of that party there, or make sure that a document in spec.basis allows it"
+        );
+    }
+
+    #[test]
+    fn an_office_that_is_not_asked_hides_no_gate_that_is_off_and_blocks_nothing() {
+        let mut both = profile(&[(GateName::SystemGraded, false)]);
+        both.spec.roles[1].party = qianyun_crds::Party::Operator;
+        let (_, reason, message) = gates_complete(&both);
+        assert_eq!(reason, "OfficeMissing");
+        let named =
+            ["smart-city office in spec.planIssuers; the smart-city office in spec.schemeApprovers.", "SystemGraded"];
+        assert!(named.iter().all(|named| message.contains(named)), "{message}");
+        let status = status(&both, jiff::civil::date(2026, 11, 24), Timestamp::UNIX_EPOCH);
+        assert_eq!(status.conditions[0].status, "True", "it is Ready all the same");
     }
 
     #[test]
