@@ -1,5 +1,5 @@
 //! Calls that some code must not make: `unwrap` in production, `unsafe` outside the one crate that talks to the kernel,
-//! clocks, files and chance in the pure crates, pauses in tests.
+//! clocks, files and chance in the pure crates, programs, variables, files and screens away from their places, pauses in tests.
 
 use super::source::{Source, line_of, words};
 use super::{Complaint, Tree};
@@ -19,6 +19,44 @@ const IMPURE: &[(&str, &str)] = &[
     ("std::thread", "be driven by the caller"),
     ("std::env", "take it as an argument"),
     ("std::process", "leave programs to the callers"),
+];
+
+/// A call that the product makes in few places only.
+struct Placed {
+    call: &'static str,
+    /// Where it is looked for, and where in there it may stand.
+    folders: &'static [&'static str],
+    places: &'static [&'static str],
+    instead: &'static str,
+}
+
+/// What runs on a server or in the cluster.
+const PRODUCTS: &[&str] = &["agent/", "controller/", "crds/", "replication/"];
+const PLACED: &[Placed] = &[
+    Placed {
+        call: "Command::new",
+        folders: PRODUCTS,
+        places: &[
+            "agent/src/host",
+            "controller/src/hosting",
+            "replication/io/src/trackd",
+            "replication/io/src/freezer",
+        ],
+        instead: "run programs through the host",
+    },
+    Placed { call: "env::var", folders: PRODUCTS, places: &["agent/src/args.rs"], instead: "take it as an argument" },
+    Placed {
+        call: "println!",
+        folders: PRODUCTS,
+        places: &["controller/src/main.rs", "crds/src/bin"],
+        instead: "log it, or write to the screen that the caller gives",
+    },
+    Placed {
+        call: "std::fs",
+        folders: &["agent/src"],
+        places: &["agent/src/host", "agent/src/replicate"],
+        instead: "ask the host: its errors name the path",
+    },
 ];
 
 /// A test may rest this long between two looks at a level. Longer pauses hope that something has happened meanwhile.
@@ -46,7 +84,23 @@ pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
                 }
             }
         }
+        complaints.extend(misplaced(source, &text));
         complaints.extend(pauses(source));
+    }
+    complaints
+}
+
+/// Calls that have places of their own, elsewhere.
+fn misplaced(source: &Source, text: &str) -> Vec<Complaint> {
+    let within = |folders: &[&str]| folders.iter().any(|folder| source.path.to_string_lossy().starts_with(folder));
+    let mut complaints = Vec::new();
+    for Placed { call, folders, places, instead } in PLACED {
+        if !within(folders) || within(places) {
+            continue;
+        }
+        for (at, _) in text.match_indices(call) {
+            complaints.push(Complaint::line(&source.path, line_of(text, at), format!("{call} here: {instead}")));
+        }
     }
     complaints
 }
