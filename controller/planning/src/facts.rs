@@ -142,6 +142,12 @@ impl Facts {
         self.hosts.iter().any(|h| h.journey.get().is_some_and(|journey| carries_out(journey, &self.digest)))
     }
 
+    /// Whether a server is under way by exactly this scheme: the offices' approval of it took effect.
+    pub fn is_begun(&self) -> bool {
+        let mut journeys = self.hosts.iter().filter_map(|h| h.journey.get());
+        journeys.any(|j| j.spec.scheme_digest == self.digest && j.spec.intent != HostIntent::Idle)
+    }
+
     /// Whether any host's commit was decided; from then on a scheme is being carried out, of which this may be an edit.
     pub fn any_committed(&self) -> bool {
         self.hosts.iter().any(HostFacts::committed)

@@ -4,7 +4,7 @@
 use crate::action::{Action, Plan};
 use crate::facts::{Facts, HostFacts, Machine, Receiver, Verification};
 use crate::gate::{first_obstacle, host_fenced, judge, room_for_attempt};
-use crate::sequence::{Step, needs};
+use crate::sequence::{APPROVAL_NEEDS, Step, needs};
 use jiff::Timestamp;
 use qianyun_crds::{DecisionKind, GateName, HostIntent, SourceCutover};
 
@@ -33,7 +33,10 @@ pub fn check(facts: &Facts, plan: &Plan, now: Timestamp) -> Option<Violation> {
 }
 
 fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violation> {
-    let approved = judge(GateName::DualApproved, facts, now).passes();
+    // Of what begins, whether the approval is in effect is asked here once more.
+    let goes_on = facts.is_begun() || facts.any_committed();
+    let in_effect = goes_on || first_obstacle(APPROVAL_NEEDS, facts, now).is_none();
+    let approved = in_effect && judge(GateName::DualApproved, facts, now).passes();
     let host = facts.host(action.host());
     match action {
         Action::CreateJourney { digest, .. } => {

@@ -1,6 +1,7 @@
 //! Why a gate is not open, as data. The words for it are in `report/`.
 
 use crate::calendar::{Answer, Standing, WindowReason};
+use crate::gate::definition;
 use crate::report::Words;
 use jiff::Timestamp;
 use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
@@ -98,6 +99,9 @@ pub enum Reason {
     NotConfirmed { party: Party },
     /// Offices have still to approve this digest.
     ApprovalsMissing { have: usize, need: usize, missing: Words, party: Party },
+    /// All offices approved this digest, and papers that an approval needs are not complete: the gates that do not pass, at least
+    /// one of them closed.
+    NotInEffect { offices: usize, waits_for: Vec<Obstacle> },
     /// Someone returned this digest.
     Returned { by: String, opinion: String },
     /// Somebody returned it while it is carried out.
@@ -278,6 +282,9 @@ impl Reason {
         {
             return Some(*party);
         }
+        if let Reason::NotInEffect { waits_for, .. } = self {
+            return waits_for.iter().find(|obstacle| obstacle.known).map(Obstacle::party);
+        }
         let is_one = |reasons: bool, party| reasons.then_some(party);
         is_one(self.ends_by_itself(), Party::Nobody)
             .or_else(|| is_one(self.is_of_the_server(), Party::Department))
@@ -419,4 +426,11 @@ pub struct Obstacle {
     pub known: bool,
     /// Why.
     pub reason: Reason,
+}
+
+impl Obstacle {
+    /// Who can remove it.
+    pub fn party(&self) -> Party {
+        self.reason.party().unwrap_or_else(|| definition(self.gate).party)
+    }
 }

@@ -1,4 +1,5 @@
-//! The order of the journey on one screen: each step that cannot simply be repeated, the gates that it needs, and its undo.
+//! The order of the journey on one screen: each step that cannot simply be repeated, the gates that it needs, and its undo; and
+//! before all of them the papers that an approval needs.
 
 use qianyun_crds::GateName::{
     self, Accepted, AllHostsDisposed, AssessmentPassed, CataloguePrepared, CatalogueRegistered, CutoverConfirmed,
@@ -49,6 +50,19 @@ pub struct Line {
     /// How it is taken back.
     pub undo: Undo,
 }
+
+/// Gates that block the approval itself (Art. 18, 19, 23, 27, 28, 29, 33), in the order in which they are looked at. Both offices
+/// may decide at any time, and what they decided counts; it takes effect once all of these pass. Whoever looks at a gate of this
+/// list must not look at `DualApproved` in turn.
+pub const APPROVAL_NEEDS: &[GateName] = &[
+    SystemGraded,
+    TargetLevelSufficient,
+    EmergencyPlanReady,
+    CataloguePrepared,
+    PartiesQualified,
+    AssessmentPassed,
+    DepartmentConfirmed,
+];
 
 /// The sequence.
 ///
@@ -155,7 +169,7 @@ pub fn needs(step: Step) -> &'static [GateName] {
 
 #[cfg(test)]
 mod tests {
-    use super::{SEQUENCE, Step, needs};
+    use super::{APPROVAL_NEEDS, SEQUENCE, Step, needs};
     use crate::gate::GATES;
     use qianyun_crds::GateName;
 
@@ -170,6 +184,16 @@ mod tests {
     fn every_step_before_the_trial_needs_both_offices() {
         for line in SEQUENCE.iter().filter(|l| l.step < Step::Trial) {
             assert!(line.needs.contains(&GateName::DualApproved), "{:?}", line.step);
+        }
+    }
+
+    #[test]
+    fn what_an_approval_needs_is_asked_before_it_and_again_until_the_commit() {
+        assert!(!APPROVAL_NEEDS.contains(&GateName::DualApproved), "it would wait for itself");
+        for step in [Step::Replicate, Step::Cutover, Step::Commit] {
+            let before = needs(step).iter().take_while(|gate| **gate != GateName::DualApproved);
+            let before: Vec<_> = before.filter(|gate| APPROVAL_NEEDS.contains(gate)).copied().collect();
+            assert_eq!(before, APPROVAL_NEEDS, "{step:?}");
         }
     }
 

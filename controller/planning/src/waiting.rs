@@ -81,9 +81,7 @@ impl WaitingOn {
     /// Who can end it.
     pub fn party(&self) -> Party {
         match self {
-            WaitingOn::Gate(obstacle) => {
-                obstacle.reason.party().unwrap_or_else(|| crate::gate::definition(obstacle.gate).party)
-            }
+            WaitingOn::Gate(obstacle) => obstacle.party(),
             WaitingOn::Resumption | WaitingOn::NewWindow { .. } => Party::Operator,
             WaitingOn::Volumes { trouble, .. }
             | WaitingOn::Receiver { trouble, .. }

@@ -1,7 +1,7 @@
 //! 论证评估通过 (Art. 18, 33): the project in the migration was evaluated, passed, and approved by the city government; or the
 //! scheme says, with a reason, that there is none.
 //!
-//! Blocks every action on hosts. Opened by the operator, who enters what the smart-city office and the city decided.
+//! Blocks the approval, and every action on hosts. Opened by the operator, who enters what the smart-city office and the city decided.
 
 use crate::facts::Facts;
 use crate::reason::{Found, Reason, closed};

@@ -1,6 +1,6 @@
 //! 目录已预编 (Art. 27): the draft of the system's resource catalogue is attached, and not empty.
 //!
-//! Blocks every action on hosts. Opened by the department. That the catalogue is registered is asked for the acceptance.
+//! Blocks the approval, and every action on hosts. Opened by the department. That the catalogue is registered is asked for the acceptance.
 
 use super::need;
 use crate::facts::Facts;

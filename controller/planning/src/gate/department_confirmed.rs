@@ -1,6 +1,6 @@
 //! 部门确认方案 (Art. 23): the department confirmed exactly this scheme.
 //!
-//! Blocks the offices' review and every action on hosts. Opened by the department.
+//! Blocks the offices' approval, which is not in effect before, and every action on hosts. Opened by the department.
 
 use super::{decided, scheme_returned};
 use crate::approval::{Tally, scheme_subject};

@@ -1,6 +1,6 @@
 //! 应急预案已备 (Art. 29): the emergency plan is attached to the scheme.
 //!
-//! Blocks every action on hosts. Opened by the operator, who attaches it to the scheme.
+//! Blocks the approval, and every action on hosts. Opened by the operator, who attaches it to the scheme.
 
 use crate::facts::Facts;
 use crate::reason::{Found, Reason, closed};

@@ -1,7 +1,7 @@
 //! 参建单位资质有效 (Art. 19): every certificate that the state requires is valid on the day of the cutover; and where the
 //! migration contains a project, design, construction and supervision are named.
 //!
-//! Blocks every action on hosts. Opened by the operator. Which certificates are required is said by people, with a basis.
+//! Blocks the approval, and every action on hosts. Opened by the operator. Which certificates are required is said by people, with a basis.
 
 use crate::calendar::parse_day;
 use crate::facts::Facts;

@@ -1,6 +1,6 @@
 //! 定级备案 (Art. 29): the system has a protection level and a filing number.
 //!
-//! Blocks every action on hosts. Opened by the department.
+//! Blocks the approval, and every action on hosts. Opened by the department.
 
 use super::need;
 use crate::facts::Facts;

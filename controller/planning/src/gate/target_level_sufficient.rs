@@ -1,6 +1,6 @@
 //! 平台等保满足 (Art. 28): the platform's protection level suffices for the system, and its assessment is in date.
 //!
-//! Blocks every action on hosts, and the cutover. Opened by the operator.
+//! Blocks the approval, every action on hosts, and the cutover. Opened by the operator.
 
 use super::need;
 use crate::calendar::parse_day;

@@ -6,9 +6,9 @@ use super::people::{party, who};
 use crate::calendar::{Binding, minute};
 use crate::facts::Facts;
 use crate::phase::phase;
+use crate::reason::Reason;
 use crate::report::{Words, left, words};
 use crate::system_migration::due::{Due, days};
-use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use qianyun_crds::{DueBinding, Party, Phase};
 
@@ -46,7 +46,9 @@ fn tasks(facts: &Facts, obstacles: &Obstacles) -> Vec<(Words, Vec<Words>)> {
         add(party(facts, on.party()), how_to_end(on).unwrap_or_else(|| on.words()));
     }
     for obstacle in &obstacles.gates {
-        if WaitingOn::Gate(obstacle.clone()).party() != Party::Nobody {
+        // What an approval waits for is in the hands of those who open it, named for a gate of its own.
+        let is_said = matches!(obstacle.reason, Reason::NotInEffect { .. });
+        if obstacle.party() != Party::Nobody && !is_said {
             let todo = how(obstacle).unwrap_or_else(|| obstacle.reason.words());
             who(facts, obstacle).into_iter().for_each(|name| add(name, todo.clone()));
         }

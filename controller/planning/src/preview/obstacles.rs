@@ -94,9 +94,13 @@ fn closed(facts: &Facts, obstacle: &Obstacle) -> Point {
 
 /// What somebody has to do; `None` where nobody has to, or where the reason says it already.
 pub(super) fn how(obstacle: &Obstacle) -> Option<Words> {
-    let by_people = WaitingOn::Gate(obstacle.clone()).party() != Party::Nobody;
+    let by_people = obstacle.party() != Party::Nobody;
     if let Reason::AgentSilent { .. } = obstacle.reason {
         return Some(words("see to the server, its agent and its network", "检查服务器、代理及其网络"));
+    }
+    // What an approval waits for is a gate of its own, with its own remedy.
+    if let Reason::NotInEffect { .. } = obstacle.reason {
+        return Some(words("open the gates that it names", "先满足上述各项"));
     }
     (obstacle.known && by_people && !obstacle.reason.asks_for_an_edit()).then(|| gate::how(obstacle.gate))
 }

@@ -2,9 +2,8 @@
 
 use crate::approval::{Subject, judge, subjects, tally};
 use crate::facts::{Facts, Known};
-use crate::reason::Obstacle;
+use crate::reason::{Obstacle, Reason};
 use crate::report::{Words, party as standard, words};
-use crate::waiting::WaitingOn;
 use qianyun_crds::{GateName, Party, PolicyProfileSpec, RoleBinding};
 
 /// What people call a party: an office by the first role that the policy gives it, since offices move.
@@ -35,9 +34,18 @@ fn of_binding(binding: &RoleBinding) -> Words {
 
 /// Everybody who can open a gate: each role that has still to decide, where it is people's to decide.
 pub(super) fn who(facts: &Facts, obstacle: &Obstacle) -> Vec<Words> {
+    if let Reason::NotInEffect { waits_for, .. } = &obstacle.reason {
+        let mut all: Vec<Words> = Vec::new();
+        for name in waits_for.iter().filter(|on| on.known).flat_map(|on| who(facts, on)) {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        return all;
+    }
     let missing = if obstacle.reason.is_of_decisions() { missing(facts, obstacle.gate) } else { Vec::new() };
     if missing.is_empty() {
-        return vec![party(facts, WaitingOn::Gate(obstacle.clone()).party())];
+        return vec![party(facts, obstacle.party())];
     }
     missing
 }

@@ -4,9 +4,10 @@
 // Three tables in a row, each for the reasons of one kind; a test shows that none is without words.
 
 use super::waiting::copy;
-use super::{Words, length, words};
+use super::{Words, length, party, words};
 use crate::calendar::minute;
-use crate::reason::{Asked, Reason};
+use crate::gate::definition;
+use crate::reason::{Asked, Obstacle, Reason};
 
 impl Asked {
     /// What people call it.
@@ -120,6 +121,7 @@ impl Reason {
                 format!("{have} of {need} offices approved this scheme; missing: {}", missing.en),
                 format!("两办审批 {have}/{need},尚缺:{}", missing.zh),
             ),
+            Reason::NotInEffect { offices, waits_for } => not_in_effect(*offices, waits_for),
             Reason::SchemeEdited { host } => words(
                 format!("the scheme was edited after its approvals, so they do not hold for {host} any more"),
                 format!("方案在批准后被修改,对 {host} 的批准已失效"),
@@ -338,6 +340,27 @@ impl Reason {
             other => words(format!("{other:?}"), format!("{other:?}")),
         }
     }
+}
+
+/// That everybody approved, and what their approval still waits for: each gate, and who opens it.
+fn not_in_effect(offices: usize, waits_for: &[Obstacle]) -> Words {
+    let (mut en, mut zh) = (Vec::new(), Vec::new());
+    for obstacle in waits_for {
+        let who = party::party(obstacle.party());
+        en.push(format!("{:?} ({})", obstacle.gate, who.en));
+        zh.push(format!("{}({})", definition(obstacle.gate).zh, who.zh));
+    }
+    words(
+        format!(
+            "{offices} of {offices} offices approved this scheme, and their approval is not in effect before these gates \
+             open: {}; it takes effect by itself then, and is void if the scheme has to be edited for it",
+            en.join(", ")
+        ),
+        format!(
+            "两办审批 {offices}/{offices},但审批尚未生效,尚须满足:{};满足后自动生效,如因此修改方案则须重新审批",
+            zh.join("、")
+        ),
+    )
 }
 
 /// What a scheme can name twice, in Chinese.

@@ -3,7 +3,7 @@
 
 use crate::world::{AUTHOR, World};
 use proptest::prelude::*;
-use qianyun_crds::{Decision, DecisionEffect, GateName, PolicyProfileSpec};
+use qianyun_crds::{Decision, DecisionEffect, GateName, GateSwitch, PolicyProfileSpec};
 use qianyun_planning::approval::{Judged, Subject, Tally, judge, scheme_subject, tally};
 use qianyun_planning::facts::{ApprovalFact, Authorisation, Facts, Known};
 use qianyun_planning::gate;
@@ -59,6 +59,9 @@ fn facts(all: &[Made]) -> Facts {
     let approvals: Vec<ApprovalFact> = all.iter().map(|made| fact(&mut world, made)).collect();
     let mut facts = world.facts();
     facts.approvals = Known::Is(approvals);
+    // Whether the offices' approval is in effect is another question, and its other papers are there.
+    let Known::Is(policy) = &mut facts.policy else { panic!() };
+    policy.spec.gates.push(GateSwitch { name: GateName::DepartmentConfirmed, enabled: false, basis: "No. 12".into() });
     facts
 }
 

@@ -15,7 +15,7 @@ const LANGUAGES: [(Language, &str); 2] = [(Language::English, "en"), (Language::
 type Moment = (&'static str, fn() -> World);
 
 /// The moments, each with what happened before it.
-const MOMENTS: [Moment; 14] = [
+const MOMENTS: [Moment; 15] = [
     ("drafting-without-papers", || after("no-emergency-plan\nproject not-said\nnot-graded\ncatalogue-entries 0")),
     ("waiting-for-one-office", || {
         after(
@@ -23,6 +23,7 @@ const MOMENTS: [Moment; 14] = [
              approve municipalGovernmentOffice mgo-zhang\nphase Review",
         )
     }),
+    ("approved-without-papers", || after("project not-said\nnot-graded\nsign-all\nphase Review")),
     ("approved", || after("sign-all\nphase Approved")),
     ("scheduled-before-the-window", || after("sign-all\npass 20\nphase Scheduled")),
     ("servers-that-depend-and-hooks", || {

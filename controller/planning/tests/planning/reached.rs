@@ -35,7 +35,7 @@ variants! { REASONS reason_name Reason:
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
     TooManyDevices DependencyCircle HookNotAllowed PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
     EmergencyPlanMissing NoWayToSource CatalogueNotPrepared CatalogueNotRegistered PartyMissing CertificateExpired ProjectNotSaid
-    AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing
+    AssessmentNotFiled AssessmentUnderWay AssessmentFailed CityApprovalMissing NotConfirmed ApprovalsMissing NotInEffect
     Returned ReturnedInExecution SchemeEdited TooFewApprovers NotReplicating NotInSync AgentSilent DependencyNotMoved NotRehearsed
     RehearsalOfAnotherDigest RehearsalFailed RehearsalTooOld HostNotRehearsed BootChanged NoRehearsalNetwork DowntimeOverBudget SecurityNotInUse
     SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave HeldByWave PlanIsFull WindowNotYet WindowOver

@@ -121,6 +121,7 @@ fn reasons() -> Vec<Reason> {
             missing: Words { en: s(), zh: s() },
             party: Party::SmartCityOffice,
         },
+        Reason::NotInEffect { offices: 2, waits_for: vec![no_hosts(GateName::HostsReady)] },
         Reason::Returned { by: s(), opinion: s() },
         Reason::ReturnedInExecution { by: s(), opinion: s(), party: Party::SmartCityOffice },
         Reason::SchemeEdited { host: s() },
@@ -152,10 +153,14 @@ fn reasons() -> Vec<Reason> {
     all
 }
 
+fn no_hosts(gate: GateName) -> Obstacle {
+    Obstacle { gate, known: true, reason: Reason::NoHosts }
+}
+
 fn waitings() -> Vec<WaitingOn> {
     let host = || "db1".to_string();
     let at = "2026-11-23T14:00:00Z".parse().expect("a time in the right form");
-    let obstacle = Obstacle { gate: GateName::HostsReady, known: true, reason: Reason::NoHosts };
+    let obstacle = no_hosts(GateName::HostsReady);
     vec![
         WaitingOn::Gate(obstacle),
         WaitingOn::Resumption,
@@ -207,7 +212,7 @@ fn everything_waited_for_has_a_sentence_in_both_languages_and_a_name_that_fits_t
 
 #[test]
 fn every_abort_has_a_sentence_in_both_languages() {
-    let obstacle = Obstacle { gate: GateName::InWindow, known: true, reason: Reason::NoHosts };
+    let obstacle = no_hosts(GateName::InWindow);
     for reason in [
         AbortReason::Suspended,
         AbortReason::Gate(obstacle),
