@@ -1,13 +1,14 @@
 //! The days that matter to a system, the next one first, how many working days are left to each, and its lamp. Blocks nothing.
 
+use crate::approval::{judge, scheme_subject, tally};
 use crate::calendar::{Answer, Standing, parse_day};
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::plan_status::is_due;
 use crate::report::{Words, words};
 use crate::{time_limit, trial};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use qianyun_crds::{DueBinding, Lamp, NextDue, Party, Phase, PolicyProfileSpec};
+use qianyun_crds::{DueBinding, GateName, Lamp, NextDue, Party, Phase, PolicyProfileSpec};
 
 /// 临期: five working days or fewer (government.md 2.10).
 const DUE_SOON_WORKING_DAYS: i32 = 5;
@@ -138,9 +139,20 @@ fn of_papers(facts: &Facts, policy: Option<&PolicyProfileSpec>, now: Timestamp) 
         let what = ("report of the project's evaluation", "论证评估报告出具时限");
         return Some(Due::new(facts, day, what, Party::SmartCityOffice, now).duty());
     }
+    if every_office_decided(facts, policy) {
+        return None;
+    }
     let day = running(time_limit::review(facts, policy, now))?;
     let what = ("service target of the offices' review", "两办审查服务目标");
     Some(Due::new(facts, day, what, Party::MunicipalGovernmentOffice, now))
+}
+
+/// Their part of the review is over, also where papers still hold their approval back.
+fn every_office_decided(facts: &Facts, policy: &PolicyProfileSpec) -> bool {
+    let Known::Is(approvals) = &facts.approvals else { return false };
+    let subject = scheme_subject(facts, policy);
+    let tally = tally(&subject, GateName::DualApproved, &judge(&subject, policy, approvals));
+    tally.missing.is_empty()
 }
 
 fn custody_due(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) -> Option<Due> {

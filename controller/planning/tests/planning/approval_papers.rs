@@ -110,6 +110,20 @@ fn what_an_approval_waits_for_names_each_gate_and_who_opens_it_in_both_languages
 }
 
 #[test]
+fn the_clock_of_the_review_stops_when_both_offices_have_decided() {
+    let mut world = World::new();
+    world.system.spec.mlps = None;
+    let mut world = signed(world, false);
+    let received_on = "2026-11-23".to_string();
+    world.migration.spec.receipt =
+        Some(qianyun_crds::SchemeReceipt { received_on, digest: world.digest(), pauses: Vec::new() });
+    let due = |world: &World| system_migration::status(&world.facts(), None, world.now).next_due.unwrap().what;
+    assert_eq!(due(&world), "acceptance due by the migration plan");
+    world.approvals.pop();
+    assert_eq!(due(&world), "service target of the offices' review");
+}
+
+#[test]
 fn as_long_as_offices_have_to_decide_that_is_what_the_gate_says() {
     let mut world = World::new();
     world.system.spec.mlps = None;
