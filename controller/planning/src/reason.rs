@@ -333,12 +333,14 @@ impl Reason {
         )
     }
 
-    /// The papers have to be edited, or the policy.
+    /// The papers have to be edited, or the policy, or what they refer to has to be made: all of it is the operator's to write.
     pub(crate) fn asks_for_an_edit(&self) -> bool {
         matches!(
             self,
             Reason::Returned { .. }
                 | Reason::PlanReturned { .. }
+                | Reason::SystemNotOnPlan { .. }
+                | Reason::NotFound { what: Asked::Policy | Asked::Plan | Asked::Platform | Asked::Freezes, .. }
                 | Reason::SchemeEdited { .. }
                 | Reason::HostLeftOut { .. }
                 | Reason::EditedAfterCommit { .. }

@@ -87,9 +87,13 @@ impl Reason {
                     format!("{}“{name}”不存在,{}", w.zh, remedy.zh),
                 )
             }
-            Reason::SystemNotOnPlan { plan } => {
-                words(format!("the plan {plan:?} does not list this system"), format!("迁移计划“{plan}”未列入本系统"))
-            }
+            Reason::SystemNotOnPlan { plan } => words(
+                format!(
+                    "the plan {plan:?} does not list this system: add it to spec.systems of the plan, and have that issued again; \
+                     or correct spec.planRef"
+                ),
+                format!("迁移计划“{plan}”未列入本系统,请在其 spec.systems 中补充并重新下达,或更正 spec.planRef"),
+            ),
             Reason::PlanNotIssued { have, need, missing, .. } => words(
                 format!("the plan is issued by {have} of {need} offices; missing: {}", missing.en),
                 format!("迁移计划已下达 {have}/{need},尚缺:{}", missing.zh),

@@ -69,6 +69,9 @@ fn a_gate_is_opened_by_whom_its_reason_names_and_else_by_whom_the_table_names() 
     let operator = [
         Reason::Returned { by: h(), opinion: h() },
         Reason::PlanReturned { by: h(), opinion: h() },
+        Reason::SystemNotOnPlan { plan: h() },
+        Reason::NotFound { what: Asked::Plan, name: h() },
+        Reason::NotFound { what: Asked::Policy, name: h() },
         Reason::SchemeEdited { host: h() },
         Reason::TooFewApprovers { found: 1 },
     ];
