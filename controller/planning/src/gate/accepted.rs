@@ -2,8 +2,8 @@
 //! design, construction and supervision were there or are excused, it passed, no incident is open, and those whom the policy
 //! names signed exactly these papers.
 //!
-//! Blocks the removal of hardware and its custody. Opened by the department. Once reached it stands, whoever holds the roles
-//! later, until the papers are edited.
+//! Blocks the removal of hardware and its custody. Opened by the department; the operator enters its minutes. Once reached it
+//! stands, whoever holds the roles later, until the papers are edited.
 
 use super::parties_qualified::OF_A_PROJECT;
 use super::{is_asked, signed};

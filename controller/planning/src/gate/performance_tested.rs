@@ -1,6 +1,6 @@
 //! 性能测试 (Art. 20): the report of the performance test is attached, and it passed.
 //!
-//! Blocks the acceptance. Opened by the department, which organises it.
+//! Blocks the acceptance. Opened by the department, which has it made; the operator enters the report.
 
 use super::report_passed;
 use crate::facts::Facts;

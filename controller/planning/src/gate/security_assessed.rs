@@ -1,6 +1,6 @@
 //! 安全测评 (Art. 20): where the scheme contains security works, an authorised body assessed them, and they passed.
 //!
-//! Blocks the acceptance. Opened by the department.
+//! Blocks the acceptance. Opened by the department, which has it made; the operator enters the report.
 
 use super::report_passed;
 use crate::facts::Facts;

@@ -102,7 +102,8 @@ pub(super) fn how(obstacle: &Obstacle) -> Option<Words> {
     if let Reason::NotInEffect { .. } = obstacle.reason {
         return Some(words("open the gates that it names", "先满足上述各项"));
     }
-    (obstacle.known && by_people && !obstacle.reason.asks_for_an_edit()).then(|| gate::how(obstacle.gate))
+    (obstacle.known && by_people && !obstacle.reason.asks_for_an_edit())
+        .then(|| gate::how_with(obstacle.gate, &obstacle.reason))
 }
 
 /// What ends a waiting that says only what it is.

@@ -74,15 +74,18 @@ impl Reason {
             Reason::MeetingBeforeApproval { held_on, approved_on } => words(
                 format!(
                     "the meeting was held on {held_on}, before its papers were approved on {approved_on}; hold it again and \
-                     enter its minutes"
+                     have its minutes entered"
                 ),
-                format!("验收会于 {held_on} 召开,早于前置核准日 {approved_on};请重新组织验收并登记验收意见"),
+                format!("验收会于 {held_on} 召开,早于前置核准日 {approved_on};请重新组织验收并交由登记验收意见"),
             ),
             Reason::ParticipantMissing { role } => {
                 let role = party::role(*role);
                 words(
-                    format!("the minutes name no {}; enter who was present, or why nobody was", role.en),
-                    format!("验收意见未列{},请填写到会人员或缺席理由", role.zh),
+                    format!(
+                        "the minutes name no {}; have the operator enter who was present, or why nobody was",
+                        role.en
+                    ),
+                    format!("验收意见未列{},请由云平台运维单位登记到会人员或缺席理由", role.zh),
                 )
             }
             Reason::MeetingFailed => words("the meeting did not accept the system", "验收结论为不通过"),

@@ -2,6 +2,7 @@
 
 use super::{Words, words};
 use crate::gate::definition;
+use crate::reason::Reason;
 use qianyun_crds::GateName;
 
 /// What a gate asks.
@@ -52,10 +53,41 @@ pub(crate) fn basis(name: GateName) -> Words {
     }
 }
 
+/// How a gate that does not pass for this reason is opened, where that is not how such a gate is usually opened: whoever has to
+/// act may not enter everything himself, for the departments and the offices write no migration.
+pub(crate) fn how_with(name: GateName, reason: &Reason) -> Words {
+    if let Reason::AssessmentUnderWay { .. } = reason {
+        return words(
+            "the smart-city office accepts the filing, evaluates the project, and hands its report to the operator, who enters all \
+             of it in spec.assessment",
+            "市智慧办受理并组织论证评估,将报告交云平台运维单位,由其在 spec.assessment 登记",
+        );
+    }
+    if let Reason::AssessmentFailed = reason {
+        return words(
+            "the operator leaves the project out of the scheme; or the smart-city office evaluates it again, and hands its report to \
+             the operator, who enters it in spec.assessment",
+            "由云平台运维单位从方案中删去该项目;或由市智慧办重新论证评估,将报告交云平台运维单位在 spec.assessment 登记",
+        );
+    }
+    if let Reason::IncidentOpen { .. } = reason {
+        return words(
+            "the department sees to it that the incident is over, and has the operator enter when in spec.incidents",
+            "使用单位办结该事件,由云平台运维单位在 spec.incidents 登记办结时间",
+        );
+    }
+    match (name, reason) {
+        (GateName::Accepted, Reason::SignaturesMissing { .. }) => {
+            words("sign an Approval of status.acceptanceDigest", "对 status.acceptanceDigest 作出 Approval")
+        }
+        (name, _) => how(name),
+    }
+}
+
 /// How a gate is opened.
 ///
 /// Long because each gate is opened in its own way.
-pub(crate) fn how(name: GateName) -> Words {
+fn how(name: GateName) -> Words {
     let (en, zh) = match name {
         GateName::PlanIssued => {
             ("each office makes an Approval of the plan's digest", "各机构对迁移计划的摘要作出 Approval")
@@ -127,12 +159,16 @@ pub(crate) fn how(name: GateName) -> Words {
             ("enter the digest of the scheme in spec.confirmation", "在 spec.confirmation 填写方案摘要")
         }
         GateName::TrialElapsed => ("the day comes by itself", "到期自动放行"),
-        GateName::PerformanceTested => {
-            ("enter the report in spec.acceptance.performanceTest", "在 spec.acceptance.performanceTest 登记报告")
-        }
-        GateName::SecurityAssessed => {
-            ("enter the report in spec.acceptance.securityAssessment", "在 spec.acceptance.securityAssessment 登记报告")
-        }
+        GateName::PerformanceTested => (
+            "the department has the test made, and hands the report to the operator, who enters it in \
+             spec.acceptance.performanceTest",
+            "使用单位组织测试,将报告交云平台运维单位,由其在 spec.acceptance.performanceTest 登记",
+        ),
+        GateName::SecurityAssessed => (
+            "the department has an authorised body assess the security works, and hands the report to the operator, who enters \
+             it in spec.acceptance.securityAssessment",
+            "使用单位委托有资质的机构测评,将报告交云平台运维单位,由其在 spec.acceptance.securityAssessment 登记",
+        ),
         GateName::CatalogueRegistered => (
             "register the catalogue, and enter the number in the InformationSystem, spec.catalogue.registration",
             "完成目录登记,并在 InformationSystem 的 spec.catalogue.registration 填写登记号",
@@ -142,8 +178,10 @@ pub(crate) fn how(name: GateName) -> Words {
             "验收会前对 status.applicationDigest 作出 Approval",
         ),
         GateName::Accepted => (
-            "enter the minutes in spec.acceptance.meeting, and sign an Approval of status.acceptanceDigest",
-            "在 spec.acceptance.meeting 登记验收意见,并对 status.acceptanceDigest 作出 Approval",
+            "the department holds the meeting, and hands the minutes to the operator, who enters them in spec.acceptance.meeting; \
+             then it signs an Approval of status.acceptanceDigest",
+            "使用单位组织验收会,将验收意见交云平台运维单位,由其在 spec.acceptance.meeting 登记;随后对 status.acceptanceDigest 作出 \
+             Approval",
         ),
         GateName::AllHostsDisposed => ("make a CustodyRecord for each old server", "为每台原服务器建立 CustodyRecord"),
     };
@@ -152,8 +190,10 @@ pub(crate) fn how(name: GateName) -> Words {
 
 #[cfg(test)]
 mod tests {
-    use super::{basis, how, title};
+    use super::{basis, how, how_with, title};
     use crate::gate::GATES;
+    use crate::reason::Reason;
+    use qianyun_crds::{GateName, Party};
 
     #[test]
     fn every_gate_has_its_words_and_none_has_those_of_another() {
@@ -162,6 +202,26 @@ mod tests {
             assert!(!basis.zh.is_ascii(), "{basis:?}");
             assert!(title.en.is_ascii() && how.en.is_ascii() && !how.zh.is_ascii(), "{title:?}: {how:?}");
             assert!(all[..i].iter().all(|(t, h, _)| t != title && h != how), "twice: {title:?}, {how:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_write_what_only_the_operator_may_write() {
+        // Of a migration the department and the offices may read everything and write nothing (the chart's roles).
+        let others = GATES.iter().filter(|g| !matches!(g.party, Party::Operator | Party::Nobody));
+        let usual = others.map(|g| how(g.name));
+        let underway = Reason::AssessmentUnderWay { standing: None };
+        let incident = Reason::IncidentOpen { number: 1 };
+        let special = [
+            how_with(GateName::AssessmentPassed, &underway),
+            how_with(GateName::AssessmentPassed, &Reason::AssessmentFailed),
+            how_with(GateName::Accepted, &incident),
+        ];
+        for words in usual.chain(special) {
+            let of_migration = ["scheme", "acceptance.", "assessment", "incidents", "rehearsal", "confirmation"];
+            let writes = of_migration.iter().any(|field| words.en.contains(&format!("spec.{field}")));
+            let by_operator = words.en.contains("the operator") && words.zh.contains("云平台运维单位");
+            assert!(!writes || by_operator, "{words:?}");
         }
     }
 
