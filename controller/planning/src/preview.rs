@@ -17,8 +17,9 @@ pub use text::Language;
 use crate::action::Plan;
 use crate::calendar::minute;
 use crate::facts::Facts;
+use crate::policy_notice::PolicyNotice;
 use crate::report::{Words, words};
-use crate::{caution, host_migration, system_migration};
+use crate::{caution, host_migration, policy_notice, system_migration};
 use jiff::Timestamp;
 use obstacles::Obstacles;
 
@@ -27,6 +28,8 @@ use obstacles::Obstacles;
 pub struct Preview {
     /// What it is about, and of when it is.
     pub title: Words,
+    /// What has to be known of the rules before anything else: they have expired, or leave out what the law asks for. Mostly none.
+    pub notices: Vec<Words>,
     /// Its parts, none of them empty.
     pub sections: Vec<Section>,
 }
@@ -67,6 +70,7 @@ pub fn preview(facts: &Facts, now: Timestamp) -> Preview {
     let cautions = caution::of(facts).iter().map(|caution| Point::new(caution.words(), Vec::new())).collect();
     let mut preview = Preview {
         title: title(facts, now),
+        notices: policy_notice::of(facts, now).iter().map(PolicyNotice::words).collect(),
         sections: vec![
             section("Where it stands", "当前阶段", place::points(facts, now)),
             section("What the controller does now", "系统当前动作", done::points(facts, &plans, &obstacles)),

@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub mod notice;
 pub(crate) mod party;
 pub(crate) mod phase;
+mod policy_notice;
 mod reason;
 mod review;
 mod schedule;

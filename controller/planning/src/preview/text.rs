@@ -7,6 +7,9 @@ use crate::report::{Words, words};
 /// Columns of a line: what every terminal has, and what an office prints on one page.
 const COLUMNS: usize = 80;
 
+/// The mark of a notice. Plain, since a sign of warning is as wide as each terminal likes.
+const NOTICE: &str = "[!] ";
+
 /// Marks that no line begins with.
 const CLOSING: &str = ",。;:、!?)》”";
 
@@ -38,6 +41,9 @@ impl Preview {
             "",
             language.of(&words("A look ahead. Reading it changes nothing.", "仅供预览,阅读不产生任何操作。")),
         );
+        for notice in &self.notices {
+            put(&mut out, NOTICE, language.of(notice));
+        }
         for (i, section) in self.sections.iter().enumerate() {
             out.push('\n');
             put(&mut out, &format!("{}. ", i + 1), language.of(&section.title));

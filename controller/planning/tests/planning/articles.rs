@@ -12,6 +12,7 @@ use qianyun_planning::facts::Known;
 use qianyun_planning::gate::{GATES, judge};
 use qianyun_planning::new_hardware::{self, Hardware};
 use qianyun_planning::plan_status::{self, PlanFacts, PlannedSystemFacts};
+use qianyun_planning::preview::{Language, preview};
 use qianyun_planning::reason::{Reason, ReportKind, Verdict};
 use qianyun_planning::sequence::{Step, needs};
 use qianyun_planning::{Action, calendar, phase, system_migration};
@@ -418,9 +419,61 @@ fn article_34_what_is_carried_out_is_what_was_approved() {
 
 #[test]
 fn article_37_measures_that_have_expired_are_shown_and_block_nothing() {
-    let world = World::approved(&["db1"]);
+    let mut world = World::approved(&["db1"]);
     assert_eq!(world.policy.get().unwrap().spec.effective_until.as_deref(), Some("2020-03-15"));
     assert!(needs(Step::Replicate).iter().all(|gate| is_open(&world, *gate)));
+    let told = Told::of(&world);
+    assert_eq!(told.en.len(), 1, "{told:?}");
+    assert!(told.en[0].starts_with("[!] The rules of the policy profile expired on 2020-03-15"), "{told:?}");
+    assert!(told.zh[0].starts_with("[!] 制度依据已过有效期(至 2020-03-15),请核实现行规定"), "{told:?}");
+    policy(&mut world).effective_from = "2027-01-01".into();
+    policy(&mut world).effective_until = None;
+    assert!(Told::of(&world).en[0].contains("are in force from 2027-01-01 only"), "{:?}", Told::of(&world));
+    policy(&mut world).effective_from = "2018-03-16".into();
+    assert_eq!(Told::of(&world), Told::default());
+}
+
+#[test]
+fn article_37_gates_of_the_law_that_are_switched_off_are_shown_and_block_nothing() {
+    let mut world = World::new();
+    policy(&mut world).effective_until = None;
+    for name in [GateName::SystemGraded, GateName::RehearsalPassed, GateName::DualApproved] {
+        let basis = "minutes No. 12".to_string();
+        policy(&mut world).gates.push(qianyun_crds::GateSwitch { name, enabled: false, basis });
+    }
+    world.system.spec.mlps = None;
+    // Practice is the city's own affair, and the two offices cannot be switched off.
+    let told = Told::of(&world);
+    assert_eq!(told.en.len(), 1, "{told:?}");
+    let en = "[!] The policy profile switches off what the law asks for: SystemGraded (Art. 29) by minutes No. 12.";
+    assert!(told.en[0].starts_with(en), "{told:?}");
+    let zh = "[!] 制度配置关闭了法规要求的条件:定级备案(办法第29条,依据:minutes No. 12)";
+    assert!(told.zh[0].starts_with(zh), "{told:?}");
+    assert!(!actions_when_signed(world).is_empty());
+}
+
+fn policy(world: &mut World) -> &mut qianyun_crds::PolicyProfileSpec {
+    let Known::Is(policy) = &mut world.policy else { panic!() };
+    &mut policy.spec
+}
+
+/// What the preview tells of the rules, above everything else: one paragraph each.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    en: Vec<String>,
+    zh: Vec<String>,
+}
+
+impl Told {
+    fn of(world: &World) -> Self {
+        let preview = preview(&world.facts(), world.now);
+        let told = |language, between: &str| {
+            let text = preview.text(language);
+            let top = text.split("\n\n").next().unwrap().replace("\n    ", between);
+            top.lines().filter(|line| line.starts_with("[!] ")).map(str::to_owned).collect()
+        };
+        Told { en: told(Language::English, " "), zh: told(Language::Chinese, "") }
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use qianyun_crds::{PolicyProfile, PolicyProfileSpec, PolicyProfileStatus};
 use qianyun_planning::approval::distinct;
 use qianyun_planning::calendar::parse_day;
-use qianyun_planning::gate::GATES;
 use qianyun_planning::new_hardware::is_in_force;
 use qianyun_planning::offices::left_out;
+use qianyun_planning::policy_notice::switched_off;
 use qianyun_planning::report::condition;
 
 /// The status of a profile.
@@ -42,7 +42,9 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
 /// Whether every gate of an article holds as the article means it; a reason, and words for all that is missing. An office that is not
 /// asked weighs more than a gate that is off, so the reason is about that.
 fn gates(spec: &PolicyProfileSpec) -> (bool, &'static str, String) {
-    let (unasked, off) = (unasked(spec), switched_off(spec));
+    let unasked: Vec<_> = left_out(spec).iter().map(|missing| missing.words().en).collect();
+    let off = switched_off(spec);
+    let off: Vec<_> = off.map(|(gate, by)| format!("{:?} ({}) by {:?}", gate.name, gate.basis, by.basis)).collect();
     let mut said = Vec::new();
     if !unasked.is_empty() {
         said.push(format!(
@@ -64,22 +66,6 @@ fn gates(spec: &PolicyProfileSpec) -> (bool, &'static str, String) {
         (true, true) => "EveryGateOn",
     };
     (said.is_empty(), reason, said.join(". "))
-}
-
-/// The offices that the profile does not ask, each with the list that leaves it out.
-fn unasked(spec: &PolicyProfileSpec) -> Vec<String> {
-    left_out(spec).iter().map(|missing| missing.words().en).collect()
-}
-
-/// The gates of an article that the profile switches off, in the order of the journey: each with the article, and what the
-/// profile rests it on. A gate of practice alone is the city's own affair; what cannot be switched off holds all the same.
-fn switched_off(spec: &PolicyProfileSpec) -> Vec<String> {
-    let of_law = GATES.iter().filter(|gate| gate.switchable && gate.basis.starts_with("Art."));
-    let off = of_law.filter_map(|gate| {
-        let switch = spec.gates.iter().find(|switch| switch.name == gate.name && !switch.enabled)?;
-        Some(format!("{:?} ({}) by {:?}", gate.name, gate.basis, switch.basis))
-    });
-    off.collect()
 }
 
 /// The first thing that makes a profile useless, in words that say how to fix it.
@@ -110,6 +96,7 @@ mod tests {
     use super::*;
     use kube::CustomResourceExt;
     use qianyun_crds::{GateName, GateSwitch};
+    use qianyun_planning::gate::GATES;
 
     fn profile(gates: &[(GateName, bool)]) -> PolicyProfile {
         let role = |name: &str, party: &str| serde_json::json!({"name": name, "displayName": name, "displayNameZh": name, "party": party});
