@@ -4,7 +4,7 @@
 //!
 //! | module | what it answers |
 //! |---|---|
-//! | [`instant`] | how the API stores an instant, and how people in Beijing read it |
+//! | [`instant`] | how the API stores an instant |
 //! | [`zone`] | which day it is where the offices are |
 //! | [`answer`] | whether an answer rests on notices, or is estimated |
 //! | [`notice`] | what the State Council announced for a year, and what is wrong with a copy of it |
@@ -33,7 +33,7 @@ pub mod zone;
 pub use answer::Answer;
 pub use clock::{Binding, ClockError, Lamp, Pause, Standing, WorkClock};
 pub use freeze::{Freeze, FreezeError, FreezeMode};
-pub use instant::{day, minute, parse_day, plus_seconds, seconds_between, to_second};
+pub use instant::{day, parse_day, plus_seconds, seconds_between, to_second};
 pub use month::{MonthError, TrialPeriod, months_after};
 pub use notice::{AnnouncedYear, Holiday, Notice, NoticeError};
 pub use wave::{Wave, WaveReason};

@@ -197,7 +197,7 @@ fn waves_fault(facts: &PlanFacts) -> Known<Words> {
     let at_once = spec.cutovers_at_once.and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
     match wave::check(&waves, &freezes, at_once) {
         Ok(()) => Known::Absent,
-        Err(reasons) => reasons.first().map_or(Known::Absent, |reason| Known::Is(reason.words())),
+        Err(reasons) => reasons.first().map_or(Known::Absent, |reason| Known::Is(reason.words(&facts.zone))),
     }
 }
 

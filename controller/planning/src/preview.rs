@@ -15,10 +15,9 @@ mod text;
 pub use text::Language;
 
 use crate::action::Plan;
-use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::policy_notice::PolicyNotice;
-use crate::report::{Words, words};
+use crate::report::{Words, time, words};
 use crate::{caution, host_migration, policy_notice, system_migration};
 use jiff::Timestamp;
 use obstacles::Obstacles;
@@ -122,9 +121,9 @@ fn title(facts: &Facts, now: Timestamp) -> Words {
         |s| words(&s.spec.display_name, &s.spec.display_name_zh),
     );
     let owner = people::party(facts, qianyun_crds::Party::Department);
-    let at = minute(now);
+    let at = time::at(&facts.zone, now);
     words(
-        format!("{} of {} ({object}), as of {at} (UTC+8)", named.en, owner.en),
-        format!("{}({},{object}),截至 {at}", named.zh, owner.zh),
+        format!("{} of {} ({object}), as of {}", named.en, owner.en, at.en),
+        format!("{}({},{object}),截至 {}", named.zh, owner.zh, at.zh),
     )
 }

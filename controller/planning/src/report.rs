@@ -15,12 +15,13 @@ mod reason;
 mod review;
 mod schedule;
 mod step;
+pub(crate) mod time;
 pub(crate) mod waiting;
 
 pub(crate) use abort::decision_words;
 pub use schedule::left;
 
-use crate::calendar;
+use crate::calendar::{self, Zone};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -45,8 +46,8 @@ pub(crate) fn words(en: impl Into<String>, zh: impl Into<String>) -> Words {
 pub const LOOK_AGAIN_SECONDS: i64 = 30;
 
 /// The API's form of a waiting, keeping `since` where the same thing was waited for before.
-pub fn waiting(on: &WaitingOn, before: Option<&Waiting>, now: Timestamp) -> Waiting {
-    let words = on.words();
+pub fn waiting(on: &WaitingOn, before: Option<&Waiting>, zone: &Zone, now: Timestamp) -> Waiting {
+    let words = on.words(zone);
     let name = on.name();
     let since = before.filter(|w| w.waiting_for == name).map_or(Time(calendar::to_second(now)), |w| w.since.clone());
     Waiting {

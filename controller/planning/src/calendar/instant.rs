@@ -22,11 +22,6 @@ pub(super) fn days_from(first: Date) -> impl Iterator<Item = Date> {
     std::iter::successors(Some(first), |day| day.tomorrow().ok())
 }
 
-/// An instant as people in Beijing read it, to the minute.
-pub fn minute(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::fixed(BEIJING)).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
 /// Whole seconds: what the API stores of an instant. Anything finer never equals its own read-back.
 pub fn to_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)

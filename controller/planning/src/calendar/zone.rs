@@ -93,6 +93,15 @@ impl Zone {
         at.to_zoned(self.rules.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// How far the clocks of the zone are before those of Greenwich at an instant, as `UTC+8`.
+    pub fn offset(&self, at: Timestamp) -> String {
+        const HOUR_SECONDS: i32 = 3600;
+        let seconds = self.rules.to_offset(at).seconds();
+        let (sign, ahead) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+        let (hours, minutes) = (ahead / HOUR_SECONDS, ahead % HOUR_SECONDS / 60);
+        if minutes == 0 { format!("UTC{sign}{hours}") } else { format!("UTC{sign}{hours}:{minutes:02}") }
+    }
+
     /// The instant at which the clocks of the zone show `time`. One that they skip or show twice is refused rather than
     /// guessed: a window must not be an hour longer or shorter than it was approved.
     pub fn instant(&self, time: DateTime) -> Result<Timestamp, ZoneError> {

@@ -232,7 +232,7 @@ impl Host<'_> {
     }
 
     fn abort(&self, reason: &AbortReason) -> Plan {
-        self.written(DecisionKind::Abort, None, reason.words(), None)
+        self.written(DecisionKind::Abort, None, reason.words(&self.facts.zone), None)
     }
 
     fn written(

@@ -28,7 +28,7 @@ pub fn status(facts: &Facts, name: &str, on: Option<&WaitingOn>, now: Timestamp)
     let mut steps = steps(host, &before);
     close_fence(&mut steps, cutover.as_ref());
     let target = target(host, &before, now);
-    let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
+    let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), &facts.zone, now));
     let message = waiting.as_ref().map_or_else(|| "nothing is waited for".to_string(), |w| w.message.clone());
     let mut status = HostMigrationStatus {
         observed_generation: journey.metadata.generation,

@@ -3,11 +3,10 @@
 
 use super::Point;
 use super::people::listed;
-use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::gate::judge;
 use crate::order::{down_seconds, launch_order};
-use crate::report::{Words, gate, size, words};
+use crate::report::{Words, gate, size, time, words};
 use crate::sequence::{Line, SEQUENCE, Step, Undo};
 use crate::system_migration::next_step;
 use jiff::Timestamp;
@@ -69,8 +68,8 @@ fn particulars(facts: &Facts, step: Step) -> Vec<Words> {
     match step {
         Step::Replicate => scheme.hosts.iter().map(disks).collect(),
         Step::Cutover => {
-            let (start, end) = (minute(scheme.window.start.0), minute(scheme.window.end.0));
-            let window = words(format!("Window: {start} to {end} (UTC+8)"), format!("窗口:{start} 至 {end}"));
+            let span = time::span(&facts.zone, scheme.window.start.0, scheme.window.end.0);
+            let window = words(format!("Window: {}", span.en), format!("窗口:{}", span.zh));
             std::iter::once(window).chain(scheme.hosts.iter().flat_map(hooks)).collect()
         }
         Step::Launch if scheme.hosts.len() > 1 => launch_order(scheme).iter().map(|hosts| order(hosts)).collect(),

@@ -3,11 +3,11 @@
 use super::Point;
 use super::obstacles::{Obstacles, how, how_to_end};
 use super::people::{party, who};
-use crate::calendar::{Binding, minute};
+use crate::calendar::Binding;
 use crate::facts::Facts;
 use crate::phase::phase;
 use crate::reason::Reason;
-use crate::report::{Words, left, words};
+use crate::report::{Words, left, time, words};
 use crate::system_migration::due::{Due, days};
 use jiff::Timestamp;
 use qianyun_crds::{DueBinding, Party, Phase};
@@ -43,13 +43,13 @@ fn tasks(facts: &Facts, obstacles: &Obstacles) -> Vec<(Words, Vec<Words>)> {
         None => tasks.push((who, vec![what])),
     };
     for on in &obstacles.others {
-        add(party(facts, on.party()), how_to_end(on).unwrap_or_else(|| on.words()));
+        add(party(facts, on.party()), how_to_end(on).unwrap_or_else(|| on.words(&facts.zone)));
     }
     for obstacle in &obstacles.gates {
         // What an approval waits for is in the hands of those who open it, named for a gate of its own.
         let is_said = matches!(obstacle.reason, Reason::NotInEffect { .. });
         if obstacle.party() != Party::Nobody && !is_said {
-            let todo = how(obstacle).unwrap_or_else(|| obstacle.reason.words());
+            let todo = how(obstacle).unwrap_or_else(|| obstacle.reason.words(&facts.zone));
             who(facts, obstacle).into_iter().for_each(|name| add(name, todo.clone()));
         }
     }
@@ -84,9 +84,9 @@ fn day(facts: &Facts, due: &Due) -> Point {
 /// Until when people may decide to go back by the scheme's own plan, and who does.
 fn rollback(facts: &Facts) -> Point {
     let plan = &facts.migration.spec.scheme.rollback;
-    let at = minute(plan.latest_at.0);
+    let at = time::at(&facts.zone, plan.latest_at.0);
     Point::plain(
-        format!("Until {at} (UTC+8) {} may decide to roll back by the scheme's plan", plan.decided_by),
-        format!("{at} 前,{} 可按方案决定回退", plan.decided_by),
+        format!("Until {} {} may decide to roll back by the scheme's plan", at.en, plan.decided_by),
+        format!("{} 前,{} 可按方案决定回退", at.zh, plan.decided_by),
     )
 }

@@ -5,9 +5,8 @@ use super::Point;
 use super::course::{interruption, users_notice};
 use super::obstacles::{Obstacles, comes_by_itself};
 use crate::action::{Action, Plan};
-use crate::calendar::minute;
 use crate::facts::Facts;
-use crate::report::{Words, decision_words, words};
+use crate::report::{Words, decision_words, time, words};
 use crate::sequence::{Step, Undo};
 use crate::waiting::WaitingOn;
 use qianyun_crds::{DecisionKind, HostIntent};
@@ -18,7 +17,7 @@ pub(super) fn points(facts: &Facts, plans: &[Plan], obstacles: &Obstacles) -> Ve
         plans.iter().flat_map(|plan| &plan.actions).map(|action| point(facts, action)).collect();
     let mut waits: Vec<Words> = Vec::new();
     for plan in plans {
-        let words = waits_for(plan).filter(|w| !waits.contains(w));
+        let words = waits_for(facts, plan).filter(|w| !waits.contains(w));
         waits.extend(words);
     }
     if points.is_empty() && waits.is_empty() {
@@ -33,12 +32,16 @@ pub(super) fn points(facts: &Facts, plans: &[Plan], obstacles: &Obstacles) -> Ve
 }
 
 /// What ends by itself. What does not is among the obstacles.
-fn waits_for(plan: &Plan) -> Option<Words> {
+fn waits_for(facts: &Facts, plan: &Plan) -> Option<Words> {
+    let zone = &facts.zone;
     let on = plan.waiting.as_ref().filter(|on| !matches!(on, WaitingOn::Gate(_)) && comes_by_itself(plan, on))?;
-    let on_words = on.words();
+    let on_words = on.words(zone);
     let then =
         if plan.actions.is_empty() { words("It waits", "等待") } else { words("Then it waits", "随后等待") };
-    let until = on.ends_at().map(|at| words(format!(" (until {} UTC+8)", minute(at)), format!("(至 {})", minute(at))));
+    let until = on.ends_at().map(|end| {
+        let (minute, offset) = (zone.minute(end), zone.offset(end));
+        words(format!(" (until {minute} {offset})"), format!("(至 {})", time::at(zone, end).zh))
+    });
     let until = until.unwrap_or_else(|| words("", ""));
     Some(words(format!("{}: {}{}", then.en, on_words.en, until.en), format!("{}:{}{}", then.zh, on_words.zh, until.zh)))
 }

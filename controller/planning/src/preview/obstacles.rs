@@ -3,11 +3,10 @@
 use super::Point;
 use super::people::{listed, party, who};
 use crate::action::Plan;
-use crate::calendar::minute;
 use crate::facts::Facts;
 use crate::gate::judge;
 use crate::reason::{Obstacle, Reason};
-use crate::report::{Words, gate, words};
+use crate::report::{Words, gate, time, words};
 use crate::sequence::needs;
 use crate::system_migration::next_step;
 use crate::waiting::WaitingOn;
@@ -63,7 +62,7 @@ impl Obstacles {
 fn other(facts: &Facts, on: &WaitingOn) -> Point {
     let mut under = vec![actor(&[party(facts, on.party())])];
     under.extend(how_to_end(on).map(|how| words(format!("How: {}", how.en), format!("办法:{}", how.zh))));
-    Point::new(on.words(), under)
+    Point::new(on.words(&facts.zone), under)
 }
 
 fn actor(names: &[Words]) -> Words {
@@ -79,14 +78,15 @@ fn closed(facts: &Facts, obstacle: &Obstacle) -> Point {
         format!("{name}, {} ({}): {}", title.en, basis.en, state.en),
         format!("{}({name},{}):{}", title.zh, basis.zh, state.zh),
     );
-    let mut under = vec![obstacle.reason.words(), actor(&who(facts, obstacle))];
+    let mut under = vec![obstacle.reason.words(&facts.zone), actor(&who(facts, obstacle))];
     if let Some(how) = how(obstacle) {
         under.push(words(format!("How: {}", how.en), format!("办法:{}", how.zh)));
     }
     if let Some(at) = obstacle.reason.ends_at() {
+        let at = time::at(&facts.zone, at);
         under.push(words(
-            format!("By itself: at {} (UTC+8), unless something else is in the way then", minute(at)),
-            format!("到 {} 自动放行(届时无其他卡点)", minute(at)),
+            format!("By itself: at {}, unless something else is in the way then", at.en),
+            format!("到 {} 自动放行(届时无其他卡点)", at.zh),
         ));
     }
     Point::new(text, under)

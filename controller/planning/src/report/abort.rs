@@ -1,6 +1,7 @@
 //! Words for why an attempt was aborted, and for what was written of it.
 
 use super::{Words, words};
+use crate::calendar::Zone;
 use crate::host_migration::AbortReason;
 use qianyun_crds::CutoverDecision;
 
@@ -11,11 +12,11 @@ pub(crate) fn decision_words(decision: &CutoverDecision) -> Words {
 }
 
 impl AbortReason {
-    /// The sentence for people.
-    pub fn words(&self) -> Words {
+    /// The sentence for people whose clocks are those of a zone.
+    pub fn words(&self, zone: &Zone) -> Words {
         match self {
             AbortReason::Suspended => words("suspended before the decision", "决定前已暂停"),
-            AbortReason::Gate(obstacle) => obstacle.reason.words(),
+            AbortReason::Gate(obstacle) => obstacle.reason.words(zone),
             AbortReason::GivenUp { message } if message.is_empty() => {
                 words("the server gave the attempt up", "服务器自行放弃本次割接")
             }

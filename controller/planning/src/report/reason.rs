@@ -3,9 +3,10 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 // Three tables in a row, each for the reasons of one kind; a test shows that none is without words.
 
+use super::time::at;
 use super::waiting::copy;
 use super::{Words, length, party, words};
-use crate::calendar::minute;
+use crate::calendar::{WindowReason, Zone};
 use crate::gate::definition;
 use crate::reason::{Asked, Obstacle, Reason};
 
@@ -62,12 +63,12 @@ impl Asked {
 }
 
 impl Reason {
-    /// The sentence for people.
-    pub fn words(&self) -> Words {
+    /// The sentence for people whose clocks are those of a zone.
+    pub fn words(&self, zone: &Zone) -> Words {
         let on_paper = self.paper_words().or_else(|| self.review_words()).or_else(|| self.scheme_words());
         let on_paper = on_paper.or_else(|| self.server_words()).or_else(|| self.platform_words());
-        let before_cutover = on_paper.or_else(|| self.readiness_words());
-        before_cutover.or_else(|| self.acceptance_words()).unwrap_or_else(|| self.cutover_words())
+        let before_cutover = on_paper.or_else(|| self.readiness_words(zone));
+        before_cutover.or_else(|| self.acceptance_words()).unwrap_or_else(|| self.cutover_words(zone))
     }
 
     /// What people have to write or sign.
@@ -282,7 +283,7 @@ impl Reason {
     }
 
     /// What the machines have to do.
-    fn cutover_words(&self) -> Words {
+    fn cutover_words(&self, zone: &Zone) -> Words {
         match self {
             Reason::NotReplicating { host } => words(format!("{host} is not being copied"), format!("{host} 未在同步")),
             Reason::NotInSync { host, phase } => {
@@ -293,14 +294,14 @@ impl Reason {
                 format!("the agent on {host} has not reported for {}", length(*seconds)),
                 format!("{host} 上的代理已 {} 未上报", length(*seconds)),
             ),
-            Reason::WindowNotYet { start } => words(
-                format!("the window begins at {} (UTC+8)", minute(*start)),
-                format!("割接窗口于 {} 开始", minute(*start)),
-            ),
-            Reason::WindowOver { end } => words(
-                format!("the window was over at {} (UTC+8); a scheme with a new one is needed", minute(*end)),
-                format!("割接窗口已于 {} 结束,需提交新窗口的方案", minute(*end)),
-            ),
+            Reason::WindowNotYet { start } => WindowReason::NotYet { start: *start }.words(zone),
+            Reason::WindowOver { end } => {
+                let end = at(zone, *end);
+                words(
+                    format!("the window was over at {}; a scheme with a new one is needed", end.en),
+                    format!("割接窗口已于 {} 结束,需提交新窗口的方案", end.zh),
+                )
+            }
             Reason::NoRecord { host } => {
                 words(format!("{host} has not signed the record yet"), format!("{host} 尚未签署割接记录"))
             }

@@ -4,8 +4,9 @@
 // Two tables, each for the reasons of one kind; a test shows that none is without words.
 
 use super::{Words, party, words};
-use crate::calendar::{WaveReason, WindowReason};
+use crate::calendar::{WaveReason, WindowReason, Zone};
 use crate::reason::{Reason, RehearsalFault};
+use jiff::Timestamp;
 
 impl Reason {
     /// What a scheme has to bring along before it is approved.
@@ -68,7 +69,7 @@ impl Reason {
     }
 
     /// What has to be shown before a cutover.
-    pub(super) fn readiness_words(&self) -> Option<Words> {
+    pub(super) fn readiness_words(&self, zone: &Zone) -> Option<Words> {
         Some(match self {
             Reason::DependencyNotMoved { system } => words(
                 format!("the system {system} does not serve from the cloud yet, and cannot be reached from there"),
@@ -117,14 +118,14 @@ impl Reason {
                 "the security products were confirmed for the scheme before it was edited; go through the list again",
                 "安全产品投用确认所依据的方案已被修改,须重新核对",
             ),
-            Reason::Frozen { freeze, until } => WindowReason::Frozen { freeze: freeze.clone(), until: *until }.words(),
+            Reason::Frozen { freeze, until } => frozen(freeze, *until, zone),
             Reason::FreezeUnreadable { freeze } => words(
                 format!("the freeze period {freeze:?} cannot be read; correct it"),
                 format!("重保期“{freeze}”内容有误,请更正"),
             ),
-            Reason::WindowUnfit { reason } => reason.words(),
+            Reason::WindowUnfit { reason } => reason.words(zone),
             Reason::HeldByWave { wave, reason } => {
-                WaveReason::WindowUnfit { wave: wave.clone(), reason: reason.clone() }.words()
+                WaveReason::WindowUnfit { wave: wave.clone(), reason: reason.clone() }.words(zone)
             }
             Reason::PlanIsFull { busy, at_once } => words(
                 format!("other systems of the plan are being cut over ({busy}), and it allows {at_once} at once"),
@@ -137,6 +138,10 @@ impl Reason {
             _ => return None,
         })
     }
+}
+
+fn frozen(freeze: &str, until: Timestamp, zone: &Zone) -> Words {
+    WindowReason::Frozen { freeze: freeze.to_owned(), until }.words(zone)
 }
 
 impl RehearsalFault {

@@ -1,32 +1,41 @@
 //! Words for windows, waves, time limits, and for what is only estimated.
 
+use super::time::{at, beside, span};
 use super::{Words, length, words};
-use crate::calendar::{Answer, Binding, Standing, WaveReason, WindowReason, minute};
+use crate::calendar::{Answer, Binding, Standing, WaveReason, WindowReason, Zone};
 
 impl WindowReason {
-    /// The sentence for people.
-    pub fn words(&self) -> Words {
+    /// The sentence for people whose clocks are those of a zone.
+    pub fn words(&self, zone: &Zone) -> Words {
         match self {
-            WindowReason::NotYet { start } => words(
-                format!("the window begins at {} (UTC+8)", minute(*start)),
-                format!("割接窗口于 {} 开始", minute(*start)),
-            ),
-            WindowReason::Over { end } => words(
-                format!("the window was over at {} (UTC+8); another one is needed", minute(*end)),
-                format!("割接窗口已于 {} 结束,需另定窗口", minute(*end)),
-            ),
-            WindowReason::Frozen { freeze, until } => words(
-                format!("the freeze period {freeze:?} lasts until {} (UTC+8)", minute(*until)),
-                format!("重保期“{freeze}”至 {} 止,期间不割接", minute(*until)),
-            ),
-            WindowReason::LockedOut { since, end } => words(
-                format!(
-                    "nothing begins after {} (UTC+8), because the window ends at {}; another one is needed",
-                    minute(*since),
-                    minute(*end)
-                ),
-                format!("窗口于 {} 结束,{} 后不再启动割接,需另定窗口", minute(*end), minute(*since)),
-            ),
+            WindowReason::NotYet { start } => {
+                let start = at(zone, *start);
+                words(format!("the window begins at {}", start.en), format!("割接窗口于 {} 开始", start.zh))
+            }
+            WindowReason::Over { end } => {
+                let end = at(zone, *end);
+                words(
+                    format!("the window was over at {}; another one is needed", end.en),
+                    format!("割接窗口已于 {} 结束,需另定窗口", end.zh),
+                )
+            }
+            WindowReason::Frozen { freeze, until } => {
+                let until = at(zone, *until);
+                words(
+                    format!("the freeze period {freeze:?} lasts until {}", until.en),
+                    format!("重保期“{freeze}”至 {} 止,期间不割接", until.zh),
+                )
+            }
+            WindowReason::LockedOut { since, end } => {
+                let (end, since) = (beside(zone, *end, *since), at(zone, *since));
+                words(
+                    format!(
+                        "nothing begins after {}, because the window ends at {}; another one is needed",
+                        since.en, end.en
+                    ),
+                    format!("窗口于 {} 结束,{} 后不再启动割接,需另定窗口", end.zh, since.zh),
+                )
+            }
             WindowReason::Full { busy, at_once } => words(
                 format!("other systems are being cut over ({busy}), and the window allows {at_once} at once"),
                 format!("正在割接其他系统 {busy} 个,窗口同时最多 {at_once} 个"),
@@ -39,46 +48,48 @@ impl WindowReason {
                 ),
                 format!("窗口可用 {},需要 {};请延长窗口或减少安排", length(*left_seconds), length(*needed_seconds)),
             ),
-            WindowReason::InsideFreeze { freeze, from, until } => words(
-                format!(
-                    "the window lies in the freeze period {freeze:?}, {} to {} (UTC+8); choose another one",
-                    minute(*from),
-                    minute(*until)
-                ),
-                format!("窗口位于重保期“{freeze}”({} 至 {})内,请另选窗口", minute(*from), minute(*until)),
-            ),
+            WindowReason::InsideFreeze { freeze, from, until } => {
+                let span = span(zone, *from, *until);
+                words(
+                    format!("the window lies in the freeze period {freeze:?}, {}; choose another one", span.en),
+                    format!("窗口位于重保期“{freeze}”({})内,请另选窗口", span.zh),
+                )
+            }
         }
     }
 }
 
 impl WaveReason {
-    /// The sentence for people.
-    pub fn words(&self) -> Words {
+    /// The sentence for people whose clocks are those of a zone.
+    pub fn words(&self, zone: &Zone) -> Words {
         match self {
             WaveReason::NamedTwice { wave } => {
                 words(format!("two waves are named {wave:?}; rename one"), format!("有两个批次名为“{wave}”,请改名"))
             }
             WaveReason::WindowUnfit { wave, reason } => {
-                let reason = reason.words();
+                let reason = reason.words(zone);
                 words(format!("wave {wave:?}: {}", reason.en), format!("批次“{wave}”:{}", reason.zh))
             }
             WaveReason::TooManySystems { wave, systems, fit } => words(
                 format!("wave {wave:?} has {systems} systems, {fit} fit into its window; move some to another wave"),
                 format!("批次“{wave}”有 {systems} 个系统,其窗口可容纳 {fit} 个,请移至其他批次"),
             ),
-            WaveReason::OverCapacity { at, waves, systems, at_once } => words(
-                format!(
-                    "from {} (UTC+8) on, the waves {} have {systems} systems under way, the plan allows {at_once} at \
-                     once; move a window",
-                    minute(*at),
-                    waves.join(", ")
-                ),
-                format!(
-                    "自 {} 起,批次 {} 共 {systems} 个系统同时割接,计划同时最多 {at_once} 个,请调整窗口",
-                    minute(*at),
-                    waves.join("、")
-                ),
-            ),
+            WaveReason::OverCapacity { at: from, waves, systems, at_once } => {
+                let from = at(zone, *from);
+                words(
+                    format!(
+                        "from {} on, the waves {} have {systems} systems under way, the plan allows {at_once} at once; move a \
+                         window",
+                        from.en,
+                        waves.join(", ")
+                    ),
+                    format!(
+                        "自 {} 起,批次 {} 共 {systems} 个系统同时割接,计划同时最多 {at_once} 个,请调整窗口",
+                        from.zh,
+                        waves.join("、")
+                    ),
+                )
+            }
         }
     }
 }

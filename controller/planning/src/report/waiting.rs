@@ -1,7 +1,8 @@
 //! Words for what is waited for.
 
+use super::time;
 use super::{Words, words};
-use crate::calendar::minute;
+use crate::calendar::Zone;
 use crate::waiting::WaitingOn;
 use qianyun_crds::DiskPhase;
 
@@ -20,10 +21,10 @@ pub(crate) fn copy(phase: DiskPhase) -> Words {
 }
 
 impl WaitingOn {
-    /// The sentence for people.
-    pub fn words(&self) -> Words {
+    /// The sentence for people whose clocks are those of a zone.
+    pub fn words(&self, zone: &Zone) -> Words {
         match self {
-            WaitingOn::Gate(obstacle) => obstacle.reason.words(),
+            WaitingOn::Gate(obstacle) => obstacle.reason.words(zone),
             WaitingOn::Resumption => words(
                 "suspended by spec.suspend; nothing new is begun until it is lifted",
                 "已由 spec.suspend 暂停,解除前不启动任何新步骤",
@@ -60,14 +61,13 @@ impl WaitingOn {
                     format!("{host} 正在不停机同步({})", phase.zh),
                 )
             }
-            WaitingOn::NextAttempt { host, at, why } => words(
-                format!(
-                    "the last attempt on {host} was aborted: {}; the next one begins after {} (UTC+8)",
-                    why.en,
-                    minute(*at)
-                ),
-                format!("{host} 上次割接已中止:{};{} 后再次尝试", why.zh, minute(*at)),
-            ),
+            WaitingOn::NextAttempt { host, at, why } => {
+                let at = time::at(zone, *at);
+                words(
+                    format!("the last attempt on {host} was aborted: {}; the next one begins after {}", why.en, at.en),
+                    format!("{host} 上次割接已中止:{};{} 后再次尝试", why.zh, at.zh),
+                )
+            }
             WaitingOn::NewWindow { host, attempts, why } => words(
                 format!(
                     "{attempts} attempts on {host} were aborted in this window, the last because {}; a scheme with a new window is needed",
@@ -84,11 +84,11 @@ impl WaitingOn {
             | WaitingOn::EarlierHosts { .. }
             | WaitingOn::Launch { .. }
             | WaitingOn::Arrival { .. }
-            | WaitingOn::Probes { .. } => self.cutover_words(),
+            | WaitingOn::Probes { .. } => self.cutover_words(zone),
         }
     }
 
-    fn cutover_words(&self) -> Words {
+    fn cutover_words(&self, zone: &Zone) -> Words {
         match self {
             WaitingOn::Vote { host } => words(
                 format!("{host} stops its services, freezes, sends the last changes and verifies"),
@@ -142,7 +142,7 @@ impl WaitingOn {
             | WaitingOn::Receiver { .. }
             | WaitingOn::Copy { .. }
             | WaitingOn::NextAttempt { .. }
-            | WaitingOn::NewWindow { .. } => self.words(),
+            | WaitingOn::NewWindow { .. } => self.words(zone),
         }
     }
 }

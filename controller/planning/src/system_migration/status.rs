@@ -27,7 +27,7 @@ pub fn status(facts: &Facts, on: Option<&WaitingOn>, now: Timestamp) -> SystemMi
     let trial = policy.and_then(|policy| trial::period(facts, policy, now));
     let trial_end = trial.map(|t| t.earliest_end().to_string());
     let next_due = due::next(facts, phase, now);
-    let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), now));
+    let waiting = on.map(|on| waiting(on, before.waiting.as_ref(), &facts.zone, now));
     let mut status = SystemMigrationStatus {
         observed_generation: facts.migration.metadata.generation,
         phase: Some(phase),
@@ -110,7 +110,13 @@ fn gates(facts: &Facts, before: &SystemMigrationStatus, now: Timestamp) -> Vec<G
                 name,
                 verdict,
                 basis: definition(name).basis.to_string(),
-                message: found.reason().map(|r| r.words().en).unwrap_or_default().chars().take(1000).collect(),
+                message: found
+                    .reason()
+                    .map(|r| r.words(&facts.zone).en)
+                    .unwrap_or_default()
+                    .chars()
+                    .take(1000)
+                    .collect(),
                 since: old.map_or(Time(to_second(now)), |g| g.since.clone()),
             }
         })
@@ -144,8 +150,8 @@ fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: 
         let (status, reason, message) = match &verdict {
             Verdict::Open => (Some(true), "Open".to_string(), String::new()),
             Verdict::Off => (Some(true), "OffByPolicy".to_string(), String::new()),
-            Verdict::Closed(reason) => (Some(false), name_of(reason), reason.words().en),
-            Verdict::Unknown(reason) => (None, name_of(reason), reason.words().en),
+            Verdict::Closed(reason) => (Some(false), name_of(reason), reason.words(&facts.zone).en),
+            Verdict::Unknown(reason) => (None, name_of(reason), reason.words(&facts.zone).en),
         };
         condition(&before.conditions, kind, status, &reason, &message, generation, now)
     };

@@ -4,6 +4,7 @@
 
 use crate::world::World;
 use qianyun_crds::{Decision, GateName, HostIntent, Party, Phase};
+use qianyun_planning::calendar::Zone;
 use qianyun_planning::facts::{Facts, Known};
 use qianyun_planning::gate::judge;
 use qianyun_planning::reason::{Asked, Reason, Verdict};
@@ -102,7 +103,7 @@ fn what_an_approval_waits_for_names_each_gate_and_who_opens_it_in_both_languages
     let world = signed(world, false);
     let Verdict::Closed(reason) = approved(&world.facts(), &world) else { panic!() };
     assert_eq!(reason.party(), Some(Party::Department));
-    let words = reason.words();
+    let words = reason.words(&Zone::default());
     let en = "SystemGraded (the department), TargetLevelSufficient (the cloud platform operator)";
     assert!(words.en.starts_with("2 of 2 offices approved this scheme") && words.en.contains(en), "{}", words.en);
     let zh = "定级备案(使用单位)、平台等保满足(云平台运维单位)";

@@ -8,6 +8,7 @@ use qianyun_crds::{
     Acceptance, Assessment, Certificate, Conclusion, CustodyDisposition, CustodyState, Decision, DepartmentKind,
     GateName, HardwareExemption, Incident, IncidentGrade, Lamp, Party, PartyRole, Phase, PlanCounts, ProjectParty,
 };
+use qianyun_planning::calendar::Zone;
 use qianyun_planning::facts::Known;
 use qianyun_planning::gate::{GATES, judge};
 use qianyun_planning::new_hardware::{self, Hardware};
@@ -249,8 +250,8 @@ fn article_18_a_project_is_evaluated_within_twenty_working_days() {
         world.at(format!("{accepted}T01:00:00Z").parse().unwrap());
         let Verdict::Closed(reason) = found(&world, GateName::AssessmentPassed) else { panic!() };
         let expected = format!("due on {due}, 20 working days left");
-        assert!(reason.words().en.contains(&expected), "{}", reason.words().en);
-        assert!(reason.words().zh.contains(due));
+        assert!(reason.words(&Zone::default()).en.contains(&expected), "{}", reason.words(&Zone::default()).en);
+        assert!(reason.words(&Zone::default()).zh.contains(due));
     }
 }
 

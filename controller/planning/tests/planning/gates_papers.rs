@@ -7,7 +7,7 @@ use qianyun_crds::{
     Assessment, Certificate, CheckOutcome, ClockPause, Conclusion, FreezeEffect, FreezeException, FreezePeriod,
     GateName, PartyRole, PlannedWave, ProjectParty, SystemDependency,
 };
-use qianyun_planning::calendar::WindowReason;
+use qianyun_planning::calendar::{WindowReason, Zone};
 use qianyun_planning::facts::{DependencyFact, Known};
 use qianyun_planning::gate;
 use qianyun_planning::reason::{Asked, Reason, RehearsalFault, Verdict};
@@ -101,11 +101,19 @@ fn a_project_needs_design_construction_and_supervision_and_its_evaluation() {
     };
     let Verdict::Closed(under_way) = judge(&assessment) else { panic!() };
     // 20 working days after 15 September, over the two holidays: 19 October.
-    assert!(under_way.words().en.contains("was due on 2026-10-19, 25 working days ago"), "{}", under_way.words().en);
+    assert!(
+        under_way.words(&Zone::default()).en.contains("was due on 2026-10-19, 25 working days ago"),
+        "{}",
+        under_way.words(&Zone::default()).en
+    );
     assessment.pauses =
         vec![ClockPause { from: "2026-09-20".into(), until: None, reason: "papers are corrected".into() }];
     let Verdict::Closed(paused) = judge(&assessment) else { panic!() };
-    assert!(paused.words().en.contains("paused since 2026-09-20: papers are corrected"), "{}", paused.words().en);
+    assert!(
+        paused.words(&Zone::default()).en.contains("paused since 2026-09-20: papers are corrected"),
+        "{}",
+        paused.words(&Zone::default()).en
+    );
     assessment.pauses.clear();
     assessment.report = Some(report(Conclusion::Failed, "2026-10-10"));
     assert_eq!(judge(&assessment), Verdict::Closed(Reason::AssessmentFailed));

@@ -59,7 +59,7 @@ fn assert_says_what_it_waits_for(world: &World, name: &str, plan: &Plan, newest:
         return;
     };
     let before = said(world, name);
-    let waiting = report::waiting(on, before.as_ref(), world.now);
+    let waiting = report::waiting(on, before.as_ref(), &calendar::Zone::default(), world.now);
     let same = before.filter(|b| b.waiting_for == waiting.waiting_for).map(|b| b.since.0);
     assert_eq!(waiting.since.0, same.unwrap_or(calendar::to_second(world.now)), "{name}: {waiting:?}");
     assert!(waiting.since.0 <= newest, "{name} waits since a time that is still to come: {waiting:?}");

@@ -8,6 +8,7 @@
 use crate::world::{World, check, freeze_period};
 use jiff::Timestamp;
 use qianyun_crds::{CheckOutcome, FreezeEffect, FreezeException, GateName, Phase, SourceCutover};
+use qianyun_planning::calendar::Zone;
 use qianyun_planning::facts::{Known, Machine, Silence};
 use qianyun_planning::gate::{GATES, judge};
 use qianyun_planning::host_migration::{self, AbortReason};
@@ -339,6 +340,6 @@ fn an_abort_is_known_by_its_words() {
         AbortReason::OtherHost { host: "web1".into() },
         AbortReason::NoVote { seconds: 300 },
     ] {
-        assert_eq!(aborted_for(&reason.words().en), Some(abort_name(&reason)));
+        assert_eq!(aborted_for(&reason.words(&Zone::default()).en), Some(abort_name(&reason)));
     }
 }

@@ -1,9 +1,14 @@
 //! Words for windows, waves and time limits, in both languages: each says what is, and where somebody can act, what to do.
 #![allow(clippy::unwrap_used)]
 
+use crate::world::World;
+use crate::zones::berlin;
 use jiff::Timestamp;
-use qianyun_planning::calendar::{Answer, Binding, Standing, WaveReason, WindowReason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use qianyun_planning::calendar::{Answer, Binding, Standing, WaveReason, WindowReason, Zone};
+use qianyun_planning::preview::{Language, preview};
 use qianyun_planning::report::{Words, left};
+use qianyun_planning::system_migration;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -57,7 +62,7 @@ fn every_reason_of_a_window_has_its_words() {
         ),
     ];
     for (reason, en, zh) in cases {
-        assert_eq!(said(&reason.words()), (en, zh));
+        assert_eq!(said(&reason.words(&Zone::default())), (en, zh));
     }
 }
 
@@ -87,8 +92,43 @@ fn every_reason_of_a_wave_has_its_words() {
         ),
     ];
     for (reason, en, zh) in cases {
-        assert_eq!(said(&reason.words()), (en, zh));
+        assert_eq!(said(&reason.words(&Zone::default())), (en, zh));
     }
+}
+
+#[test]
+fn clocks_that_are_not_those_of_beijing_are_named_in_both_languages() {
+    let words = WindowReason::NotYet { start: at(FROM) }.words(&berlin());
+    let expected = ("the window begins at 2026-11-27 11:00 (UTC+1)", "割接窗口于 2026-11-27 11:00(UTC+1) 开始");
+    assert_eq!(said(&words), expected);
+    let locked = WindowReason::LockedOut { since: at(FROM), end: at(UNTIL) }.words(&berlin());
+    let told_once =
+        "nothing begins after 2026-11-27 11:00 (UTC+1), because the window ends at 2026-11-27 19:00; another";
+    assert!(locked.en.starts_with(told_once), "{}", locked.en);
+    // The night in which they are put back.
+    let (from, until) = (at("2026-10-24T20:00:00Z"), at("2026-10-25T02:00:00Z"));
+    let freeze = WindowReason::InsideFreeze { freeze: "exam".into(), from, until }.words(&berlin());
+    assert!(freeze.en.contains("2026-10-24 22:00 (UTC+2) to 2026-10-25 03:00 (UTC+1);"), "{}", freeze.en);
+    assert!(freeze.zh.contains("(2026-10-24 22:00(UTC+2) 至 2026-10-25 03:00(UTC+1))"), "{}", freeze.zh);
+}
+
+#[test]
+fn what_people_read_of_a_system_is_told_by_the_clocks_of_its_policy() {
+    let mut world = World::in_sync(&["db1"]);
+    let start = world.migration.spec.scheme.window.start.0;
+    world.migration.spec.scheme.rollback.latest_at = Time(at("2027-01-01T00:00:00Z"));
+    let mut facts = world.facts();
+    facts.zone = berlin();
+    let window = format!("Window: {} to ", facts.zone.minute(start));
+    let status = system_migration::status(&facts, None, world.now);
+    let in_window = status.gates.iter().find(|g| g.message.contains("the window begins"));
+    assert!(in_window.is_some_and(|g| g.message.contains("(UTC+1)")), "{:?}", status.gates);
+    let english = preview(&facts, world.now).text(Language::English);
+    let english = english.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in [window.as_str(), "as of 2026-11-23 ", "Until 2027-01-01 01:00 (UTC+1) "] {
+        assert!(english.contains(told), "{told} in {english}");
+    }
+    assert!(!english.contains("UTC+8"), "{english}");
 }
 
 #[test]

@@ -4,14 +4,19 @@
 use crate::world::both;
 use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use qianyun_crds::{DiskPhase, GateName, Party};
+use qianyun_crds::{DiskPhase, GateName, Party, Waiting};
+use qianyun_planning::calendar::Zone;
 use qianyun_planning::gate::GATES;
 use qianyun_planning::reason::{Asked, Obstacle};
-use qianyun_planning::report::{Words, condition, waiting};
+use qianyun_planning::report::{self, Words, condition};
 use qianyun_planning::{Reason, WaitingOn, calendar};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+fn waiting(on: &WaitingOn, before: Option<&Waiting>, now: Timestamp) -> Waiting {
+    report::waiting(on, before, &Zone::default(), now)
 }
 
 fn h() -> String {
@@ -160,7 +165,7 @@ fn a_condition_keeps_its_time_through_new_words_and_not_through_a_new_status() {
 
 #[test]
 fn times_are_read_in_beijing_and_kept_to_the_second() {
-    assert_eq!(calendar::minute(at("2026-11-30T16:05:59Z")), "2026-12-01 00:05");
+    assert_eq!(Zone::default().minute(at("2026-11-30T16:05:59Z")), "2026-12-01 00:05");
     assert_eq!(calendar::to_second(at("2026-11-30T16:05:59.999Z")), at("2026-11-30T16:05:59Z"));
     assert_eq!(calendar::plus_seconds(at("2026-11-30T16:05:59Z"), 61), at("2026-11-30T16:07:00Z"));
     assert_eq!(calendar::plus_seconds(Timestamp::MAX, 1), Timestamp::MAX);

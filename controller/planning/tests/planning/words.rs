@@ -3,7 +3,7 @@
 use crate::world::both;
 use jiff::civil::date;
 use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
-use qianyun_planning::calendar::{Answer, Standing, WindowReason};
+use qianyun_planning::calendar::{Answer, Standing, WindowReason, Zone};
 use qianyun_planning::host_migration::AbortReason;
 use qianyun_planning::reason::{Asked, Obstacle, RehearsalFault, ReportKind};
 use qianyun_planning::report::Words;
@@ -197,14 +197,14 @@ fn assert_written_by_a_person(words: &Words) {
 #[test]
 fn every_reason_has_a_sentence_in_both_languages() {
     for reason in reasons() {
-        assert_written_by_a_person(&reason.words());
+        assert_written_by_a_person(&reason.words(&Zone::default()));
     }
 }
 
 #[test]
 fn everything_waited_for_has_a_sentence_in_both_languages_and_a_name_that_fits_the_api() {
     for on in waitings() {
-        assert_written_by_a_person(&on.words());
+        assert_written_by_a_person(&on.words(&Zone::default()));
         let name = on.name();
         assert!(name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
     }
@@ -223,13 +223,13 @@ fn every_abort_has_a_sentence_in_both_languages() {
         AbortReason::OtherHost { host: "web1".into() },
         AbortReason::NoVote { seconds: 300 },
     ] {
-        assert_written_by_a_person(&reason.words());
+        assert_written_by_a_person(&reason.words(&Zone::default()));
     }
 }
 
 #[test]
 fn whoever_reads_that_a_plan_was_returned_reads_what_to_do_about_it() {
-    let words = Reason::PlanReturned { by: "sco-zhao".into(), opinion: "too early".into() }.words();
+    let words = Reason::PlanReturned { by: "sco-zhao".into(), opinion: "too early".into() }.words(&Zone::default());
     assert_eq!(words.en, "sco-zhao returned the plan: too early; edit it, and have it issued again");
     assert_eq!(words.zh, "sco-zhao 退回了迁移计划:too early;修改后重新下达");
 }
@@ -237,7 +237,7 @@ fn whoever_reads_that_a_plan_was_returned_reads_what_to_do_about_it() {
 #[test]
 fn what_is_named_twice_has_a_chinese_name() {
     for what in ["server", "probe", "volume", "disk", "hook", "network interface"] {
-        let zh = Reason::NamedTwice { what, name: "一".into() }.words().zh;
+        let zh = Reason::NamedTwice { what, name: "一".into() }.words(&Zone::default()).zh;
         assert!(!zh.chars().any(|c| c.is_ascii_alphabetic()), "{zh}");
     }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use qianyun_planning::calendar::zone::check_name;
-use qianyun_planning::calendar::{Zone, ZoneError, day, minute};
+use qianyun_planning::calendar::{Zone, ZoneError, day};
 
 /// The file of a zone with one rule for all years (RFC 8536): two empty tables, then the rule as POSIX writes it.
 fn tzif(rule: &str) -> Vec<u8> {
@@ -21,7 +21,7 @@ fn tzif(rule: &str) -> Vec<u8> {
 }
 
 /// Clocks go from 02:00 to 03:00 on the last Sunday of March, and from 03:00 to 02:00 on the last of October.
-fn berlin() -> Zone {
+pub(crate) fn berlin() -> Zone {
     Zone::from_database("Europe/Berlin", &tzif("CET-1CEST,M3.5.0,M10.5.0/3")).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn the_default_is_shanghai_and_agrees_with_how_beijing_reads_instants() {
     assert_eq!((zone.name(), &zone), ("Asia/Shanghai", &Zone::shanghai()));
     for text in ["2026-11-30T15:59:59Z", "2026-11-30T16:00:00Z", "2027-07-01T00:00:00Z"] {
         let at: Timestamp = text.parse().unwrap();
-        assert_eq!((zone.day(at), zone.minute(at)), (day(at), minute(at)));
+        assert_eq!((zone.day(at), zone.offset(at)), (day(at), "UTC+8".into()));
     }
 }
 
@@ -54,6 +54,14 @@ fn a_time_on_the_wall_is_one_instant() {
     assert_eq!(instant(&berlin(), "2026-07-01T18:00"), "2026-07-01T16:00:00Z", "in summer");
     assert_eq!(berlin().name(), "Europe/Berlin");
     assert_eq!(berlin().minute("2026-07-01T16:00:59Z".parse().unwrap()), "2026-07-01 18:00");
+}
+
+#[test]
+fn an_offset_is_the_one_of_that_day_to_the_minute() {
+    let offset = |zone: &Zone, at: &str| zone.offset(at.parse().unwrap());
+    assert_eq!(["2026-11-27T17:00:00Z", "2026-07-01T16:00:00Z"].map(|at| offset(&berlin(), at)), ["UTC+1", "UTC+2"]);
+    let of = |rule: &str| offset(&Zone::from_database("Etc/Test", &tzif(rule)).unwrap(), "2026-11-27T17:00:00Z");
+    assert_eq!(["UTC0", "<+0545>-5:45", "<-0930>9:30", "EST5"].map(of), ["UTC+0", "UTC+5:45", "UTC-9:30", "UTC-5"]);
 }
 
 #[test]

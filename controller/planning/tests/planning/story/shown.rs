@@ -4,7 +4,7 @@ use crate::world::World;
 use jiff::Timestamp;
 use qianyun_crds::{Lamp, Phase};
 use qianyun_planning::Action;
-use qianyun_planning::calendar::minute;
+use qianyun_planning::calendar::Zone;
 use qianyun_planning::report::left;
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ impl Shown {
     fn clock(&self, world: &World) -> String {
         let seconds = world.now.as_second() - self.start.as_second();
         let today = (0..DAY_SECONDS).contains(&seconds);
-        if today { format!("{seconds:>5}s") } else { minute(world.now) }
+        if today { format!("{seconds:>5}s") } else { Zone::default().minute(world.now) }
     }
 
     pub(super) fn actions(&self, world: &World, actions: &[Action], out: &mut String) {
