@@ -59,7 +59,7 @@ pub struct CheckWaiverSpec {
     /// User name of the person who accepts the risk; must be the caller.
     #[schemars(with = "UserName")]
     pub accepted_by: String,
-    /// Last day on which it holds, in Beijing, YYYY-MM-DD; at most a year ahead.
+    /// Last day on which it holds, in the time zone of the policy, YYYY-MM-DD; at most a year ahead.
     #[schemars(with = "Date")]
     pub until: String,
 }
