@@ -5,6 +5,7 @@
 
 mod abort;
 mod acceptance;
+pub mod approval;
 mod caution;
 pub(crate) mod gate;
 pub mod notice;

@@ -2,11 +2,11 @@
 
 use crate::world::both;
 use jiff::civil::date;
-use qianyun_crds::{DiskPhase, GateName, Party, PartyRole};
+use qianyun_crds::{DecisionEffect, DiskPhase, GateName, Party, PartyRole};
 use qianyun_planning::calendar::{Answer, Standing, WindowReason, Zone};
 use qianyun_planning::host_migration::AbortReason;
 use qianyun_planning::reason::{Asked, Obstacle, RehearsalFault, ReportKind};
-use qianyun_planning::report::Words;
+use qianyun_planning::report::{Words, approval};
 use qianyun_planning::{Reason, WaitingOn};
 
 fn reasons() -> Vec<Reason> {
@@ -224,6 +224,22 @@ fn every_abort_has_a_sentence_in_both_languages() {
         AbortReason::NoVote { seconds: 300 },
     ] {
         assert_written_by_a_person(&reason.words(&Zone::default()));
+    }
+}
+
+#[test]
+fn every_reason_why_a_decision_does_not_count_has_a_sentence_in_both_languages() {
+    for effect in [
+        DecisionEffect::SubjectNotFound,
+        DecisionEffect::DigestMismatch,
+        DecisionEffect::SelfApproval,
+        DecisionEffect::NotAuthorized,
+        DecisionEffect::SamePersonTwice,
+        DecisionEffect::RoleNotRequired,
+        DecisionEffect::Superseded,
+        DecisionEffect::AuthorizationUnknown,
+    ] {
+        assert_written_by_a_person(&approval::effect(effect));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qianyun_crds::{Approval, ApprovalStatus, DecisionEffect};
-use qianyun_planning::report::condition;
+use qianyun_planning::report::{self, condition};
 
 /// The status of a decision.
 pub(super) fn status(approval: &Approval, effect: Option<DecisionEffect>, now: Timestamp) -> ApprovalStatus {
@@ -19,31 +19,8 @@ pub(super) fn status(approval: &Approval, effect: Option<DecisionEffect>, now: T
         Some(DecisionEffect::AuthorizationUnknown) => (None, "AuthorizationUnknown"),
         None => (None, "NotKnown"),
     };
-    let words = effect.map_or("the subject or its policy is not known just now", words);
+    let words = effect
+        .map_or("the subject or its policy is not known just now".to_string(), |e| report::approval::effect(e).en);
     let generation = approval.metadata.generation;
-    ApprovalStatus { conditions: vec![condition(before, "Effective", holds, reason, words, generation, now)] }
-}
-
-fn words(effect: DecisionEffect) -> &'static str {
-    match effect {
-        DecisionEffect::Accepted => "",
-        DecisionEffect::SubjectNotFound => {
-            "spec.subject is not there, or is another object of the same name: decide on the one that is meant, by its UID"
-        }
-        DecisionEffect::DigestMismatch => {
-            "spec.digest is not the subject's, which was edited since: decide again on its present one"
-        }
-        DecisionEffect::SelfApproval => "spec.approvedBy is the author of the subject: somebody else has to decide",
-        DecisionEffect::NotAuthorized => {
-            "spec.approvedBy does not hold spec.role now, by name and not through a group: somebody who does has to decide"
-        }
-        DecisionEffect::SamePersonTwice => {
-            "spec.approvedBy has decided in another role already: somebody else has to decide in this one"
-        }
-        DecisionEffect::RoleNotRequired => {
-            "the policy does not ask spec.role at spec.gate: a decision of a role that it asks is needed"
-        }
-        DecisionEffect::Superseded => "the same role decided again, or had returned this digest before",
-        DecisionEffect::AuthorizationUnknown => "whether the person holds the role could not be asked",
-    }
+    ApprovalStatus { conditions: vec![condition(before, "Effective", holds, reason, &words, generation, now)] }
 }
