@@ -2,8 +2,11 @@
 //! never more than an event holds.
 #![allow(clippy::unwrap_used)]
 
-use crate::world::World;
-use qianyun_planning::report::notice::{Notice, of_decision, of_system};
+use crate::world::{APPROVERS, World};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use qianyun_crds::{Approval, ApprovalStatus, DecisionEffect, GateName, MigrationPlanStatus};
+use qianyun_planning::report::condition;
+use qianyun_planning::report::notice::{Notice, of_approval, of_decision, of_plan, of_system};
 use qianyun_planning::system_migration;
 
 /// What would be told at this moment, before the status is written.
@@ -48,6 +51,93 @@ fn a_decision_is_told_with_its_reason() {
     let notice = of_decision(facts.hosts[0].decision().unwrap());
     assert_eq!((notice.reason.as_str(), notice.is_warning), ("Commit", false));
     assert!(notice.note.starts_with("attempt 1: "), "{}", notice.note);
+}
+
+/// An approval whose status says what became of it.
+fn approval(became: Option<bool>) -> Approval {
+    let mut world = World::new();
+    world.decide(GateName::DualApproved, APPROVERS[0].0, APPROVERS[0].1, qianyun_crds::Decision::Approve);
+    let mut approval = world.approvals.remove(0);
+    approval.status = Some(ApprovalStatus { conditions: vec![holds("Effective", became)] });
+    approval
+}
+
+fn holds(kind: &str, became: Option<bool>) -> Condition {
+    condition(&[], kind, became, "Reason", "", None, World::new().now)
+}
+
+/// What is told where the status said `before` and says `after`, because of an effect.
+fn told_of(before: Option<bool>, after: Option<bool>, effect: DecisionEffect) -> Option<Notice> {
+    let after = ApprovalStatus { conditions: vec![holds("Effective", after)] };
+    of_approval(&approval(before), Some(effect), &after)
+}
+
+#[test]
+fn what_becomes_of_an_approval_is_told_when_it_changes() {
+    const YES: Option<bool> = Some(true);
+    const NO: Option<bool> = Some(false);
+    let cases = [
+        (None, YES, DecisionEffect::Accepted, Some(("ApprovalRecorded", false))),
+        (NO, YES, DecisionEffect::Accepted, Some(("ApprovalRecorded", false))),
+        (YES, YES, DecisionEffect::Accepted, None),
+        (None, NO, DecisionEffect::SelfApproval, Some(("ApprovalRejected", true))),
+        (NO, NO, DecisionEffect::DigestMismatch, None),
+        (YES, NO, DecisionEffect::DigestMismatch, Some(("ApprovalInvalidated", true))),
+        (YES, NO, DecisionEffect::NotAuthorized, Some(("ApprovalInvalidated", true))),
+        (YES, NO, DecisionEffect::Superseded, Some(("ApprovalInvalidated", false))),
+        (YES, None, DecisionEffect::AuthorizationUnknown, None),
+        (NO, None, DecisionEffect::AuthorizationUnknown, None),
+    ];
+    for (before, after, effect, expected) in cases {
+        let told = told_of(before, after, effect);
+        let found = told.as_ref().map(|notice| (notice.reason.as_str(), notice.is_warning));
+        assert_eq!(found, expected, "{before:?} to {after:?}: {effect:?}");
+    }
+    let unjudged = ApprovalStatus { conditions: vec![holds("Effective", None)] };
+    assert_eq!(of_approval(&approval(YES), None, &unjudged), None);
+}
+
+#[test]
+fn an_approval_that_nothing_was_said_of_yet_is_told_with_who_decided_what() {
+    let mut fresh = approval(None);
+    fresh.status = None;
+    let (counts, does_not) =
+        ([Some(true), Some(false)]).map(|h| ApprovalStatus { conditions: vec![holds("Effective", h)] }).into();
+    let note = |effect, after| of_approval(&fresh, Some(effect), after).unwrap().note;
+    let (role, person) = APPROVERS[0];
+    assert_eq!(
+        note(DecisionEffect::Accepted, &counts),
+        format!(
+            "{person} approved civil-registry as {role} at DualApproved; it counts / {person} 以 {role} 身份就“两办审批通过”同意 \
+             civil-registry,已生效"
+        )
+    );
+    let rejected = note(DecisionEffect::SelfApproval, &does_not);
+    assert!(rejected.contains("; it does not count: spec.approvedBy is the author"), "{rejected}");
+    assert!(rejected.contains(",不生效:审批人即编制人"), "{rejected}");
+}
+
+#[test]
+fn the_issue_of_a_plan_is_told_once_and_so_is_its_end() {
+    let status = |issued: Option<bool>, by: &str| MigrationPlanStatus {
+        issued_by: Some(by.into()),
+        conditions: vec![holds("Issued", issued)],
+        ..MigrationPlanStatus::default()
+    };
+    let (open, issued, unknown) = (status(Some(false), "1/2"), status(Some(true), "2/2"), status(None, "1/2"));
+    assert_eq!(
+        [of_plan(None, &open), of_plan(Some(&open), &open), of_plan(Some(&issued), &issued)],
+        [None, None, None]
+    );
+    for before in [None, Some(&open), Some(&unknown)] {
+        let notice = of_plan(before, &issued).unwrap();
+        assert_eq!((notice.reason.as_str(), notice.is_warning), ("PlanIssued", false));
+        assert_eq!(notice.note, "the plan is issued (2/2) / 迁移计划已下达(2/2)");
+    }
+    let edited = of_plan(Some(&issued), &status(Some(false), "0/2")).unwrap();
+    assert_eq!((edited.reason.as_str(), edited.is_warning), ("PlanIssueInvalidated", true));
+    assert!(edited.note.contains("has to be issued again (0/2) / "), "{}", edited.note);
+    assert_eq!(of_plan(Some(&issued), &unknown), None, "what cannot be asked is not told");
 }
 
 #[test]

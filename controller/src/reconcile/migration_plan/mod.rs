@@ -6,7 +6,9 @@ mod status;
 
 use super::Context;
 use super::driver::{Later, LookError};
+use super::events::tell;
 use qianyun_crds::MigrationPlan;
+use qianyun_planning::report::notice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// One look.
 pub(super) async fn reconcile(plan: Arc<MigrationPlan>, ctx: Arc<Context>) -> Result<Later, LookError> {
     let facts = observe::facts(&ctx, &plan).await?;
-    apply::apply(&ctx, &plan, &status::status(&facts, (ctx.clock)())).await?;
+    let status = status::status(&facts, (ctx.clock)());
+    apply::apply(&ctx, &plan, &status).await?;
+    tell(&ctx, &*plan, notice::of_plan(plan.status.as_ref(), &status).into_iter().collect());
     Ok(Later(AGAIN))
 }
