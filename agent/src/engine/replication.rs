@@ -163,6 +163,7 @@ impl Engine for Disks {
             max_bytes_per_second: bounds.max_bytes_per_second,
             yields: bounds.yields,
             keep: Some(self.paths.replication().into()),
+            ring_bytes: None,
         };
         let replication = Replication::start(config).map_err(|error| sentence(&error))?;
         *held(&self.session) = Some(Session { number: intent.session, replication: Arc::new(replication) });

@@ -163,6 +163,7 @@ fn config(
         max_bytes_per_second: args.max_mib_per_second.saturating_mul(1 << 20),
         yields: !args.full_speed,
         keep: Some(kept_in(paths, &code.receiver_name(), disks).into()),
+        ring_bytes: None,
     })
 }
 

@@ -72,6 +72,8 @@ pub struct SourceConfig {
     /// A folder in memory, for nothing else, in which the map of changes outlives this process: see [`crate::trackd`], whose
     /// role the program must know. `None`: a process that starts again compares everything.
     pub keep: Option<PathBuf>,
+    /// Bytes of each CPU's ring of events; `None` for as many as suit the machine. Fewer are for tests that must lose events.
+    pub ring_bytes: Option<usize>,
 }
 
 /// A disk and the volume it goes to.
@@ -158,6 +160,7 @@ struct Shared {
     load: Load,
     tracker: Mutex<Option<Tracking>>,
     keep: Option<Keep>,
+    ring_bytes: Option<usize>,
     /// The engine has its disks: a tracker was armed at least once.
     armed: watch::Sender<bool>,
     /// Prepared before a freeze, read under it.
@@ -306,6 +309,7 @@ impl Shared {
             max_bytes_per_second,
             yields,
             keep,
+            ring_bytes,
         } = config;
         if lanes == 0 || lanes > MAX_LANES {
             return Err(SourceError::Lanes { found: lanes });
@@ -325,7 +329,7 @@ impl Shared {
             dir,
             subject: keep::subject(session, &receiver_name, &disks),
             disks: disks.iter().map(|disk| disk.leaf.clone()).collect(),
-            ring_bytes: None,
+            ring_bytes,
         });
         Ok(Self {
             session,
@@ -339,6 +343,7 @@ impl Shared {
             budget: Mutex::new(Budget::new(max_bytes_per_second, 0)),
             tracker: Mutex::new(None),
             keep,
+            ring_bytes,
             armed: watch::Sender::new(false),
             free_maps: Mutex::default(),
             arrays: Mutex::default(),

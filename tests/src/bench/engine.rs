@@ -65,6 +65,7 @@ pub(super) fn config(node: &Path, certificates: &Certificates, port: u16) -> Res
         max_bytes_per_second: 0,
         yields: true,
         keep: None,
+        ring_bytes: None,
     };
     Ok((config, deadline))
 }

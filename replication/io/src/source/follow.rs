@@ -80,7 +80,7 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiting>, ArmErro
     let leaves: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.clone()).collect();
     // Whatever was wrong with the first, the next relies on less.
     let way = if reason.is_some() { Way::Rings } else { Way::Best };
-    let tracking = Tracking::arm(&leaves, shared.keep.as_ref(), way)?;
+    let tracking = Tracking::arm(&leaves, shared.keep.as_ref(), way, shared.ring_bytes)?;
     let waiting = tracking.waiting(shared.mode.subscribe())?;
     let mut used = Vec::new();
     for disk in &shared.disks {

@@ -79,15 +79,20 @@ impl Waiting {
 
 impl Tracking {
     /// A new one: by another process if the map is to be kept, unless that cannot be started.
-    pub(super) fn arm(leaves: &[LeafDisk], keep: Option<&Keep>, way: Way) -> Result<Self, TrackingError> {
+    pub(super) fn arm(
+        leaves: &[LeafDisk],
+        keep: Option<&Keep>,
+        way: Way,
+        ring_bytes: Option<usize>,
+    ) -> Result<Self, TrackingError> {
         match keep.map(|keep| Client::start(keep, way)) {
             Some(Ok(client)) => Ok(Self::kept(client, leaves)),
             Some(Err(error)) => {
                 let error = super::words_of(&error);
                 tracing::warn!(error, "a restart of this process will compare all disks");
-                Ok(Self::Own(Tracker::arm_by(way, leaves, None)?))
+                Ok(Self::Own(Tracker::arm_by(way, leaves, ring_bytes)?))
             }
-            None => Ok(Self::Own(Tracker::arm_by(way, leaves, None)?)),
+            None => Ok(Self::Own(Tracker::arm_by(way, leaves, ring_bytes)?)),
         }
     }
 

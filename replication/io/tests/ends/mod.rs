@@ -72,6 +72,12 @@ impl Site {
         source_to(self.address(), &self.authority, disk, None)
     }
 
+    /// One whose tracker has so little memory that a burst is more than it can take.
+    pub fn forgetful_source(&self, disk: &LeafDisk) -> Replication {
+        let config = config(self.address(), &self.authority, disk, None);
+        Replication::start(SourceConfig { ring_bytes: Some(4096), ..config }).unwrap()
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
@@ -79,7 +85,11 @@ impl Site {
 
 /// A source that sends to `address`.
 pub fn source_to(address: SocketAddr, authority: &Authority, disk: &LeafDisk, keep: Option<PathBuf>) -> Replication {
-    Replication::start(SourceConfig {
+    Replication::start(config(address, authority, disk, keep)).unwrap()
+}
+
+fn config(address: SocketAddr, authority: &Authority, disk: &LeafDisk, keep: Option<PathBuf>) -> SourceConfig {
+    SourceConfig {
         session: SESSION,
         receiver_address: address.to_string(),
         receiver_name: NAME.to_owned(),
@@ -89,8 +99,8 @@ pub fn source_to(address: SocketAddr, authority: &Authority, disk: &LeafDisk, ke
         max_bytes_per_second: 0,
         yields: true,
         keep,
-    })
-    .unwrap()
+        ring_bytes: None,
+    }
 }
 
 pub async fn wait_for(replication: &Replication, what: &str, mut reached: impl FnMut(&DiskProgress) -> bool) {
