@@ -6,12 +6,12 @@ mod ends;
 mod rig;
 mod tls;
 
-use ends::{PATIENCE, SESSION, Site, assert_same_bytes, in_sync, wait_for};
+use ends::{PATIENCE, SESSION, Site, assert_proved, assert_same_bytes, in_sync, wait_for};
 use qianyun_replication::progress::ReplicationState;
 use qianyun_replication::record::{CutoverRecord, OwnVolume, SignedRecord};
 use qianyun_replication_io::signer::Signer as _;
-use qianyun_replication_io::source::FinishError;
-use rig::LoopDisk;
+use qianyun_replication_io::source::{FinishError, Replication};
+use rig::{LoopDisk, run};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -180,6 +180,71 @@ async fn what_is_written_after_the_proof_is_never_signed() {
     replication.prepare_final().unwrap();
     replication.finalise(Instant::now() + PATIENCE).await.unwrap();
     assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+/// More writes at once than a ring of one page can hold, all over the disk.
+fn burst(disk: &LoopDisk) {
+    let file = format!("--filename={}", disk.node_text());
+    let how = ["--rw=randwrite", "--bs=4k", "--direct=1", "--ioengine=libaio", "--iodepth=64", "--size=16m"];
+    run("fio", &[&["--name=b", &file, "--output-format=terse"], &how[..]].concat());
+}
+
+fn read_bytes(replication: &Replication) -> u64 {
+    replication.progress()[0].progress.counters.read_bytes
+}
+
+/// Until all of the disk was compared since `read` bytes had been read.
+async fn healed(replication: &Replication, read: u64) {
+    wait_for(replication, "the rescan", |disk| {
+        let compared = disk.progress.counters.read_bytes - read >= disk.progress.size_bytes;
+        compared && in_sync(disk) && disk.progress.unverified_bytes == 0 && disk.progress.doubt.is_empty()
+    })
+    .await;
+}
+
+/// By each way to have events: the first tracker has the best one, that after a doubt has rings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn events_that_are_lost_while_it_follows_end_in_suspect_and_a_rescan() {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(24 * MIB, 7);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.forgetful_source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    for way in ["best", "rings"] {
+        // So slow that the rescan is not over before it is looked at.
+        replication.set_max_bytes_per_second(4 * MIB);
+        let (read, deadline) = (read_bytes(&replication), Instant::now() + PATIENCE);
+        while replication.progress()[0].progress.state != ReplicationState::Suspect {
+            assert!(Instant::now() < deadline, "no event was lost by {way}: {:?}", replication.progress());
+            burst(&disk);
+        }
+        replication.set_max_bytes_per_second(0);
+        healed(&replication, read).await;
+    }
+    assert_proved(&replication, &disk, &site.volume()).await;
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn events_that_are_lost_before_the_proof_are_a_doubt_and_a_rescan_and_never_success() {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(24 * MIB, 8);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.forgetful_source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    for way in ["best", "rings"] {
+        replication.prepare_final().unwrap();
+        burst(&disk);
+        let refused = replication.finalise(Instant::now() + PATIENCE).await;
+        assert!(matches!(refused, Err(FinishError::Doubt { .. })), "by {way}: {refused:?}");
+        let read = read_bytes(&replication);
+        replication.resume();
+        healed(&replication, read).await;
+    }
+    assert_proved(&replication, &disk, &site.volume()).await;
     replication.stop().await;
 }
 
