@@ -1,6 +1,6 @@
 //! Filesystems of every kind in scope, copied while they are worked on: written at random, with files that grow, shrink and
-//! go, ranges that are zeroed and discarded, and the filesystem itself growing. Under a freeze both ends must be the same,
-//! and the copy is a sound filesystem with every file. Needs root and tracefs.
+//! go, ranges that are zeroed and discarded, and the filesystem itself growing, shrinking, unmounted and mounted again. Under
+//! a freeze both ends must be the same, and the copy is a sound filesystem with every file. Needs root and tracefs.
 #![allow(clippy::unwrap_used)] // outside of `#[test]` too: a panic fails the test
 
 mod ends;
@@ -16,44 +16,68 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 use tls::Authority;
+use tokio::task::block_in_place;
 
 const MIB: u64 = 1 << 20;
 const DISK: u64 = 512 * MIB;
-/// What a filesystem is made with that grows to all of the disk while it is copied.
-const FIRST_MIB: u64 = 400;
+/// What a filesystem is made with; while it is copied it grows to all of the disk, and shrinks to this again.
+const SMALL_MIB: u64 = 400;
+/// Bytes per second, a fifth of what there is to copy when a filesystem is resized and unmounted for the first time.
+const BOUND: u64 = 8 * MIB;
+
+/// How a filesystem gets another size.
+enum Resize {
+    /// From where it is mounted, while it is worked on.
+    Mounted(fn(&str)),
+    /// On its device, between two mounts.
+    Unmounted(fn(&str)),
+}
 
 /// A kind of filesystem and its tools.
 struct Kind {
-    /// Makes one on a device; of [`FIRST_MIB`] if it can grow.
+    /// Makes one of [`SMALL_MIB`] on a device.
     make: fn(&str),
     mount_options: &'static str,
-    /// Grows it to all of the device, from where it is mounted; a mounted ext4 asks for a right that not every root has.
-    grow: Option<fn(&str)>,
+    /// To all of the device.
+    grow: Resize,
+    /// Back, if it can.
+    shrink: Option<Resize>,
     /// Fails if the one on the device is not sound.
     check: fn(&str),
 }
 
 const EXT4: Kind = Kind {
-    make: |device| drop(run("mkfs.ext4", &["-q", "-F", device])),
+    make: |device| drop(run("mkfs.ext4", &["-q", "-F", device, &format!("{SMALL_MIB}m")])),
     mount_options: "discard",
-    grow: None,
+    // A mounted one, which can only grow, asks for a right that not every root has.
+    grow: Resize::Unmounted(|device| resize_ext4(device, &[])),
+    shrink: Some(Resize::Unmounted(|device| resize_ext4(device, &[&format!("{SMALL_MIB}m")]))),
     check: |device| drop(run("e2fsck", &["-f", "-n", device])),
 };
 
 const XFS: Kind = Kind {
-    make: |device| drop(run("mkfs.xfs", &["-q", "-f", "-d", &format!("size={FIRST_MIB}m"), device])),
+    make: |device| drop(run("mkfs.xfs", &["-q", "-f", "-d", &format!("size={SMALL_MIB}m"), device])),
     mount_options: "discard,nouuid",
-    grow: Some(|place| drop(run("xfs_growfs", &["-d", place]))),
+    grow: Resize::Mounted(|place| drop(run("xfs_growfs", &["-d", place]))),
+    shrink: None,
     check: |device| drop(run("xfs_repair", &["-n", device])),
 };
 
 const BTRFS: Kind = Kind {
-    make: |device| drop(run("mkfs.btrfs", &["-q", "-f", "-b", &format!("{FIRST_MIB}M"), device])),
+    make: |device| drop(run("mkfs.btrfs", &["-q", "-f", "-b", &format!("{SMALL_MIB}M"), device])),
     // What is written anew keeps its old place until the next commit: on a fast disk 30 s of that are all of it.
     mount_options: "discard,commit=1",
-    grow: Some(|place| drop(run("btrfs", &["filesystem", "resize", "max", place]))),
+    grow: Resize::Mounted(|place| drop(run("btrfs", &["filesystem", "resize", "max", place]))),
+    shrink: Some(Resize::Mounted(|place| {
+        drop(run("btrfs", &["filesystem", "resize", &format!("-{}M", DISK / MIB - SMALL_MIB), place]));
+    })),
     check: |device| drop(run("btrfs", &["check", "--readonly", device])),
 };
+
+fn resize_ext4(device: &str, size: &[&str]) {
+    run("e2fsck", &["-f", "-p", device]);
+    run("resize2fs", &[&[device], size].concat());
+}
 
 /// Random writes, each checked when it is read again.
 fn fio(folder: &Path, seconds: u32) -> Child {
@@ -96,30 +120,44 @@ fn ended(mut child: Child) {
     assert!(status.success(), "{status}");
 }
 
+/// Works on a filesystem, resizes it, and mounts it anew.
+fn worked_on(kind: &Kind, disk: &LoopDisk, mounted: Mounted, first_round: usize, resize: Option<&Resize>) -> Mounted {
+    let load = fio(mounted.path(), 3);
+    churn(mounted.path(), first_round);
+    churn(mounted.path(), first_round + 1);
+    if let Some(Resize::Mounted(resize)) = resize {
+        resize(mounted.path().to_str().unwrap());
+    }
+    churn(mounted.path(), first_round + 2);
+    ended(load);
+    mounted.unmount();
+    if let Some(Resize::Unmounted(resize)) = resize {
+        resize(disk.node_text());
+    }
+    Mounted::with_options(&disk.node, kind.mount_options)
+}
+
 async fn arrives_whole(kind: &Kind) {
     let authority = Arc::new(Authority::new());
     let disk = LoopDisk::new(DISK);
     (kind.make)(disk.node_text());
     let mounted = Mounted::with_options(&disk.node, kind.mount_options);
-    let place = mounted.path().to_str().unwrap();
     churn(mounted.path(), 0);
     let (leaf, site) = (disk.leaf(), Site::new(&authority));
     let _target = site.start(&leaf).await;
-    let load = fio(mounted.path(), 6);
     let replication = site.source(&leaf);
-    for round in 1..5 {
-        churn(mounted.path(), round);
-    }
-    if let Some(grow) = kind.grow {
-        grow(place);
-    }
-    churn(mounted.path(), 5);
-    ended(load);
+    replication.set_max_bytes_per_second(BOUND);
+    let mounted = block_in_place(|| worked_on(kind, &disk, mounted, 1, Some(&kind.grow)));
+    assert!(replication.progress()[0].progress.remaining_bytes > 0, "the copy was not under way any more");
+    let mounted = block_in_place(|| worked_on(kind, &disk, mounted, 4, kind.shrink.as_ref()));
+    churn(mounted.path(), 7);
+    replication.set_max_bytes_per_second(0);
+    let place = mounted.path().to_str().unwrap();
     let records = finished(&replication, place).await;
     assert_eq!(records[0].source_root, records[0].target_root);
     assert_eq!(records[0].traced_sectors, records[0].counted_sectors);
     let skipped = replication.progress()[0].progress.counters.skipped_bytes;
-    assert!(skipped > 100 * MIB, "{skipped} bytes were skipped");
+    assert!(skipped > 64 * MIB, "{skipped} bytes were skipped");
     replication.stop().await;
 
     // The original goes first: two filesystems of one identity are not mounted together.
@@ -152,7 +190,7 @@ async fn finished(replication: &Replication, place: &str) -> Vec<DiskRecord> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_ext4_that_is_worked_on_arrives_whole() {
+async fn an_ext4_that_is_worked_on_and_grows_and_shrinks_between_mounts_arrives_whole() {
     arrives_whole(&EXT4).await;
 }
 
@@ -162,6 +200,6 @@ async fn an_xfs_that_is_worked_on_and_grows_arrives_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_btrfs_that_is_worked_on_and_grows_arrives_whole() {
+async fn a_btrfs_that_is_worked_on_and_grows_and_shrinks_arrives_whole() {
     arrives_whole(&BTRFS).await;
 }

@@ -6,7 +6,8 @@ use qianyun_replication_io::device::buffer::AlignedBuffer;
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 pub mod port;
 mod tools;
@@ -170,14 +171,30 @@ impl Mounted {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+
+    /// Until nothing has the device any more: for tools that want it for themselves.
+    pub fn unmount(self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let output = self.umount(&[]).unwrap();
+            if output.status.success() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn umount(&self, options: &[&str]) -> std::io::Result<Output> {
+        Command::new("umount").args(options).arg(self.dir.path()).output()
+    }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let umount = |options: &[&str]| Command::new("umount").args(options).arg(self.dir.path()).output();
         // Another test may be starting a program, which for a moment has all that is open here open too.
-        if !umount(&[]).is_ok_and(|output| output.status.success()) {
-            let _ = umount(&["--lazy"]);
+        if !self.umount(&[]).is_ok_and(|output| output.status.success()) {
+            let _ = self.umount(&["--lazy"]);
         }
     }
 }
