@@ -10,6 +10,7 @@ mod tls;
 
 use ends::{PATIENCE, Site, assert_same_bytes, in_sync, source_to};
 use qianyun_replication::checkpoint::{Checkpoint, DiskCheckpoint, KeptOpening};
+use qianyun_replication::geometry::{BLOCKS_PER_CHUNK, CHUNK_BYTES};
 use qianyun_replication::ledger::Ledger;
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::source::Replication;
@@ -436,6 +437,16 @@ fn a_tracker_that_died_with_its_source() -> Result<(), Withheld> {
     let mut source = world.source();
     let look = source.synced()?;
     assert!(look.read >= CONTENT, "nobody saw what changed: {look:?}");
+    // A hash tells that a chunk differs, not where.
+    let chunks: BTreeSet<u64> = world.written.iter().map(|block| block / BLOCKS_PER_CHUNK).collect();
+    let most = chunks.len() as u64 * CHUNK_BYTES;
+    assert!(look.sent <= most && look.wire <= most * 101 / 100, "{look:?}, at most {most} and its frames");
+    source.kill();
+    world.kill_tracker();
+    let mut source = world.source();
+    let look = source.synced()?;
+    // What the target has no room for is told anew to be zeros, in a few words.
+    assert!(look.read >= CONTENT && look.sent == 0 && look.wire < 4096, "nothing had changed: {look:?}");
     world.proved(source)
 }
 
