@@ -18,7 +18,8 @@ use qianyun_replication_io::trackd::{self, Client, Keep};
 use qianyun_replication_io::tracker::Way;
 use rig::{LoopDisk, tracefs};
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ fn main() {
 
 fn run_all() {
     tracefs();
-    let tests: [(&str, Scenario); 8] = [
+    let tests: [(&str, Scenario); 9] = [
         ("a_source_that_is_killed_goes_on_and_sends_what_changed", a_source_that_is_killed_goes_on),
         ("a_source_that_is_killed_with_its_receiver_goes_on", both_ends_that_are_killed_go_on),
         ("a_source_that_was_stopped_sends_nothing_again", a_source_that_was_stopped_sends_nothing_again),
@@ -53,6 +54,7 @@ fn run_all() {
         ("a_source_that_is_killed_at_the_end_goes_on", a_source_that_is_killed_at_the_end_goes_on),
         ("a_killed_tracker_is_a_doubt_and_a_rescan", a_killed_tracker_is_a_doubt_and_a_rescan),
         ("a_tracker_that_died_with_its_source_is_not_believed", a_tracker_that_died_with_its_source),
+        ("a_tracker_that_speaks_another_version_is_not_believed", a_tracker_that_speaks_another_version),
         ("rings_that_are_too_small_end_in_a_doubt_that_stays", rings_that_are_too_small),
     ];
     for (name, test) in tests {
@@ -447,6 +449,42 @@ fn a_tracker_that_died_with_its_source() -> Result<(), Withheld> {
     let look = source.synced()?;
     // What the target has no room for is told anew to be zeros, in a few words.
     assert!(look.read >= CONTENT && look.sent == 0 && look.wire < 4096, "nothing had changed: {look:?}");
+    world.proved(source)
+}
+
+/// A source's first words in version `version` of the protocol, and the kind of the answer: byte by byte, for another release
+/// must find them where they are.
+fn greet(world: &World, version: u16) -> u8 {
+    let line = std::fs::read_to_string(format!("/proc/{}/cmdline", world.trackers()[0])).unwrap();
+    let subject = hex::decode(line.split('\0').nth(3).unwrap()).unwrap();
+    let body = [&[1], &version.to_le_bytes()[..], &subject].concat();
+    let mut stream = UnixStream::connect(world.kept().join("trackd.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&[&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat()).unwrap();
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).unwrap();
+    answer[4]
+}
+
+fn a_tracker_that_speaks_another_version() -> Result<(), Withheld> {
+    const WELCOME: u8 = 1;
+    const DONE: u8 = 3;
+    let mut world = World::new();
+    let mut source = world.source();
+    let kept_by = source.settled(&world)?;
+    source.kill();
+    assert_eq!((greet(&world, 1), world.trackers()), (WELCOME, kept_by));
+    world.write(10);
+    assert_eq!(greet(&world, 2), DONE, "it has ended, and does not guess what the other means");
+    let deadline = Instant::now() + PATIENCE;
+    while !world.trackers().is_empty() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    world.write(10);
+    let mut source = world.source();
+    let look = source.synced()?;
+    assert!(look.read >= CONTENT, "nobody saw what changed: {look:?}");
     world.proved(source)
 }
 

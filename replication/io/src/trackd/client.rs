@@ -97,7 +97,10 @@ impl Client {
                 (client.generation, client.doubted) = (generation, doubted);
                 Ok(client)
             }
-            Reply::Done => Err(TrackdError::Failed { words: "it kept the map of other disks, and has ended".into() }),
+            Reply::Done => {
+                let words = "it kept another map, or is of a release that speaks another version, and has ended";
+                Err(TrackdError::Failed { words: words.to_owned() })
+            }
             other => Err(unexpected(other)),
         }
     }
