@@ -8,13 +8,13 @@
 use super::keep::{self, Due};
 use super::tracking::{Tracking, TrackingError, Waiting};
 use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
-use crate::device::{self, DeviceError};
+use crate::device::{self, DeviceError, DeviceNumber};
 use crate::freemap::{Free, FreeMap, Reading};
 use crate::mounts;
 use crate::tracker::Way;
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ enum ArmError {
 
 /// Follows until the replication is stopped.
 pub(super) fn run(shared: &Shared) {
-    let mut reason = None;
+    let (mut reason, mut without) = (None, HashSet::new());
     while shared.mode() != Mode::Stopped {
         if is_final(shared) {
             pause(shared, LOOK_EVERY);
@@ -44,7 +44,7 @@ pub(super) fn run(shared: &Shared) {
             Ok(Some(waiting)) => {
                 lock(&shared.tracker_trouble).clear();
                 shared.touch();
-                reason = Some(follow(shared, &waiting));
+                reason = Some(follow(shared, &waiting, &mut without));
             }
             Err(error) => {
                 *lock(&shared.tracker_trouble) = words_of(&error);
@@ -104,8 +104,8 @@ fn arm(shared: &Shared, reason: Option<&str>) -> Result<Option<Waiting>, ArmErro
 }
 
 /// Drains until there is a doubt, which is returned, or the replication is stopped.
-fn follow(shared: &Shared, waiting: &Waiting) -> String {
-    let mut due = Dues { canaries: Instant::now(), checkpoint: Due::now() };
+fn follow(shared: &Shared, waiting: &Waiting, without: &mut HashSet<DeviceNumber>) -> String {
+    let mut due = Dues { canaries: Instant::now(), checkpoint: Due::now(), without };
     while shared.mode() != Mode::Stopped {
         if is_final(shared) {
             pause(shared, LOOK_EVERY);
@@ -126,12 +126,12 @@ fn follow(shared: &Shared, waiting: &Waiting) -> String {
 
 /// Takes and marks what has changed, all under the tracker's lock: who has it next must not find changes that are neither
 /// in the tracker nor in the engine.
-fn drain(shared: &Shared, due: &mut Dues) -> Result<Option<String>, TrackingError> {
+fn drain(shared: &Shared, due: &mut Dues<'_>) -> Result<Option<String>, TrackingError> {
     let mut place = lock(&shared.tracker);
     let Some(tracking) = place.as_mut().filter(|_| !is_final(shared)) else { return Ok(None) };
     if Instant::now() >= due.canaries {
         due.canaries = Instant::now() + CANARIES_EVERY;
-        fly_canaries(shared, tracking)?;
+        fly_canaries(shared, tracking, due.without)?;
     }
     let taken = tracking.drain()?;
     mark(shared, &taken.changes);
@@ -142,22 +142,62 @@ fn drain(shared: &Shared, due: &mut Dues) -> Result<Option<String>, TrackingErro
 }
 
 /// What is done from time to time.
-struct Dues {
+struct Dues<'a> {
     canaries: Instant,
     checkpoint: Due,
+    /// Filesystems of which it was said that no canary flies there.
+    without: &'a mut HashSet<DeviceNumber>,
 }
 
-/// A canary on every filesystem that lies on a followed disk and can be written to.
-fn fly_canaries(shared: &Shared, tracking: &mut Tracking) -> Result<(), TrackingError> {
-    let mut flown = HashSet::new();
+/// A canary on every filesystem that lies right on a followed disk and can be written to. Of one that may lie on a followed
+/// disk in another way it is said once that none flies there, and why.
+fn fly_canaries(
+    shared: &Shared,
+    tracking: &mut Tracking,
+    without: &mut HashSet<DeviceNumber>,
+) -> Result<(), TrackingError> {
+    let followed: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.number()).collect();
+    let mut seen = HashSet::new();
     for mount in mounts::mounted()?.iter().filter(|mount| mount.is_freezable()) {
-        let place = device::place(mount.device)?;
-        let followed = place.is_some_and(|place| shared.disks.iter().any(|disk| disk.leaf.number() == place.disk));
-        if followed && flown.insert(mount.device) && !tracking.canary(&mount.path)? {
-            tracing::info!(mount = %mount.path.display(), "no canary: the way from file to disk is not plain");
+        if !seen.insert(mount.device) {
+            continue;
+        }
+        let disk = device::place(mount.device)?.map(|place| place.disk);
+        let why = match perch(disk, device::leaves(mount.device).as_ref(), &followed) {
+            Perch::OnDisk if tracking.canary(&mount.path)? => continue,
+            Perch::Elsewhere => continue,
+            Perch::OnDisk => "the way from file to disk is not plain",
+            Perch::Stacked => "it lies on other devices that lie on the disk",
+            Perch::Unknown => "its number is of no block device, as that of a btrfs",
+        };
+        if without.insert(mount.device) {
+            tracing::info!(mount = %mount.path.display(), kind = mount.kind, why, "no canary proves that changes are seen");
         }
     }
     Ok(())
+}
+
+/// How a filesystem lies on the followed disks, for a canary.
+#[derive(Debug, PartialEq, Eq)]
+enum Perch {
+    /// On a followed disk or a partition of it.
+    OnDisk,
+    /// On LVM, LUKS, a mirror or a loop device, and below that on a followed disk.
+    Stacked,
+    /// Perhaps on a followed disk.
+    Unknown,
+    /// On other disks alone.
+    Elsewhere,
+}
+
+/// `disk` is the one that its device is or is a partition of, `leaves` are all disks below.
+fn perch(disk: Option<DeviceNumber>, leaves: Option<&BTreeSet<DeviceNumber>>, followed: &[DeviceNumber]) -> Perch {
+    match (disk, leaves) {
+        (Some(disk), _) if followed.contains(&disk) => Perch::OnDisk,
+        (_, Some(leaves)) if !followed.iter().any(|disk| leaves.contains(disk)) => Perch::Elsewhere,
+        (Some(_), _) => Perch::Stacked,
+        (None, _) => Perch::Unknown,
+    }
 }
 
 /// Tells the engine what changed, by disk in their order.
@@ -229,6 +269,22 @@ mod tests {
             assert!(words.starts_with("changes cannot be followed, and nothing is copied without"), "{words}");
             assert!(words.contains(what_to_do), "{words}");
         }
+    }
+
+    #[test]
+    fn a_canary_flies_right_on_followed_disks_and_what_may_lie_on_them_otherwise_is_told() {
+        let number = |major, minor| DeviceNumber { major, minor };
+        let (sda, sdb, mapped) = (number(8, 0), number(8, 16), number(253, 0));
+        let found = |disk, leaves: Option<&[DeviceNumber]>| {
+            let leaves = leaves.map(|leaves| leaves.iter().copied().collect());
+            perch(disk, leaves.as_ref(), &[sda])
+        };
+        assert_eq!(found(Some(sda), Some(&[sda])), Perch::OnDisk);
+        assert_eq!(found(Some(sdb), Some(&[sdb])), Perch::Elsewhere);
+        assert_eq!(found(Some(mapped), Some(&[sdb, sda])), Perch::Stacked);
+        assert_eq!(found(Some(mapped), Some(&[sdb])), Perch::Elsewhere);
+        assert_eq!(found(Some(mapped), None), Perch::Stacked, "a stack that cannot be followed");
+        assert_eq!(found(None, None), Perch::Unknown, "a btrfs");
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! A small file, written and flushed, whose sectors must then be seen as changed: proves that events, devices and
 //! sectors are what we take them for on this kernel.
 //!
-//! Only where the way from file to disk is plain: a filesystem right on a partition or disk. Never under a freeze, where
-//! its write would wait forever.
+//! Only where the way from file to disk is plain: a filesystem right on a partition or disk. Not on LVM, LUKS or md, though
+//! the free map follows those: it asks where a byte would lie, and a canary where one was written before the flush returned.
+//! A member of a mirror that failed, is being filled or may be written behind has a place for the byte and not the write,
+//! and each such canary would be a doubt and a rescan. Nor on btrfs, whose extents are in addresses of its own. There the
+//! counter and the audit of every disk are what stands against events that do not come; the source says so once. Never under
+//! a freeze, where its write would wait forever.
 
 use super::TrackerError;
 use crate::device::{self, DeviceNumber, io_error};
