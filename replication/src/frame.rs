@@ -100,7 +100,7 @@ macro_rules! wire_enum {
 }
 
 wire_enum! {
-    /// What a frame is. `S→R` is from sender to receiver. Zero is invalid.
+    /// What a frame is. `S→R` is from sender to receiver. Zero is invalid; 17 is free, and was never sent.
     FrameType, Type {
         /// S→R: session, lane, and the epoch to join; first frame of every connection.
         Hello = 1,
@@ -134,8 +134,6 @@ wire_enum! {
         Ack = 15,
         /// R→S: the job of this number came too late and was not applied.
         Stale = 16,
-        /// R→S: a new window.
-        Credit = 17,
         /// S→R: are you there?
         Ping = 18,
         /// R→S: yes.

@@ -168,9 +168,6 @@ pub enum Message<'a> {
     Stale {
         seq: u64,
     },
-    Credit {
-        window_bytes: u64,
-    },
     Ping {
         seq: u64,
     },
@@ -230,7 +227,6 @@ impl Message<'_> {
             Message::RecordAnswer { .. } => FrameType::RecordAnswer,
             Message::Ack { .. } => FrameType::Ack,
             Message::Stale { .. } => FrameType::Stale,
-            Message::Credit { .. } => FrameType::Credit,
             Message::Ping { .. } => FrameType::Ping,
             Message::Pong { .. } => FrameType::Pong,
             Message::Error { .. } => FrameType::Error,
@@ -249,7 +245,6 @@ impl Message<'_> {
                 put_u64(out, *window_bytes);
                 out.extend_from_slice(&previous.to_le_bytes());
             }
-            Message::Credit { window_bytes } => put_u64(out, *window_bytes),
             Message::Open { device, volume, identity } => {
                 header.device = *device;
                 put_open(volume, identity, out);
@@ -346,7 +341,6 @@ impl Message<'_> {
             }
             FrameType::Ack => Message::Ack { seq, unproved_chunks: from.u64()? },
             FrameType::Stale => Message::Stale { seq },
-            FrameType::Credit => Message::Credit { window_bytes: from.u64()? },
             FrameType::Ping => Message::Ping { seq },
             FrameType::Pong => Message::Pong { seq },
             FrameType::Error => read_error(&mut from)?,
@@ -522,7 +516,6 @@ mod tests {
             Message::RecordAnswer { signature: vec![3], certificate_pem: "d".to_owned() },
             Message::Ack { seq, unproved_chunks: 4 },
             Message::Stale { seq },
-            Message::Credit { window_bytes: 9 },
             Message::Ping { seq },
             Message::Pong { seq },
             Message::Error { code: ErrorCode::WrongDisk, text: "婚".to_owned() },

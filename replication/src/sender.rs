@@ -266,13 +266,6 @@ impl Sender {
         }
     }
 
-    /// A new window for every lane.
-    pub fn credit(&mut self, window_bytes: u64) {
-        if let Some(link) = self.link.as_mut() {
-            link.window_bytes = window_bytes;
-        }
-    }
-
     /// The epoch of the link, if there is one.
     pub fn epoch(&self) -> Option<u32> {
         self.link.as_ref().map(|link| link.epoch)

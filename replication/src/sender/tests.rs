@@ -200,8 +200,10 @@ fn a_hot_chunk_is_proved_only_when_it_rests_or_when_it_is_final() {
 
 #[test]
 fn the_window_holds_copies_back() {
-    let mut sender = following(&[0..1, 300..301, 600..601]);
-    sender.credit(2 * BLOCK_BYTES);
+    let mut sender = Sender::new(SenderConfig::default());
+    sender.add_disk(DISK, size(), &used(&[0..1, 300..301, 600..601]));
+    sender.link_up((1, 0), 2 * BLOCK_BYTES, 1);
+    sender.opened(DISK, &[]);
     let jobs: Vec<Job> = std::iter::from_fn(|| sender.next_job(0, 0)).collect();
     assert_eq!(jobs.len(), 2);
     sender.acked(0, jobs[0].seq, 0, 0);
@@ -506,7 +508,6 @@ fn without_a_link_there_is_no_job_no_barrier_and_no_epoch() {
     assert_eq!((sender.epoch(), sender.begin_barrier(), sender.next_job(0, 0)), (None, None, None));
     sender.acked(0, 1, 0, 0);
     sender.barrier_reached(0, 1);
-    sender.credit(5);
     assert!(!sender.barrier_passed() && !sender.is_drained());
 }
 

@@ -194,7 +194,6 @@ async fn read_all(shared: Arc<Shared>, lane: u16, mut reader: Reader) -> Result<
             Message::Stale { seq } => shared.engine().stale(lane, seq),
             Message::HashResponse { seq, hash, .. } => shared.engine().target_hash(lane, seq, hash, now_ms),
             Message::BarrierReached { seq } => shared.engine().barrier_reached(lane, seq),
-            Message::Credit { window_bytes } => shared.engine().credit(window_bytes),
             Message::RootResponse { device, seq, root } => drop(lock(&shared.roots).insert((device, seq), root)),
             Message::RecordAnswer { signature, certificate_pem } => {
                 *lock(&shared.record_reply) = Some(RecordReply::Signed { signature, certificate_pem });

@@ -232,7 +232,6 @@ impl Frames<'_> {
             | Message::RecordAnswer { .. }
             | Message::Ack { .. }
             | Message::Stale { .. }
-            | Message::Credit { .. }
             | Message::Pong { .. }
             | Message::Error { .. }
             | Message::Bye => return Err(ConnectionError::NotAllowed { what: "a receiver's message" }),
