@@ -1,10 +1,11 @@
-//! What is told of the rules that a system is moved by: that they are not in force, and which gates of the law they switch off. A
-//! city answers for both; each is shown wherever the rules are used (Art. 37), and nothing ever waits for it.
+//! What is told of the rules that a system is moved by: that they are not in force, which gates of the law they switch off, and
+//! which office they do not ask. A city answers for each; it is shown wherever the rules are used (Art. 37), and nothing ever waits for it.
 
 use crate::calendar::parse_day;
 use crate::facts::Facts;
 use crate::gate::{Definition, GATES};
 use crate::new_hardware::is_in_force;
+use crate::offices::{LeftOut, left_out};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use qianyun_crds::{GateName, GateSwitch, PolicyProfileSpec};
@@ -22,6 +23,11 @@ pub enum PolicyNotice {
         /// That day, as it is written.
         from: String,
     },
+    /// Offices that Art. 23 asks are not asked.
+    OfficesLeftOut {
+        /// Each with the list that leaves it out.
+        offices: Vec<LeftOut>,
+    },
     /// Gates of an article are switched off, each with what the city rests it on.
     GatesOff {
         /// In the order of the journey.
@@ -34,7 +40,9 @@ pub fn of(facts: &Facts, now: Timestamp) -> Vec<PolicyNotice> {
     let Some(policy) = facts.policy.get().map(|p| &p.spec) else { return Vec::new() };
     let gates: Vec<_> = switched_off(policy).map(|(gate, switch)| (gate.name, switch.basis.clone())).collect();
     let off = (!gates.is_empty()).then_some(PolicyNotice::GatesOff { gates });
-    out_of_force(policy, facts.day(now)).into_iter().chain(off).collect()
+    let offices = left_out(policy);
+    let unasked = (!offices.is_empty()).then_some(PolicyNotice::OfficesLeftOut { offices });
+    out_of_force(policy, facts.day(now)).into_iter().chain(unasked).chain(off).collect()
 }
 
 fn out_of_force(policy: &PolicyProfileSpec, today: Date) -> Option<PolicyNotice> {

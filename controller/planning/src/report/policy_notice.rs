@@ -20,6 +20,14 @@ impl PolicyNotice {
                 ),
                 format!("制度依据自 {from} 起方才生效,请核实现行规定;不阻断办理。"),
             ),
+            PolicyNotice::OfficesLeftOut { offices } => {
+                let (en, zh): (Vec<_>, Vec<_>) =
+                    offices.iter().map(|missing| missing.words()).map(|words| (words.en, words.zh)).unzip();
+                words(
+                    format!("The policy profile leaves out whom Art. 23 asks: {}. It blocks nothing.", en.join("; ")),
+                    format!("制度配置缺少第二十三条要求的单位:{};不阻断办理。", zh.join("、")),
+                )
+            }
             PolicyNotice::GatesOff { gates } => {
                 let (mut en, mut zh) = (Vec::new(), Vec::new());
                 for (name, by) in gates {

@@ -435,6 +435,19 @@ fn article_37_measures_that_have_expired_are_shown_and_block_nothing() {
 }
 
 #[test]
+fn article_37_an_office_that_the_policy_does_not_ask_is_shown_and_blocks_nothing() {
+    let mut world = World::new();
+    policy(&mut world).effective_until = None;
+    policy(&mut world).plan_issuers.pop();
+    let told = Told::of(&world);
+    let en = "[!] The policy profile leaves out whom Art. 23 asks: the smart-city office in spec.planIssuers.";
+    assert!(told.en.len() == 1 && told.en[0].starts_with(en), "{told:?}");
+    let zh = "[!] 制度配置缺少第二十三条要求的单位:spec.planIssuers 中的市智慧办;";
+    assert!(told.zh[0].starts_with(zh), "{told:?}");
+    assert!(is_open(&world, GateName::SchemeValid));
+}
+
+#[test]
 fn article_37_gates_of_the_law_that_are_switched_off_are_shown_and_block_nothing() {
     let mut world = World::new();
     policy(&mut world).effective_until = None;
