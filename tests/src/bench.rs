@@ -10,6 +10,7 @@ mod delta;
 mod engine;
 mod following;
 mod goals;
+mod link;
 mod role;
 mod rsync;
 mod series;
@@ -28,6 +29,7 @@ use cost::Cost;
 use data::{Disk, Kind, forget_caches};
 use delta::Delta;
 use goals::Goal;
+use link::Gigabit;
 pub use role::play;
 use series::Series;
 use tool::Tool;
@@ -100,6 +102,10 @@ fn replication(folder: &Path, size_bytes: u64, rounds: u32) -> Result<Vec<Goal>>
     goals.extend(Goal::faster_than("random", &random, Tool::Nbdcopy, 1.0));
     let filesystem = set(Kind::Filesystem, 2 * size_bytes, &Tool::ALL, rounds)?;
     goals.extend(Goal::faster_than("filesystem", &filesystem, Tool::Nbdcopy, 1.5));
+    if let Some(_line) = Gigabit::begin() {
+        println!("\nThe same over a line of 1 Gbit/s:");
+        set(Kind::Filesystem, 2 * size_bytes, &Tool::ALL, rounds)?;
+    }
     goals.extend(changes(2 * size_bytes, rounds, folder, &certificates)?);
     set(Kind::Sparse, SPARSE_TIMES * size_bytes, &Tool::ALL, rounds)?;
     println!("\nThe largest disk is copied by ours alone: the others read all of it, at the rate of the last table.");
