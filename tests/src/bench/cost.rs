@@ -101,7 +101,11 @@ impl Stretch {
 
     /// Sums up for the same processes; the peaks are of their whole lives.
     pub(super) fn end(self, processes: &[Process], took: Duration) -> Result<Cost> {
-        let peak = |process: &Process| peak_bytes(process.child.id()).unwrap_or(0) as f64;
+        let peak = |process: &Process| {
+            let mut peaks = BTreeMap::new();
+            look(process.child.id(), &mut peaks);
+            peaks.values().sum::<u64>() as f64
+        };
         Ok(Cost {
             seconds: took.as_secs_f64(),
             cpu_seconds: cpu_seconds(processes)? - self.cpu_seconds,
@@ -174,9 +178,11 @@ impl Process {
         Ok(line.trim_end().to_owned())
     }
 
-    /// What it has used until now, without its children.
+    /// What it has used until now, with those that it started and that run.
     pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        cpu_seconds_of_pid(self.child.id())
+        let mut running = BTreeMap::new();
+        look(self.child.id(), &mut running);
+        running.keys().map(|&pid| cpu_seconds_of_pid(pid)).sum()
     }
 }
 

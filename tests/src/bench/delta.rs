@@ -23,8 +23,8 @@ const ATTEMPTS: u32 = 5;
 
 /// A disk, and the targets that go on from round to round: ours and rsync's.
 pub(super) struct Delta<'a> {
-    pub(super) disk: Disk,
     following: Following,
+    pub(super) disk: Disk,
     ours: PathBuf,
     rsync: PathBuf,
     folder: &'a Path,
@@ -41,7 +41,7 @@ impl<'a> Delta<'a> {
         }
         Tool::Rsync.copy(&disk, &rsync, certificates).context("the first copy by rsync")?;
         let following = Following::begin(&disk.node, &ours, certificates).context("the first copy by ours")?;
-        Ok(Self { disk, following, ours, rsync, folder, certificates })
+        Ok(Self { following, disk, ours, rsync, folder, certificates })
     }
 
     /// Bytes that change in each round.

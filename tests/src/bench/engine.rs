@@ -1,5 +1,5 @@
-//! Our engine as it works in a move, less the freeze: a source that follows its disk with the real tracker, and a target that
-//! checks, writes, flushes and reads back. Both roots are computed and compared. Signs nothing, for nothing is handed over.
+//! Our engine as it works in a move, less the freeze: a source that follows its disk with the real tracker, in the process that
+//! keeps its map, and a target that checks, writes, flushes and reads back. Both roots are computed and compared. Signs nothing, for nothing is handed over.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -64,7 +64,8 @@ pub(super) fn config(node: &Path, certificates: &Certificates, port: u16) -> Res
         lanes: LANES,
         max_bytes_per_second: 0,
         yields: true,
-        keep: None,
+        // Of every run its own, and gone with it.
+        keep: Some(certificates.folder().join(format!("kept-{port}"))),
         ring_bytes: None,
     };
     Ok((config, deadline))
@@ -86,6 +87,7 @@ async fn copy_and_prove(config: SourceConfig, deadline: Instant) -> Result<()> {
         zero_bytes >> 20,
         sent_bytes >> 20
     );
+    replication.end().await;
     Ok(())
 }
 

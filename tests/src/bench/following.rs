@@ -56,6 +56,14 @@ impl Following {
     }
 }
 
+impl Drop for Following {
+    /// Has the source put the map of its disk away, which would be kept for a day, and waits until it has ended.
+    fn drop(&mut self) {
+        self.ends[1].dismiss();
+        let _nothing_more = self.ends[1].line();
+    }
+}
+
 /// Copies the disk at `node`, follows it, and proves at every line of the standard input until that ends.
 pub(super) fn source(node: &Path, certificates: &Certificates, port: u16) -> Result<()> {
     let (config, deadline) = engine::config(node, certificates, port)?;
@@ -73,6 +81,7 @@ pub(super) fn source(node: &Path, certificates: &Certificates, port: u16) -> Res
                 println!("{IN_SYNC}");
             }
         }
+        replication.end().await;
         Ok(())
     });
     runtime.shutdown_background();

@@ -1,5 +1,5 @@
-//! What this program does when it has started itself again for one run: an end of our engine, or a hash. Both the writing
-//! of the arguments and their reading are here, and nothing else.
+//! What this program does when it has started itself again for one run: an end of our engine, or a hash; or when the engine
+//! has started it for the map of a disk. Both the writing of the arguments and their reading are here, and nothing else.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use qianyun_replication_io::trackd;
 
 use super::certificates::Certificates;
 use super::cost::program;
@@ -34,6 +35,9 @@ pub fn play(arguments: &[&str]) -> Option<Result<()>> {
         // rsync adds what a remote shell would be told.
         [RELAY, ..] => rsync::relay(),
         [TRACKER, node] => tracker::follow(Path::new(node)),
+        [trackd::ROLE, arguments @ ..] => {
+            trackd::main(arguments.iter().map(|&word| word.to_owned())).map_err(Into::into)
+        }
         _ => return None,
     })
 }

