@@ -1,8 +1,8 @@
 //! Client of the gateway: five calls, each on a connection of its own, with limits on time and size.
 //!
 //! It keeps no state but the address it last reached, so that a call needs no name service while disks are frozen.
-//! A replica that does not lead has done nothing, so a call passes on to the next one, a few times. It repeats no other call:
-//! whoever asks decides when to ask again.
+//! A replica that does not lead has done nothing, so a call passes on to the next one, a few times; where a person waits for the
+//! answer, until there is a leader again. It repeats no other call: whoever asks decides when to ask again.
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -28,9 +28,13 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 const POLL_LIMIT: Duration = Duration::from_secs(LONG_POLL_SECONDS + 10);
 
 /// Connections for one call. Of two replicas one leads, and which of them a connection meets is chance: one connection misses the
-/// leader every other time, so an admin who enrolls would be refused, and a server at rest be heard of after 15 s, or 30, or 45.
-/// Four miss it once in 16 times.
+/// leader every other time, so a server at rest would be heard of after 15 s, or 30, or 45. Four miss it once in 16 times.
 const CONNECTIONS: usize = 4;
+
+/// How often a call is made for a person who types it once, a second apart: another replica leads 20 s after the death of one at
+/// the latest.
+const CALLS_FOR_A_PERSON: usize = 25;
+const BETWEEN_CALLS: Duration = Duration::from_secs(1);
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -97,14 +101,14 @@ impl Gateway {
 
     /// The CA certificate, PEM. To be checked against the pinned hash by the caller.
     pub(crate) async fn ca(&self) -> Result<String, GatewayError> {
-        let answer = self.ask(Method::GET, "/v1/ca", Bytes::new()).await?;
+        let answer = for_a_person(|| self.ask(Method::GET, "/v1/ca", Bytes::new())).await?;
         String::from_utf8(answer.body.to_vec())
             .map_err(|_| GatewayError::Malformed { path: "/v1/ca".into(), detail: "expected PEM text".into() })
     }
 
     /// Asks to join.
     pub(crate) async fn enroll(&self, request: &EnrollRequest) -> Result<EnrollResponse, GatewayError> {
-        Ok(self.post("/v1/enroll", request).await?.0)
+        Ok(for_a_person(|| self.post("/v1/enroll", request)).await?.0)
     }
 
     /// Asks for a new certificate.
@@ -219,6 +223,17 @@ async fn of_the_leader<A, F: Future<Output = Result<A, GatewayError>>>(ask: impl
     ask().await
 }
 
+/// Asks until somebody leads, for as long as it takes another replica to.
+async fn for_a_person<A, F: Future<Output = Result<A, GatewayError>>>(ask: impl Fn() -> F) -> Result<A, GatewayError> {
+    for _ in 1..CALLS_FOR_A_PERSON {
+        match ask().await {
+            Err(GatewayError::NotServing { status: 503, .. }) => tokio::time::sleep(BETWEEN_CALLS).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 fn decode<A: DeserializeOwned>(path: &str, body: &[u8]) -> Result<A, GatewayError> {
     serde_json::from_slice(body)
         .map_err(|error| GatewayError::Malformed { path: path.to_owned(), detail: error.to_string() })
@@ -255,22 +270,33 @@ mod tests {
         assert!(matches!(elsewhere, Err(GatewayError::NotServing { status: 503, .. })));
     }
 
+    /// An answer of this status; none for 0.
+    async fn answer(status: u16) -> Result<(), GatewayError> {
+        let server = "gw".to_owned();
+        match status {
+            200 => Ok(()),
+            0 => Err(GatewayError::TimedOut { server, limit_s: 30 }),
+            status => Err(GatewayError::NotServing { server, status }),
+        }
+    }
+
     /// How often is asked, and whether that came to something, where the answers are these.
     async fn asked(answers: &[u16]) -> (usize, bool) {
         let count = Cell::new(0);
-        let told = of_the_leader(|| {
-            let status = answers[count.replace(count.get() + 1)];
-            let server = "gw".to_owned();
-            async move {
-                match status {
-                    200 => Ok(()),
-                    0 => Err(GatewayError::TimedOut { server, limit_s: 30 }),
-                    status => Err(GatewayError::NotServing { server, status }),
-                }
-            }
-        });
-        let told = told.await.is_ok();
+        let told = of_the_leader(|| answer(answers[count.replace(count.get() + 1)])).await.is_ok();
         (count.get(), told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_is_answered_by_the_next_leader_and_told_after_a_while_that_there_is_none() {
+        let began = tokio::time::Instant::now();
+        let led_from = began + Duration::from_secs(20);
+        let status = || if tokio::time::Instant::now() < led_from { 503 } else { 200 };
+        assert!(for_a_person(|| answer(status())).await.is_ok());
+        assert_eq!(began.elapsed(), Duration::from_secs(20));
+        assert!(for_a_person(|| answer(503)).await.is_err());
+        assert!(for_a_person(|| answer(500)).await.is_err());
+        assert_eq!(began.elapsed(), Duration::from_secs(44));
     }
 
     #[tokio::test]
