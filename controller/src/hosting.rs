@@ -5,6 +5,7 @@
 
 use futures::future::BoxFuture;
 use qianyun_agent_api::desired::DiskAssignment;
+use qianyun_crds::Accelerator;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
@@ -60,8 +61,8 @@ pub(crate) enum HostingError {
 /// What a site can do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Capabilities {
-    /// How machines run: `kvm` or `tcg`.
-    pub(crate) accelerator: &'static str,
+    /// How machines run.
+    pub(crate) accelerator: Accelerator,
     /// Bytes free for new volumes, less what existing volumes may still grow by.
     pub(crate) free_storage_bytes: u64,
 }

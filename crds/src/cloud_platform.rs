@@ -77,6 +77,16 @@ pub enum PlatformTier {
     County,
 }
 
+/// How a site runs its machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// On the processor itself.
+    Kvm,
+    /// Emulated: some twenty times slower.
+    Tcg,
+}
+
 /// What makes volumes and machines; exactly one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -157,10 +167,9 @@ pub struct CloudPlatformStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub free_storage_bytes: Option<i64>,
-    /// How machines run: `kvm` or `tcg`.
+    /// How machines run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Text<16>>")]
-    pub accelerator: Option<String>,
+    pub accelerator: Option<Accelerator>,
     /// `Ready`: the backend answers and can make volumes and machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]

@@ -16,6 +16,7 @@ use super::{
 use crate::ca::Authority;
 use futures::future::BoxFuture;
 use machine::Machine;
+use qianyun_crds::Accelerator;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,7 @@ pub(crate) struct Qemu {
     state_dir: PathBuf,
     agent_binary: PathBuf,
     authority: Arc<Authority>,
-    accelerator: OnceCell<&'static str>,
+    accelerator: OnceCell<Accelerator>,
     /// One change of a migration at a time; the lock files do the same between processes.
     turns: Mutex<HashMap<MigrationKey, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -67,8 +68,8 @@ impl Qemu {
         Arc::clone(turns.entry(migration.clone()).or_default())
     }
 
-    async fn accelerator(&self) -> &'static str {
-        self.accelerator.get_or_init(machine::find_accelerator).await
+    async fn accelerator(&self) -> Accelerator {
+        *self.accelerator.get_or_init(machine::find_accelerator).await
     }
 
     async fn start_receiver(&self, migration: &MigrationKey, spec: &ReceiverSpec) -> Result<Receiver, HostingError> {

@@ -6,6 +6,7 @@
 use super::super::{HostingError, MachineSpec, MachineState, MigrationKey, machine_mac};
 use super::process::{Slot, run};
 use super::{failed, make_dir, qmp, sync_dir, volume};
+use qianyun_crds::Accelerator;
 use qianyun_planning::demand::MACHINE_SLOTS;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -37,36 +38,44 @@ pub(super) struct Machine<'a> {
     pub(super) dir: &'a Path,
     /// Directory of the volumes.
     pub(super) volumes: &'a Path,
-    /// `kvm` or `tcg`.
-    pub(super) accelerator: &'static str,
+    pub(super) accelerator: Accelerator,
 }
 
-/// `kvm` if a guest really executes on it here, else `tcg`. That `/dev/kvm` is there proves nothing: in a nested
+/// KVM if a guest really executes on it here. That `/dev/kvm` is there proves nothing: in a nested
 /// machine it may open and then fail, hang, or do so at times. So the firmware is run through its whole self-test, timers and
 /// all, more than once, and no slower than emulated.
-pub(super) async fn find_accelerator() -> &'static str {
+pub(super) async fn find_accelerator() -> Accelerator {
     let began = Instant::now();
     // Where even the emulator does not come so far, nothing is proved.
-    if !firmware_ends("tcg", FIRMWARE_LIMIT).await {
-        return "tcg";
+    if !firmware_ends(Accelerator::Tcg, FIRMWARE_LIMIT).await {
+        return Accelerator::Tcg;
     }
     let limit = (began.elapsed() * KVM_TIMES_EMULATED).clamp(LEAST_KVM_LIMIT, FIRMWARE_LIMIT);
     for _ in 0..KVM_RUNS {
-        if !firmware_ends("kvm", limit).await {
-            return "tcg";
+        if !firmware_ends(Accelerator::Kvm, limit).await {
+            return Accelerator::Tcg;
         }
     }
-    "kvm"
+    Accelerator::Kvm
 }
 
-async fn firmware_ends(accelerator: &str, limit: Duration) -> bool {
+/// As QEMU calls them: the accelerator, and the processor that goes with it.
+fn names(accelerator: Accelerator) -> (&'static str, &'static str) {
+    match accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+    }
+}
+
+async fn firmware_ends(accelerator: Accelerator, limit: Duration) -> bool {
     matches!(tokio::time::timeout(limit, run_firmware(accelerator)).await, Ok(Ok(true)))
 }
 
 /// Whether the firmware reports the end of its self-test.
-async fn run_firmware(accelerator: &str) -> std::io::Result<bool> {
+async fn run_firmware(accelerator: Accelerator) -> std::io::Result<bool> {
     let mut command = Command::new(QEMU);
-    command.args(["-accel", accelerator, "-cpu", if accelerator == "kvm" { "host" } else { "max" }]);
+    let (accelerator, processor) = names(accelerator);
+    command.args(["-accel", accelerator, "-cpu", processor]);
     command.args(["-m", "32", "-display", "none", "-nodefaults", "-no-user-config"]);
     // It ends by itself then: nobody else would end it where the controller is killed meanwhile.
     command.args(["-no-reboot", "-boot", "reboot-timeout=1000"]);
@@ -167,8 +176,9 @@ impl Machine<'_> {
         let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
         add("-name", format!("guest=qianyun-{}", short_digest(&migration.to_string())));
         add("-machine", "q35".to_owned());
-        add("-accel", if self.accelerator == "kvm" { "kvm" } else { "tcg,thread=multi" }.to_owned());
-        add("-cpu", if self.accelerator == "kvm" { "host" } else { "max" }.to_owned());
+        let (accelerator, processor) = names(self.accelerator);
+        add("-accel", accelerator.to_owned());
+        add("-cpu", processor.to_owned());
         add("-smp", spec.cpus.to_string());
         add("-m", format!("{}M", spec.memory_mib));
         add("-uuid", uuid(&format!("qianyun machine {migration}")));

@@ -24,7 +24,7 @@ pub(super) fn status(
     CloudPlatformStatus {
         observed_generation: generation,
         free_storage_bytes: free_storage(before.free_storage_bytes, free),
-        accelerator: can.as_ref().ok().map(|c| c.accelerator.to_string()).or(before.accelerator),
+        accelerator: can.as_ref().ok().map(|c| c.accelerator).or(before.accelerator),
         conditions: vec![condition(&before.conditions, "Ready", Some(can.is_ok()), reason, &message, generation, now)],
     }
 }
