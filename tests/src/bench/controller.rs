@@ -137,6 +137,9 @@ impl<'a> Bench<'a> {
         let written = self.writes()?.since(&before);
         let share = (cpu_seconds_of_pid(pid)? - cpu) / began.elapsed().as_secs_f64() * 100.0;
         println!("{:<52}{:>10}", format!("written in {} s of rest", QUIET.as_secs()), written.to_string());
+        // Its servers are silent. One that is connected has its last report on record once an hour.
+        let reports = self.systems * SERVERS / 60;
+        println!("{:<52}{reports:>10} a minute", "  if every server was connected, besides");
         println!("{:<52}{share:>10.1} %", "processor at rest, of one core");
 
         let seen = changes::measure(&self.operator.1, self.systems).await?;
