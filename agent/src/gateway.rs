@@ -214,21 +214,27 @@ impl Gateway {
 
 /// Asks, and at once again where a replica answered that does not lead.
 async fn of_the_leader<A, F: Future<Output = Result<A, GatewayError>>>(ask: impl Fn() -> F) -> Result<A, GatewayError> {
-    for _ in 1..CONNECTIONS {
-        match ask().await {
-            Err(GatewayError::NotServing { status: 503, .. }) => {}
-            answer => return answer,
-        }
-    }
-    ask().await
+    while_nobody_leads(CONNECTIONS, None, ask).await
 }
 
 /// Asks until somebody leads, for as long as it takes another replica to.
 async fn for_a_person<A, F: Future<Output = Result<A, GatewayError>>>(ask: impl Fn() -> F) -> Result<A, GatewayError> {
-    for _ in 1..CALLS_FOR_A_PERSON {
+    while_nobody_leads(CALLS_FOR_A_PERSON, Some(BETWEEN_CALLS), ask).await
+}
+
+/// Asks so often at most, and only again where the one that answered does not lead.
+async fn while_nobody_leads<A, F: Future<Output = Result<A, GatewayError>>>(
+    times: usize,
+    pause: Option<Duration>,
+    ask: impl Fn() -> F,
+) -> Result<A, GatewayError> {
+    for _ in 1..times {
         match ask().await {
-            Err(GatewayError::NotServing { status: 503, .. }) => tokio::time::sleep(BETWEEN_CALLS).await,
+            Err(GatewayError::NotServing { status: 503, .. }) => {}
             answer => return answer,
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
     }
     ask().await
