@@ -206,7 +206,7 @@ impl Replication {
 
     /// The disks, in their order.
     pub fn disks(&self) -> Vec<DeviceNumber> {
-        self.shared.disks.iter().map(|disk| disk.leaf.number()).collect()
+        self.shared.disk_numbers()
     }
 
     /// How far each disk has come.
@@ -298,6 +298,11 @@ impl Drop for Replication {
 }
 
 impl Shared {
+    /// The disks as the kernel numbers them, in their order.
+    fn disk_numbers(&self) -> Vec<DeviceNumber> {
+        self.disks.iter().map(|disk| disk.leaf.number()).collect()
+    }
+
     fn new(config: SourceConfig) -> Result<Self, SourceError> {
         let SourceConfig {
             session,

@@ -156,7 +156,7 @@ fn fly_canaries(
     tracking: &mut Tracking,
     without: &mut HashSet<DeviceNumber>,
 ) -> Result<(), TrackingError> {
-    let followed: Vec<_> = shared.disks.iter().map(|disk| disk.leaf.number()).collect();
+    let followed = shared.disk_numbers();
     let mut seen = HashSet::new();
     for mount in mounts::mounted()?.iter().filter(|mount| mount.is_freezable()) {
         if !seen.insert(mount.device) {
