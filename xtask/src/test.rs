@@ -64,12 +64,11 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
 /// the end, and never more than two of them share the cores.
 fn integration_tests(layout: &Layout) -> Result<()> {
     let programs = test_programs(layout)?;
-    let begins = |with: &'static str| move |name: &String| name.starts_with(with);
-    let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(begins("kernel_"));
+    let (counting, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(|name| name.starts_with("kernel_"));
     let (worlds, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|name| ["planning", "simulation"].contains(&name.as_str()));
-    let (journeys, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("e2e_"));
-    let (machines, others): (Vec<_>, Vec<_>) = others.into_iter().partition(begins("machine_"));
+    let (machines, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|name| ["e2e_", "machine_"].iter().any(|with| name.starts_with(with)));
     let (clusters, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| name == "cluster");
     at_once(&[&|| programs_named(layout, &counting), &|| {
         tests_of(&["nice", "cargo"], layout, &selecting(&worlds), &[])
@@ -79,8 +78,9 @@ fn integration_tests(layout: &Layout) -> Result<()> {
         programs_named(layout, &others)?;
         go_tests(layout, &[])
     };
+    // In the order of their names, in which the journey is the first.
     let each_by_itself: Vec<_> =
-        journeys.iter().chain(&machines).map(|name| move || rust_tests(layout, &["--test", name], &[])).collect();
+        machines.iter().map(|name| move || rust_tests(layout, &["--test", name], &[])).collect();
     let mut parts: Vec<Part<'_>> = vec![&controlled, &computing];
     parts.extend(each_by_itself.iter().map(|part| part as Part<'_>));
     two_at_a_time(&parts)
