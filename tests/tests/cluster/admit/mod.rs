@@ -141,9 +141,11 @@ impl Cluster {
             "users": [{"name": "c", "user": {"token": said.out.trim()}}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
         });
-        let kubeconfig = self.folder.join(format!("{account}.kubeconfig"));
-        std::fs::write(&kubeconfig, config.to_string())
-            .with_context(|| format!("writing the kubeconfig of {account}"))?;
+        let kubeconfig = self.folder.join(format!("{namespace}-{account}.kubeconfig"));
+        // Other tests act as the same account at this moment, and kubectl takes an empty file for one without a server.
+        let mut whole = tempfile::NamedTempFile::new_in(&self.folder)?;
+        whole.write_all(config.to_string().as_bytes())?;
+        whole.persist(&kubeconfig).with_context(|| format!("writing the kubeconfig of {account}"))?;
         Ok(User { name: format!("system:serviceaccount:{namespace}:{account}"), kubeconfig })
     }
 
