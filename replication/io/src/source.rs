@@ -62,7 +62,7 @@ pub struct SourceConfig {
     pub tls: Arc<rustls::ClientConfig>,
     /// The disks to copy.
     pub disks: Vec<SourceDisk>,
-    /// Connections, 1 to [`MAX_LANES`]. Each has a worker thread; two fill a gigabit on two cores.
+    /// Connections, 1 to [`MAX_LANES`]. Each has a worker that reads one place at a time; two fill a gigabit on two cores.
     pub lanes: u16,
     /// Bound for reading and sending while the server works; 0 is none. Does not hold in a freeze.
     pub max_bytes_per_second: u64,

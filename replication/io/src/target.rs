@@ -51,8 +51,8 @@ const SYNC_PAUSE: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A chunk rests for this long before it is read back without being asked for: long enough that what one job writes in
 /// pieces is read once, short enough that little is left to read back under a freeze. A chunk that is written to again costs
-/// only its grains.
-const QUIET: Duration = Duration::from_millis(250);
+/// only its grains. Less than what sending one percent of a disk takes: most of that is read back while the rest still comes.
+const QUIET: Duration = Duration::from_millis(100);
 /// Tasks that read back: one hashes while the other reads.
 const READERS: usize = 2;
 /// Messages that may wait for a connection: a window of the smallest jobs on one lane, twice over. More means that the

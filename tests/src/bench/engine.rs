@@ -24,7 +24,7 @@ pub(super) const FOLLOWING_PORT: u16 = 10810;
 const SESSION: u64 = 1;
 const VOLUME: &str = "disk-0";
 /// As many as the agent opens.
-const LANES: u16 = 2;
+const LANES: u16 = 4;
 /// Between two looks at the progress; this much may be added to what is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// The engine looks four times a second.
