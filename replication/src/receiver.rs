@@ -24,6 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use volume::Volume;
 
+/// Questions of one link that wait for an answer, of all its lanes together: a sender asks for 16 hashes at a time on each
+/// of at most 8 lanes, and for the roots of its devices once an attempt; this is many times that, and 200 KiB at most.
+const MAX_QUESTIONS: usize = 4096;
+
 /// A connection, numbered by the I/O crate and never reused within a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -111,6 +115,17 @@ pub enum Refusal {
         /// Its number.
         found: u32,
     },
+    /// More numbers than there are volumes.
+    #[error("device {found} would be one more than the session has volumes, which are {volumes}")]
+    TooManyDevices {
+        /// The number.
+        found: u32,
+        /// Volumes of the session.
+        volumes: usize,
+    },
+    /// More questions than wait for an answer at any right sender.
+    #[error("more than {MAX_QUESTIONS} questions wait for an answer on this link")]
+    TooManyQuestions,
     /// A connection that has not said hello, or whose link has been replaced.
     #[error("the connection has not said hello, or a newer link has replaced its own")]
     NotGreeted,
@@ -126,7 +141,11 @@ impl Refusal {
             Refusal::Session { .. } | Refusal::Fenced { .. } | Refusal::NotGreeted => ErrorCode::Fenced,
             Refusal::NoSuchVolume { .. } => ErrorCode::NoSuchVolume,
             Refusal::WrongDisk { .. } => ErrorCode::WrongDisk,
-            Refusal::Lane { .. } | Refusal::NotOpen { .. } | Refusal::Extent(_) => ErrorCode::Protocol,
+            Refusal::Lane { .. }
+            | Refusal::NotOpen { .. }
+            | Refusal::TooManyDevices { .. }
+            | Refusal::TooManyQuestions
+            | Refusal::Extent(_) => ErrorCode::Protocol,
         }
     }
 }
@@ -205,6 +224,8 @@ struct Link {
     previous: u32,
     joined: BTreeSet<u16>,
     devices: BTreeMap<DeviceId, usize>,
+    /// Hashes, roots and barriers that are asked for and not answered.
+    questions: usize,
 }
 
 /// See the module's description.
@@ -329,6 +350,10 @@ impl Receiver {
                 found: Box::new(identity.clone()),
             });
         }
+        let volumes = self.volumes.len();
+        if !self.link.devices.contains_key(&device) && self.link.devices.len() >= volumes {
+            return Err(Refusal::TooManyDevices { found: device.0, volumes });
+        }
         self.link.devices.insert(device, index);
         Ok(Message::Opened { device, written: volume.written_chunks() })
     }
@@ -372,10 +397,12 @@ impl Receiver {
     }
 
     /// The sender wants to know when everything before this is durable.
-    pub fn barrier(&mut self, connection: ConnectionId, seq: u64) {
+    pub fn barrier(&mut self, connection: ConnectionId, seq: u64) -> Result<(), Refusal> {
         if let Some(connection) = self.connections.get_mut(&connection) {
+            asked(&mut self.link)?;
             connection.barriers.push(seq);
         }
+        Ok(())
     }
 
     /// Bytes that were written and are not durable.
@@ -404,6 +431,7 @@ impl Receiver {
         let unproved_chunks = self.unproved_chunks();
         for (id, applied, barriers) in batch.reached {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
+            self.link.questions = self.link.questions.saturating_sub(barriers.len());
             if applied > connection.acked {
                 connection.acked = applied;
                 out.push((id, Message::Ack { seq: applied, unproved_chunks }));
@@ -421,8 +449,9 @@ impl Receiver {
     ) -> Result<(), Refusal> {
         self.connection(connection)?;
         let index = self.volume_of(device)?;
-        if let Some(hash) = self.volumes[index].hash_or_wait(chunk, (connection, device, seq))? {
-            out.push((connection, Message::HashResponse { device, chunk, seq, hash }));
+        match self.volumes[index].hash_or_wait(chunk, (connection, device, seq))? {
+            Some(hash) => out.push((connection, Message::HashResponse { device, chunk, seq, hash })),
+            None => asked(&mut self.link)?,
         }
         Ok(())
     }
@@ -436,6 +465,7 @@ impl Receiver {
     ) -> Result<(), Refusal> {
         self.connection(connection)?;
         let index = self.volume_of(device)?;
+        asked(&mut self.link)?;
         self.root_waiters.push((connection, device, seq, index));
         self.answer_roots(out);
         Ok(())
@@ -460,6 +490,7 @@ impl Receiver {
     pub fn read_back(&mut self, job: ReadBack, out: &mut Outbox) {
         let ReadBack { volume, chunk, len: _, subtrees, ticket } = job;
         let Some((hash, waiters)) = self.volumes[volume].read_back(chunk, ticket, subtrees) else { return };
+        self.link.questions = self.link.questions.saturating_sub(waiters.len());
         for (connection, device, seq) in waiters {
             out.push((connection, Message::HashResponse { device, chunk, seq, hash }));
         }
@@ -484,7 +515,7 @@ impl Receiver {
     }
 
     fn answer_roots(&mut self, out: &mut Outbox) {
-        let volumes = &self.volumes;
+        let (volumes, before) = (&self.volumes, self.root_waiters.len());
         self.root_waiters.retain(|(connection, device, seq, index)| match volumes[*index].root() {
             Some(root) => {
                 out.push((*connection, Message::RootResponse { device: *device, seq: *seq, root }));
@@ -492,6 +523,7 @@ impl Receiver {
             }
             None => true,
         });
+        self.link.questions = self.link.questions.saturating_sub(before - self.root_waiters.len());
     }
 
     fn connection(&self, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -501,6 +533,15 @@ impl Receiver {
     fn volume_of(&self, device: DeviceId) -> Result<usize, Refusal> {
         self.link.devices.get(&device).copied().ok_or(Refusal::NotOpen { found: device.0 })
     }
+}
+
+/// Takes down one more question, unless too many wait already.
+fn asked(link: &mut Link) -> Result<(), Refusal> {
+    if link.questions >= MAX_QUESTIONS {
+        return Err(Refusal::TooManyQuestions);
+    }
+    link.questions += 1;
+    Ok(())
 }
 
 #[cfg(test)]

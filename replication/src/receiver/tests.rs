@@ -101,7 +101,7 @@ fn what_is_written_is_acknowledged_after_the_sync_and_not_before() {
     let mut out = Outbox::new();
     receiver.synced(early, &mut out);
     assert_eq!(out, vec![], "applied after the sync began");
-    receiver.barrier(FIRST, 9);
+    receiver.barrier(FIRST, 9).unwrap();
     let acked = (FIRST, Message::Ack { seq: 1, unproved_chunks: 1 });
     assert_eq!(sync(&mut receiver), vec![acked, (FIRST, Message::BarrierReached { seq: 9 })]);
     assert!(!receiver.wants_sync());
@@ -244,7 +244,7 @@ fn a_new_link_forgets_what_the_old_one_waited_for() {
     let mut out = Outbox::new();
     receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 2), &mut out).unwrap();
     receiver.root_request(FIRST, (DISK, 1), &mut out).unwrap();
-    receiver.barrier(FIRST, 1);
+    receiver.barrier(FIRST, 1).unwrap();
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let job = receiver.next_read_back(1_000).unwrap();
     receiver.read_back(holding(job.clone(), b"x"), &mut out);
@@ -305,7 +305,7 @@ fn a_connection_that_has_not_said_hello_gets_nothing_done() {
         assert_eq!((refusal.code(), &refusal), (ErrorCode::Fenced, &Refusal::NotGreeted));
     }
     receiver.applied(stranger, 5);
-    receiver.barrier(stranger, 1);
+    receiver.barrier(stranger, 1).unwrap();
     assert!(out.is_empty() && !receiver.wants_sync());
 }
 
@@ -372,8 +372,8 @@ fn each_acknowledgement_is_told_once_and_covers_the_highest_number() {
     assert!(!receiver.wants_sync() && receiver.undurable_bytes() == 0);
     receiver.applied(FIRST, 1);
     assert_eq!(sync(&mut receiver), vec![]);
-    receiver.barrier(FIRST, 4);
-    receiver.barrier(FIRST, 5);
+    receiver.barrier(FIRST, 4).unwrap();
+    receiver.barrier(FIRST, 5).unwrap();
     assert!(receiver.wants_sync());
     let reached = |seq| (FIRST, Message::BarrierReached { seq });
     assert_eq!(sync(&mut receiver), vec![reached(4), reached(5)]);
@@ -390,7 +390,7 @@ fn what_arrives_while_a_sync_runs_waits_for_the_next_one() {
     let second = permit(&mut receiver, CHUNK_BYTES);
     receiver.wrote(second);
     receiver.applied(FIRST, 2);
-    receiver.barrier(FIRST, 1);
+    receiver.barrier(FIRST, 1).unwrap();
     assert_eq!(receiver.next_read_back(1_000), None, "one is being made durable, one is not durable");
     let mut out = Outbox::new();
     receiver.synced(batch, &mut out);
@@ -476,4 +476,33 @@ fn a_sender_hears_what_is_left_to_read_back_without_sending_anything() {
     receiver.read_back(holding(job, b"x"), &mut Outbox::new());
     assert_eq!(receiver.standing(FIRST), Some(ack(0)));
     assert_eq!(receiver.standing(ConnectionId(9)), None);
+}
+
+#[test]
+fn questions_without_end_and_more_numbers_than_volumes_are_refused_and_an_answer_makes_room() {
+    let mut receiver = linked();
+    let mut out = Outbox::new();
+    let refusal = receiver.open(FIRST, DeviceId(4), "disk-0", &identity()).unwrap_err();
+    assert_eq!(refusal, Refusal::TooManyDevices { found: 4, volumes: 1 });
+    receiver.open(FIRST, DISK, "disk-0", &identity()).unwrap();
+
+    let write = permit(&mut receiver, 0);
+    receiver.wrote(write);
+    let ask = |receiver: &mut Receiver, out: &mut Outbox, seq: usize| match seq % 3 {
+        0 => receiver.hash_request(FIRST, (DISK, ChunkIndex(0), 1), out),
+        1 => receiver.root_request(FIRST, (DISK, 1), out),
+        _ => receiver.barrier(FIRST, 1),
+    };
+    for seq in 0..MAX_QUESTIONS {
+        ask(&mut receiver, &mut out, seq).unwrap();
+    }
+    for seq in 0..3 {
+        assert_eq!(ask(&mut receiver, &mut out, seq), Err(Refusal::TooManyQuestions));
+    }
+    assert_eq!(Refusal::TooManyQuestions.code(), ErrorCode::Protocol);
+    let _ack = sync(&mut receiver);
+    let read = receiver.next_read_back(0).unwrap();
+    receiver.read_back(holding(read, b"late"), &mut out);
+    assert_eq!(receiver.link.questions, 0, "all were answered");
+    ask(&mut receiver, &mut out, 1).unwrap();
 }

@@ -115,10 +115,7 @@ impl Target {
                 self.blocks(connection, (epoch, seq, last), first, tokens, now_ms, &mut out)
             }
             Up::HashRequest { chunk, seq } => self.receiver.hash_request(id, (DEVICE, chunk, seq), &mut out).is_err(),
-            Up::Barrier { seq } => {
-                self.receiver.barrier(id, seq);
-                false
-            }
+            Up::Barrier { seq } => self.receiver.barrier(id, seq).is_err(),
             Up::RootRequest { seq } => self.receiver.root_request(id, (DEVICE, seq), &mut out).is_err(),
         };
         flush(out, network);

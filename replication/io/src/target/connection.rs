@@ -208,7 +208,7 @@ impl Frames<'_> {
                 shared.touch();
             }
             Message::Barrier { seq } => {
-                shared.engine().barrier(id, seq);
+                shared.engine().barrier(id, seq)?;
                 shared.touch();
             }
             Message::RootRequest { device, seq } => {
