@@ -11,7 +11,7 @@ use qianyun_replication::progress::ReplicationState;
 use qianyun_replication::record::{CutoverRecord, OwnVolume, SignedRecord};
 use qianyun_replication_io::signer::Signer as _;
 use qianyun_replication_io::source::{FinishError, Replication};
-use rig::{LoopDisk, run};
+use rig::{LoopDisk, Mounted, run};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -117,6 +117,31 @@ async fn after_an_abort_and_a_restart_of_the_source_only_what_differs_is_sent() 
     replication.prepare_final().unwrap();
     replication.finalise(Instant::now() + PATIENCE).await.unwrap();
     assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_filesystem_without_room_for_a_canary_is_no_doubt_and_is_not_read_again_for_it() {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::new(24 * MIB);
+    let mounted = Mounted::ext4_with(&disk.node, &["-N", "32"]);
+    std::fs::write(mounted.path().join("content"), vec![7; 8 << 20]).unwrap();
+    let one_more = |number| std::fs::File::create(mounted.path().join(format!("{number}")));
+    let full = (0..64).map(one_more).find_map(Result::err).unwrap();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    rustix::fs::syncfs(std::fs::File::open(mounted.path()).unwrap()).unwrap();
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    // What it sends next it has seen, or found by comparing all of the disk again.
+    for fill in 1..=3 {
+        let sent = replication.progress()[0].progress.counters.sent_bytes;
+        disk.write(23 * MIB, 4096, fill);
+        wait_for(&replication, "the change", |d| in_sync(d) && d.progress.counters.sent_bytes > sent).await;
+    }
+    let read = replication.progress()[0].progress.counters.read_bytes;
+    assert!(read < 16 * MIB, "{read} bytes were read of a disk that has 10 MiB in use");
     replication.stop().await;
 }
 

@@ -11,7 +11,7 @@ use super::{Disk, LOOK_EVERY, Mode, Shared, lock, words_of};
 use crate::device::{self, DeviceError, DeviceNumber};
 use crate::freemap::{Free, FreeMap, Reading};
 use crate::mounts;
-use crate::tracker::Way;
+use crate::tracker::{TrackerError, Way};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::{BLOCK_BYTES, DeviceSize};
 use std::collections::{BTreeSet, HashSet};
@@ -164,11 +164,17 @@ fn fly_canaries(
         }
         let disk = device::place(mount.device)?.map(|place| place.disk);
         let why = match perch(disk, device::leaves(mount.device).as_ref(), &followed) {
-            Perch::OnDisk if tracking.canary(&mount.path)? => continue,
+            Perch::OnDisk => match tracking.canary(&mount.path) {
+                Ok(true) => continue,
+                Ok(false) => "the way from file to disk is not plain".to_owned(),
+                // A full filesystem, or one without inodes: what was not written could not be seen. That is no doubt about what
+                // was, and as one it would compare all disks again, and again find it full.
+                Err(TrackingError::Tracker(TrackerError::Device(error))) => words_of(&error),
+                Err(error) => return Err(error),
+            },
             Perch::Elsewhere => continue,
-            Perch::OnDisk => "the way from file to disk is not plain",
-            Perch::Stacked => "it lies on other devices that lie on the disk",
-            Perch::Unknown => "its number is of no block device, as that of a btrfs",
+            Perch::Stacked => "it lies on other devices that lie on the disk".to_owned(),
+            Perch::Unknown => "its number is of no block device, as that of a btrfs".to_owned(),
         };
         if without.insert(mount.device) {
             tracing::info!(mount = %mount.path.display(), kind = mount.kind, why, "no canary proves that changes are seen");
@@ -248,7 +254,7 @@ fn pause(shared: &Shared, time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tracker::{TrackerError, Unavailable};
+    use crate::tracker::Unavailable;
 
     #[test]
     fn a_range_of_bytes_touches_every_block_that_it_overlaps() {
