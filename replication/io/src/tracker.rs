@@ -386,7 +386,7 @@ impl Tracker {
         let (disks, mut doubts) = (&mut self.disks, Vec::new());
         let drained = self.events.drain(&mut doubts, |completion| {
             let of_disk = |tracked: &&mut Tracked| tracked.disk.number().kernel() == completion.dev;
-            if let Some(tracked) = disks.iter_mut().find(of_disk).filter(|_| !completion.is_read) {
+            if let Some(tracked) = disks.iter_mut().find(of_disk).filter(|_| completion.is_counted()) {
                 tracked.mark(completion.sector, u64::from(completion.sectors));
             }
         });

@@ -42,6 +42,20 @@ pub(crate) struct Completion {
     pub(crate) is_read: bool,
 }
 
+/// The sector of what has none: a command that a program sends to the disk itself (`SG_IO`), past the block layer, as
+/// smartctl asks a disk for its health. Its letter is `N` whether it reads or writes, and no counter of the disk counts it.
+/// The program at the trace point knows the difference, and tells one that writes as one sector less.
+pub(crate) const PASSED_BY: u64 = u64::MAX;
+
+impl Completion {
+    /// Whether the disk counts it among what was written. A command to the disk itself that may have written is said to be
+    /// counted, and is not: a doubt. One that tells nothing of that is taken for a question, or each look at a disk's health
+    /// would be a doubt.
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.is_read && self.sector != PASSED_BY
+    }
+}
+
 /// A format file has some 20 lines; a line some 80 characters.
 const MAX_FORMAT_BYTES: usize = 16 * 1024;
 /// Events are at most a page.
@@ -129,6 +143,15 @@ mod tests {
             assert_eq!(format.read(&raw), Some(expected), "{letters}");
         }
         assert_eq!(format.read(&raw[..40]), None);
+    }
+
+    #[test]
+    fn a_question_to_the_disk_itself_is_nothing_written_and_what_wrote_past_the_kernel_is() {
+        let command = |sector| Completion { dev: 0x0080_0000, sector, sectors: 1, is_read: false };
+        assert!(!command(PASSED_BY).is_counted());
+        assert!(command(PASSED_BY - 1).is_counted());
+        assert!(command(0).is_counted());
+        assert!(!Completion { is_read: true, ..command(0) }.is_counted());
     }
 
     #[test]

@@ -6,10 +6,14 @@
 //!                                          └─ no: one more is lost
 //! ```
 //!
+//! A command that a program sends to the disk itself has no sector; here it is told whether it reads (see [`PASSED_BY`]).
+//!
 //! A CPU's slots are its own, but a request may complete within the run for another: so a slot is taken by one atomic step,
 //! and is not there before its second word is.
 
 use super::btf::Places;
+#[cfg(doc)]
+use super::format::PASSED_BY;
 
 /// Words of one CPU's control: what it has taken, what it has lost, and a cache line further what was read of it.
 pub(crate) const CONTROL_WORDS: usize = 16;
@@ -59,6 +63,7 @@ const JUMP: u8 = 0x05;
 const JUMP_EQUAL_VALUE: u8 = 0x15;
 const JUMP_EQUAL_VALUE_U32: u8 = 0x16;
 const JUMP_NOT_BELOW_VALUE: u8 = 0x35;
+const JUMP_OTHER_THAN_VALUE: u8 = 0x55;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 const ATOMIC_ADD: i32 = 0;
@@ -111,6 +116,10 @@ pub(crate) fn program(places: &Places, disks: &[u32], layout: Layout, memory: i3
     // The request's sector in 8, its disk and sectors in 7, the CPU in 0, its control in 9.
     let mut looks = vec![
         i(LOAD_U64, 8, 6, places.request_sector, 0),
+        // No sector: one less where the command writes, which is the lowest bit of what it is to do.
+        i(JUMP_OTHER_THAN_VALUE, 8, 0, 2, -1),
+        i(AND_VALUE, 2, 0, 0, 1),
+        i(SUBTRACT, 8, 2, 0, 0),
         i(MOVE_U32, 7, 7, 0, 0),
         i(RIGHT_VALUE, 7, 0, 0, 9),
         i(LEFT_VALUE, 4, 0, 0, 32),
@@ -178,7 +187,10 @@ mod tests {
     /// Where an instruction jumps to, if it does.
     fn target(at: usize, instruction: Instruction) -> Option<usize> {
         let offset = i16::from_ne_bytes([instruction[2], instruction[3]]);
-        let jumps = matches!(instruction[0], JUMP | JUMP_EQUAL_VALUE | JUMP_EQUAL_VALUE_U32 | JUMP_NOT_BELOW_VALUE);
+        let jumps = matches!(
+            instruction[0],
+            JUMP | JUMP_EQUAL_VALUE | JUMP_EQUAL_VALUE_U32 | JUMP_NOT_BELOW_VALUE | JUMP_OTHER_THAN_VALUE
+        );
         jumps.then(|| (at + 1).checked_add_signed(isize::from(offset)).unwrap())
     }
 
@@ -197,6 +209,8 @@ mod tests {
             let found = of(JUMP_EQUAL_VALUE_U32);
             assert_eq!(found.len(), disks);
             assert!(found.iter().all(|place| program[*place][0] == LOAD_U64), "{found:?}");
+            let sector = jumps.iter().position(|jump| jump.0 == JUMP_OTHER_THAN_VALUE).expect("one");
+            assert_eq!(program[jumps[sector].1 - 3][0], JUMP_OTHER_THAN_VALUE, "past what a command without one gets");
             // Both to where one more is lost, one of them with the control of the first CPU.
             assert_eq!(of(JUMP_NOT_BELOW_VALUE), [end - 4, end - 2]);
             assert_eq!(program[end + 1][0], EXIT);
