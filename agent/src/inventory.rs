@@ -13,6 +13,7 @@ mod units;
 
 use crate::host::Host;
 use qianyun_agent_api::inventory::{Fingerprint, Inventory, MAX_ITEMS};
+use qianyun_replication_io::device::paths::unfollowed;
 use qianyun_replication_io::freezer::hung_task::{self, HungTask};
 
 pub(crate) use boot::{initramfs_files, module_name};
@@ -89,8 +90,13 @@ fn untracked(host: &dyn Host, inventory: &Inventory) -> Vec<String> {
     let kernel = [(told, "no trace events"), (host.exists(PERF), "no perf events")];
     let lacking = kernel.into_iter().filter(|(found, _)| !found).map(|(_, lack)| lack.to_owned());
     let counts = |name: &str| host.text(&format!("/sys/block/{name}/queue/iostats")).as_deref() == Some("1");
-    let uncounted = inventory.disks.iter().filter(|disk| !counts(&disk.name));
-    lacking.chain(uncounted.map(|disk| format!("{} keeps no counts", disk.name))).collect()
+    // First whether there is one way to the disk alone: what goes another way is not told though it were counted.
+    let of_disk = |name: &str| {
+        let text = |path: &str| host.text(path);
+        let elsewhere = unfollowed(name, text, |dir| host.list(dir).unwrap_or_default());
+        elsewhere.map(|why| why.to_string()).or_else(|| (!counts(name)).then(|| format!("{name} keeps no counts")))
+    };
+    lacking.chain(inventory.disks.iter().filter_map(|disk| of_disk(&disk.name))).collect()
 }
 
 /// A setting that is not there is a kernel without it, if any setting is.

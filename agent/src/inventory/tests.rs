@@ -68,6 +68,7 @@ fn disk(host: Fake) -> Fake {
         .file("/sys/block/sda/queue/logical_block_size", "512\n")
         .file("/sys/block/sda/queue/rotational", "1\n")
         .file("/sys/block/sda/queue/iostats", "1\n")
+        .file("/sys/block/sda/mq/0/cpu_list", "0\n")
         .file("/sys/block/sda/device/vendor", "ATA\n")
         .file("/sys/block/sda/device/model", "WDC WD20\n")
         .file("/sys/block/sda/sda1/partition", "1\n")
@@ -204,6 +205,18 @@ fn what_is_missing_to_follow_the_disks_is_named() {
     host.remove("/sys/kernel/tracing/events/block/block_rq_complete/format").unwrap();
     let expected = ["no trace events", "no perf events", "sda keeps no counts"];
     assert_eq!(collect(&host, None).untracked, expected);
+}
+
+#[test]
+fn a_disk_with_several_paths_is_named_with_the_way_out_and_not_with_its_counts() {
+    let host = office_server();
+    host.put("/sys/block/sda/queue/iostats", "0\n");
+    host.put("/sys/block/sda/holders/dm-0", "");
+    host.put("/sys/block/dm-0/dm/uuid", "mpath-3600508b4\n");
+    host.put("/sys/block/dm-0/dm/name", "mpatha\n");
+    let untracked = collect(&host, None).untracked;
+    assert_eq!(untracked.len(), 1, "{untracked:?}");
+    assert!(untracked[0].contains("mpatha") && untracked[0].contains("/etc/multipath.conf"), "{untracked:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub(crate) mod arrays;
 pub mod buffer;
 mod leaves;
+pub mod paths;
 pub mod reader;
 mod sysfs;
 pub mod volume;
@@ -57,6 +58,9 @@ pub enum DeviceError {
         /// What it is.
         found: &'static str,
     },
+    /// Not every write to it would be seen.
+    #[error("writes to a disk cannot be followed")]
+    Unfollowed(#[from] paths::Unfollowed),
     /// No disk, or more than one, has the identity that was approved.
     #[error("{found} disks match {wanted}, expected one; see `lsblk -o NAME,SIZE,SERIAL,WWN,PTUUID`")]
     NotFound {
@@ -130,6 +134,19 @@ impl LeafDisk {
     /// All disks of the machine that hold data for good: not RAM disks, loop devices, floppies, or optical drives, and
     /// none of size zero (an empty card reader) or without a node (one path of a multipath NVMe disk).
     pub fn list() -> Result<Listed, DeviceError> {
+        let Listed { disks, mut refused } = Self::opened()?;
+        let mut followed = Vec::new();
+        for disk in disks {
+            match disk.check_followed() {
+                Ok(()) => followed.push(disk),
+                Err(error) => refused.push(error),
+            }
+        }
+        Ok(Listed { disks: followed, refused })
+    }
+
+    /// Those too to which not every write would be seen.
+    fn opened() -> Result<Listed, DeviceError> {
         let mut listed = Listed { disks: Vec::new(), refused: Vec::new() };
         for name in sysfs::disk_names()? {
             let unusable = sysfs::is_hidden(&name) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0;
@@ -146,7 +163,9 @@ impl LeafDisk {
 
     /// The one disk with this identity.
     pub fn find(wanted: &DeviceIdentity) -> Result<Self, DeviceError> {
-        let mut matching: Vec<_> = Self::list()?.disks.into_iter().filter(|disk| disk.identity == *wanted).collect();
+        let mut matching: Vec<_> = Self::opened()?.disks.into_iter().filter(|disk| disk.identity == *wanted).collect();
+        // Before they are counted: two paths to one disk are two disks that match.
+        matching.iter().try_for_each(Self::check_followed)?;
         match (matching.pop(), matching.len()) {
             (Some(disk), 0) => Ok(disk),
             (found, rest) => {
@@ -171,7 +190,18 @@ impl LeafDisk {
         if sysfs::is_stacked(&place.name)? {
             return Err(not_a_leaf("built on other devices"));
         }
-        Self::open_node(&place.name, path.to_owned())
+        let disk = Self::open_node(&place.name, path.to_owned())?;
+        disk.check_followed()?;
+        Ok(disk)
+    }
+
+    /// Whether every write to it is traced and counted under its number.
+    pub(crate) fn check_followed(&self) -> Result<(), DeviceError> {
+        let text = |path: &str| read_text(Path::new(path)).ok();
+        match paths::unfollowed(&self.name, text, |dir| sysfs::names_in(Path::new(dir)).unwrap_or_default()) {
+            Some(why) => Err(why.into()),
+            None => Ok(()),
+        }
     }
 
     /// A device that is built on others, to be read like a disk by those who look for what a filesystem has on it. Never copied:

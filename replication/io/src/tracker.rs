@@ -243,6 +243,7 @@ impl Tracker {
     /// As [`Self::arm`], by a certain way and with so much memory per CPU: a power of two, at least a page.
     pub fn arm_by(way: Way, disks: &[LeafDisk], cpu_bytes: Option<usize>) -> Result<Self, TrackerError> {
         for disk in disks {
+            disk.check_followed()?;
             let path = device::block_dir(disk.name()).join("queue/iostats");
             if device::read_text(&path)? != "1" {
                 return Err(Unavailable::NoCounts { disk: disk.name().to_owned() }.into());

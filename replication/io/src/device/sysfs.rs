@@ -87,7 +87,11 @@ pub(crate) fn block_dir(name: &str) -> PathBuf {
 
 /// Names in `/sys/block`, in order.
 pub(super) fn disk_names() -> Result<Vec<String>, DeviceError> {
-    let dir = Path::new("/sys/block");
+    names_in(Path::new("/sys/block"))
+}
+
+/// Names in a folder, in order.
+pub(super) fn names_in(dir: &Path) -> Result<Vec<String>, DeviceError> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io_error("list", dir))? {
         names.push(entry.map_err(io_error("list", dir))?.file_name().to_string_lossy().into_owned());
