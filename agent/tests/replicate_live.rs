@@ -77,7 +77,11 @@ impl Receiver {
     }
 
     fn send(&self, node: &Path, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"));
+        self.send_by(Path::new(env!("CARGO_BIN_EXE_qianyun-agent")), node, more)
+    }
+
+    fn send_by(&self, program: &Path, node: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(["replicate", "send", "--lang", "en", "--to", &self.port.address().to_string(), "--disk"])
             .arg(node)
@@ -296,6 +300,46 @@ fn a_sender_that_is_killed_goes_on_without_reading_the_disk_again() {
     let went_on = |text: &String| column(text, "wire") < 8e6 && column(text, "read") < 40e6;
     let texts: Vec<String> =
         (0..3).map(|_| killed_twice(&disk, mounted.path())).take_while(|text| !went_on(text)).collect();
+    assert!(texts.len() < 3, "it was read again each time: {texts:?}");
+}
+
+/// A sender that follows has its file replaced, is stopped as an upgrade stops it, and the new file goes on; what that printed.
+fn upgraded(disk: &LoopDisk, place: &Path) -> String {
+    let receiver = Receiver::new(&[]);
+    let program = receiver.dir.path().join("qianyun-agent");
+    let install = || {
+        let new = program.with_extension("new");
+        run("cp", &[env!("CARGO_BIN_EXE_qianyun-agent"), new.to_str().unwrap()]);
+        fs::rename(&new, &program).unwrap();
+        fs::metadata(&program).unwrap().ino()
+    };
+    let old = install();
+    let follow = &mut receiver.send_by(&program, &disk.node, &["--follow"]);
+    let mut sender = follow.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    kept(disk);
+    let keeps = trackers_of(&disk.node);
+    assert_ne!(install(), old);
+    fs::write(place.join("during"), noise(1 << 20, 7)).unwrap();
+    run("kill", &["-TERM", &sender.id().to_string()]);
+    sender.wait().unwrap();
+    assert_eq!(trackers_of(&disk.node), keeps, "the process that keeps the map stays, of the old file");
+    fs::write(place.join("between"), noise(1 << 20, 8)).unwrap();
+    let output = receiver.send_by(&program, &disk.node, &[]).output().unwrap();
+    assert!(output.status.success(), "{}{}", said(&output), receiver.log());
+    assert!(trackers_of(&disk.node).is_empty(), "a copy that is complete keeps nothing");
+    assert_sound(&receiver.volume(disk), "between", &noise(1 << 20, 8));
+    said(&output)
+}
+
+#[test]
+fn a_sender_that_is_upgraded_goes_on_without_reading_the_disk_again() {
+    let disk = LoopDisk::new(128 * MIB);
+    let mounted = Mounted::ext4(&disk.node);
+    fs::write(mounted.path().join("kept"), noise(60 << 20, 1)).unwrap();
+    run("sync", &["--file-system", mounted.path().to_str().unwrap()]);
+    let went_on = |text: &String| column(text, "wire") < 8e6 && column(text, "read") < 40e6;
+    let texts: Vec<String> =
+        (0..3).map(|_| upgraded(&disk, mounted.path())).take_while(|text| !went_on(text)).collect();
     assert!(texts.len() < 3, "it was read again each time: {texts:?}");
 }
 
