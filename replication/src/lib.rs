@@ -3,7 +3,7 @@
 //! Two state machines, [`sender::Sender`] on the server that is being moved and [`receiver::Receiver`] where its disks
 //! arrive, and the nouns that they share. Worker threads ask for a job, do it, and report; the payload never passes
 //! through here, so that one mutex around an engine is enough. `docs/design/0001-one-running-server.md` fixes the
-//! rules; `tests/simulation.rs` breaks links, processes and trackers at every point and checks them.
+//! rules; `tests/simulation` breaks links, processes and trackers at every point and checks them.
 //!
 //! Never in this crate: async, threads, clocks (time is an argument), randomness, files, sockets.
 #![deny(missing_docs)]

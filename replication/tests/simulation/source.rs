@@ -19,9 +19,22 @@ struct Write {
     block: u64,
     token: Token,
     visible: bool,
-    /// The next completion event of this write is lost.
-    lost: bool,
+    /// What becomes of its completion event.
+    event: Event,
 }
+
+/// What becomes of the event of a completed write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Comes,
+    /// It is lost, and the tracker's counters tell at the next drain.
+    Lost,
+    /// It is lost, and only the disk's own count knows.
+    LostSilently,
+}
+
+/// As a tracker begins.
+const NOTHING_WRITTEN: Audit = Audit { traced_sectors: 0, counted_sectors: 0 };
 
 /// A worker that holds a job, perhaps longer than the link lives.
 struct Held {
@@ -69,11 +82,17 @@ pub(crate) struct Source {
     /// Completed and not yet drained, and whether an event was lost that nobody has noticed yet.
     tracked: Vec<u64>,
     unnoticed_loss: bool,
-    lose_next: bool,
+    silent_loss: bool,
+    next_event: Event,
+    /// Not in most worlds: between such a loss and the audit no block can be held to anything.
+    loses_silently: bool,
+    /// Sectors since the tracker was armed, as it and as the disk count them.
+    audit: Audit,
     starting: Option<Starting>,
     kept: Kept,
-    /// How often a process went on from a checkpoint.
+    /// How often a process went on from a checkpoint, and how often only the audit told of a loss.
     restored: u64,
+    audited: u64,
     sender: Sender,
     lanes: BTreeMap<u16, u64>,
     welcomed: u16,
@@ -102,10 +121,14 @@ impl Source {
             next_token: 10_000,
             tracked: Vec::new(),
             unnoticed_loss: false,
-            lose_next: false,
+            silent_loss: false,
+            next_event: Event::Comes,
+            loses_silently: dice.one_in(8),
+            audit: NOTHING_WRITTEN,
             starting: Some(Starting::default()),
             kept: Kept::default(),
             restored: 0,
+            audited: 0,
             sender: fresh_sender(),
             lanes: BTreeMap::new(),
             welcomed: 0,
@@ -128,7 +151,7 @@ impl Source {
     }
 
     pub(crate) fn tracker_is_trusted(&self) -> bool {
-        !self.unnoticed_loss
+        !self.unnoticed_loss && !self.silent_loss
     }
 
     pub(crate) fn is_starting(&self) -> bool {
@@ -200,8 +223,8 @@ impl Source {
         self.next_token += 1;
         let token = if dice.one_in(5) { 0 } else { self.next_token };
         self.used.insert(block..block + 1);
-        let lost = std::mem::take(&mut self.lose_next);
-        self.writes.push(Write { block, token, visible: false, lost });
+        let event = std::mem::replace(&mut self.next_event, Event::Comes);
+        self.writes.push(Write { block, token, visible: false, event });
         if self.mutation == Mutation::MarkAtIssue {
             self.tracked.push(block);
         }
@@ -219,7 +242,7 @@ impl Source {
             self.medium.write(write.block, write.token);
             return;
         }
-        let Write { block, token, lost, .. } = self.writes.swap_remove(at);
+        let Write { block, token, event, .. } = self.writes.swap_remove(at);
         if self.starting.as_ref().is_some_and(|starting| !starting.armed) {
             // Nobody counts yet either.
             return;
@@ -227,14 +250,20 @@ impl Source {
         if self.mutation == Mutation::FilterW && token == 0 {
             return;
         }
-        if lost {
-            self.unnoticed_loss = true;
-        } else if self.mutation != Mutation::MarkAtIssue {
-            self.tracked.push(block);
+        self.audit.counted_sectors += BLOCK_BYTES / 512;
+        match event {
+            Event::Lost => self.unnoticed_loss = true,
+            Event::LostSilently => self.silent_loss = true,
+            Event::Comes => {
+                self.audit.traced_sectors += BLOCK_BYTES / 512;
+                if self.mutation != Mutation::MarkAtIssue {
+                    self.tracked.push(block);
+                }
+            }
         }
     }
 
-    /// Takes what the tracker has; a loss is noticed here, by its counters.
+    /// Takes what the tracker has; a loss is noticed here, by its counters, or later by the audit.
     fn drain(&mut self, now_ms: u64) {
         self.kept.batch += 1;
         for block in std::mem::take(&mut self.tracked) {
@@ -242,10 +271,16 @@ impl Source {
             self.sender.changed(DEVICE, block..block + 1, now_ms);
         }
         if std::mem::take(&mut self.unnoticed_loss) && self.mutation != Mutation::IgnoreTrackerLoss {
-            self.kept = Kept::default();
-            self.sender.suspect(DEVICE, &self.used, "an event was lost");
-            self.give_up_finishing();
+            self.doubt();
         }
+    }
+
+    /// A new tracker, and everything is compared.
+    fn doubt(&mut self) {
+        self.kept = Kept::default();
+        (self.silent_loss, self.audit) = (false, NOTHING_WRITTEN);
+        self.sender.suspect(DEVICE, &self.used, "an event was lost");
+        self.give_up_finishing();
     }
 
     /// A checkpoint is taken, or the one that was taken is safe; only then is forgotten what came before it.
@@ -268,7 +303,7 @@ impl Source {
     }
 
     pub(crate) fn lose_event(&mut self) {
-        self.lose_next = true;
+        self.next_event = if self.loses_silently { Event::LostSilently } else { Event::Lost };
     }
 
     fn take_job(&mut self, dice: &mut Dice, now_ms: u64) {
@@ -423,13 +458,17 @@ impl Source {
         self.restored
     }
 
+    pub(crate) fn audited(&self) -> u64 {
+        self.audited
+    }
+
     /// SIGKILL and start again: a new tracker, so that nothing is known but what the filesystems use now.
     pub(crate) fn crash(&mut self, network: &mut Network) {
         self.drop_link(network);
         self.held.clear();
         self.tracked.clear();
         self.kept = Kept::default();
-        self.unnoticed_loss = false;
+        (self.unnoticed_loss, self.silent_loss, self.audit) = (false, false, NOTHING_WRITTEN);
         self.starting = Some(Starting::default());
         self.sender = fresh_sender();
         self.give_up_finishing();
@@ -485,9 +524,15 @@ impl Source {
         if self.finish != Finish::Root(seq) {
             return Ok(());
         }
-        let audit = Audit { traced_sectors: 8, counted_sectors: 8 };
+        let agree = self.audit.traced_sectors == self.audit.counted_sectors;
+        let audit = if self.mutation == Mutation::NoAudit { NOTHING_WRITTEN } else { self.audit };
         match self.sender.prove(DEVICE, root, audit) {
+            Ok(_) if !agree || self.silent_loss => return violated("I3 a loss is never proved", format!("{audit:?}")),
             Ok(_) => self.finish = Finish::Done(true),
+            Err(FinalError::Audit { .. }) if !agree => {
+                self.audited += 1;
+                self.doubt();
+            }
             Err(FinalError::RootMismatch { .. }) => return violated("I5 drained means equal", "the roots differ"),
             Err(other) => return violated("I5 finishing is in order", other.to_string()),
         }

@@ -39,6 +39,8 @@ pub(crate) enum Mutation {
     WrongReadBack,
     /// A checkpoint does not count what was on its way as owed.
     ForgetInFlight,
+    /// The end is proved without the disk's own count of what was written.
+    NoAudit,
 }
 
 /// A named invariant that did not hold.
@@ -171,6 +173,7 @@ pub(crate) struct Connection {
     pub(crate) receiver_alive: bool,
 }
 
+/// Frames of one lane keep their order, as over TCP; those of different lanes overtake each other.
 pub(crate) struct Network {
     pub(crate) connections: BTreeMap<u64, Connection>,
     next: u64,
@@ -236,9 +239,9 @@ impl World {
         violated("progress", "a calm world does not come to its end")
     }
 
-    /// How often a process of the source went on from a checkpoint.
-    pub(crate) fn restored(&self) -> u64 {
-        self.source.restored()
+    /// How often a process of the source went on from a checkpoint, and how often only the audit told of a loss.
+    pub(crate) fn survived(&self) -> (u64, u64) {
+        (self.source.restored(), self.source.audited())
     }
 
     fn step(&mut self) -> Result<(), Violation> {
