@@ -147,10 +147,11 @@ fn let_it_chatter(console: &mut Console) -> Result<()> {
     console
         .must("mkdir -p /var/log/journal && systemctl restart systemd-journald && journalctl --flush", ONE_COMMAND)?;
     console.must(&format!("systemd-run --quiet --unit=chatter sh -c '{CHATTER}'"), ONE_COMMAND)?;
-    console.must(
-        &format!("{ASK_ONCE} && systemd-run --quiet --unit=doctor sh -c 'while {ASK_ONCE}; do sleep 1; done'"),
-        ONE_COMMAND,
-    )?;
+    let traced = "cd /sys/kernel/tracing && echo 1 >events/block/block_rq_complete/enable";
+    let without_sector = "echo 0 >events/block/block_rq_complete/enable && grep -c ' 18446744073709551615 + 1 ' trace";
+    console.must(&format!("({traced} && {ASK_ONCE} && {without_sector})"), ONE_COMMAND)?;
+    console
+        .must(&format!("systemd-run --quiet --unit=doctor sh -c 'while {ASK_ONCE}; do sleep 1; done'"), ONE_COMMAND)?;
     wait::until("the journal has the chatter on the disk", ONE_COMMAND, || {
         let told = console.run("journalctl --quiet --directory=/var/log/journal -t chatter -n 1", ONE_COMMAND)?;
         Ok(if told.text.contains("happens here") { Look::Holds(()) } else { Look::NotYet(told.text) })
