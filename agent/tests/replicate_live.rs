@@ -438,3 +438,33 @@ fn what_is_wrong_is_said_before_anything_is_copied() {
     sender.kill().unwrap();
     sender.wait().unwrap();
 }
+
+#[test]
+fn where_changes_cannot_be_followed_nothing_is_copied_and_what_is_missing_is_said() {
+    let disk = LoopDisk::noisy(16 * MIB, 1);
+    for (wrapper, words) in [
+        (&["unshare", "--mount", "sh", "-c", "umount -a -t tracefs,debugfs; exec \"$@\"", "sh"][..], "mount tracefs"),
+        (&["setpriv", "--bounding-set", "-sys_admin,-perfmon"][..], "run as root"),
+    ] {
+        let receiver = Receiver::new(&[]);
+        let send = receiver.send(&disk.node, &[]);
+        let log = receiver.dir.path().join("sender");
+        let mut sender = Command::new(wrapper[0])
+            .args(&wrapper[1..])
+            .arg(send.get_program())
+            .args(send.get_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        wait(words, || {
+            let said = fs::read_to_string(&log).unwrap();
+            assert!(sender.try_wait().unwrap().is_none(), "it gave up: {said}");
+            said.contains("nothing is copied without") && said.contains(words)
+        });
+        assert_eq!(fs::metadata(receiver.volume(&disk)).map_or(0, |volume| volume.blocks()), 0, "it was copied");
+        sender.kill().unwrap();
+        sender.wait().unwrap();
+    }
+}
