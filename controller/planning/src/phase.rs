@@ -15,6 +15,10 @@ use qianyun_crds::{GateName, HostIntent, HostMigration, Phase};
 
 /// The phase of a system's journey.
 pub fn phase(facts: &Facts, now: Timestamp) -> Phase {
+    // What was reached stands, whatever cannot be read at the moment.
+    if facts.accepted_before() {
+        return accepted(facts, now);
+    }
     if facts.any_committed() {
         return after_commit(facts, now);
     }
@@ -38,14 +42,18 @@ fn after_commit(facts: &Facts, now: Timestamp) -> Phase {
         return Phase::CuttingOver;
     }
     let open = |gate| judge(gate, facts, now).passes();
-    let all_open = |step| needs(step).iter().all(|gate| open(*gate));
     if !open(GateName::CutoverConfirmed) {
         return Phase::Provisional;
     }
-    if !facts.accepted_before() && !all_open(Step::Accept) {
-        return if open(GateName::TrialElapsed) { Phase::Acceptance } else { Phase::Trial };
+    if needs(Step::Accept).iter().all(|gate| open(*gate)) {
+        return accepted(facts, now);
     }
-    if all_open(Step::Close) { Phase::Closed } else { Phase::Accepted }
+    if open(GateName::TrialElapsed) { Phase::Acceptance } else { Phase::Trial }
+}
+
+fn accepted(facts: &Facts, now: Timestamp) -> Phase {
+    let settled = needs(Step::Close).iter().all(|gate| judge(*gate, facts, now).passes());
+    if settled { Phase::Closed } else { Phase::Accepted }
 }
 
 /// Whether every host was committed, adapted itself, and every probe has passed since. Unlike the gate `ProbesPassed`, a

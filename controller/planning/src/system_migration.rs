@@ -73,11 +73,11 @@ fn waiting(facts: &Facts, unmade: Option<Obstacle>, now: Timestamp) -> Option<Wa
     if let (true, Some(obstacle)) = (on_paper, &blocked) {
         return Some(WaitingOn::Gate(obstacle.clone()));
     }
-    if facts.migration.spec.suspend && !facts.any_committed() {
-        return Some(WaitingOn::Resumption);
-    }
     if phase >= Phase::Trial {
         return blocked.map(WaitingOn::Gate);
+    }
+    if facts.migration.spec.suspend && !facts.any_committed() {
+        return Some(WaitingOn::Resumption);
     }
     // One that an edit dropped from the scheme waits for nothing that the system would wait for, once it is idle.
     let idle = |h: &HostFacts| h.journey.get().is_none_or(|j| j.spec.intent == HostIntent::Idle);

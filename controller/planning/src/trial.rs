@@ -4,7 +4,7 @@
 use crate::calendar::TrialPeriod;
 use crate::facts::Facts;
 use crate::gate::judge;
-use crate::phase::has_served;
+use crate::phase::{has_served, journeys_are_known};
 use crate::reason::Reason;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -23,10 +23,11 @@ pub(crate) fn started_at(facts: &Facts, now: Timestamp) -> Option<Timestamp> {
     Some(recorded(facts).unwrap_or(now))
 }
 
-/// When it began as recorded, also while an edit of the scheme or a mistaken confirmation hides it: both may be taken back, and
-/// then the months that have passed count.
+/// When it began as recorded, also while an edit of the scheme or a mistaken confirmation hides it, or the journeys cannot be read:
+/// all of it may be taken back, and then the months that have passed count.
 pub(crate) fn recorded(facts: &Facts) -> Option<Timestamp> {
-    let status = facts.migration.status.as_ref().filter(|_| facts.any_committed())?;
+    let stands = facts.any_committed() || facts.accepted_before() || !journeys_are_known(facts);
+    let status = facts.migration.status.as_ref().filter(|_| stands)?;
     Some(status.trial_started_at.as_ref()?.0)
 }
 

@@ -166,7 +166,7 @@ fn conditions(facts: &Facts, phase: Phase, before: &SystemMigrationStatus, now: 
         of_gate("DepartmentConfirmed", GateName::DepartmentConfirmed),
         of_gate("DualApproved", GateName::DualApproved),
         plain("InSync", in_sync, "AllHostsInSync", "NotAllHostsInSync"),
-        plain("CutOver", has_served(facts), "ServesFromTheCloud", "NotYet"),
+        plain("CutOver", phase >= Phase::Accepted || has_served(facts), "ServesFromTheCloud", "NotYet"),
         plain("InService", phase >= Phase::Trial, "Confirmed", "NotConfirmed"),
         plain("Accepted", phase >= Phase::Accepted, "Accepted", "NotAccepted"),
         plain("DevicesSettled", phase == Phase::Closed, "AllSettled", "NotAllSettled"),

@@ -23,7 +23,7 @@ fn phase_of(world: &World) -> Phase {
 }
 
 /// In its trial run, which began on Mon 2026-11-23.
-fn in_trial() -> World {
+pub(crate) fn in_trial() -> World {
     let mut world = World::approved(&["db1"]);
     world.until("served", |w| has_served(&w.facts()));
     world.confirm();
@@ -58,7 +58,7 @@ fn with_papers() -> World {
     world
 }
 
-fn accepted() -> World {
+pub(crate) fn accepted() -> World {
     let mut world = with_papers();
     world.decide(GateName::Accepted, "department", "dept-li", Decision::Approve);
     world.tick();

@@ -1,6 +1,7 @@
 //! The tests of the planner as one program: they share the small world, which is compiled once, and run beside each other.
 
 mod acceptance;
+mod accepted_stands;
 mod approval_papers;
 mod approval_properties;
 mod approvals;

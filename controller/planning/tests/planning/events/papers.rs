@@ -30,6 +30,7 @@ pub(crate) enum PaperEvent {
     Deny(Option<usize>),
     AuthoriserUp(bool),
     PolicyRead(bool),
+    PlanRead(bool),
     CalendarRead(bool),
     Confirm,
     EmergencyPlan(bool),
@@ -63,6 +64,7 @@ pub(super) fn event() -> impl Strategy<Value = PaperEvent> {
         2 => prop::option::of(0..PEOPLE.len()).prop_map(PaperEvent::Deny),
         2 => prop::bool::weighted(0.6).prop_map(PaperEvent::AuthoriserUp),
         1 => prop::bool::weighted(0.7).prop_map(PaperEvent::PolicyRead),
+        1 => prop::bool::weighted(0.7).prop_map(PaperEvent::PlanRead),
         1 => any::<bool>().prop_map(PaperEvent::CalendarRead),
         2 => Just(PaperEvent::Confirm),
         1 => prop::bool::weighted(0.7).prop_map(PaperEvent::EmergencyPlan),
@@ -105,6 +107,7 @@ pub(super) fn happen(world: &mut World, event: &PaperEvent) {
         PaperEvent::Deny(None) => world.denied.clear(),
         PaperEvent::AuthoriserUp(up) => world.authoriser_up = up,
         PaperEvent::PolicyRead(read) => world.unread.policy = !read,
+        PaperEvent::PlanRead(read) => world.unread.plan = !read,
         PaperEvent::CalendarRead(read) => world.unread.calendar = !read,
         PaperEvent::Confirm => world.confirm(),
         PaperEvent::EmergencyPlan(there) => {

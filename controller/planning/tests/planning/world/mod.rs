@@ -67,7 +67,10 @@ pub(crate) struct World {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unread {
     pub(crate) policy: bool,
+    pub(crate) plan: bool,
     pub(crate) calendar: bool,
+    /// The journeys of the hosts.
+    pub(crate) journeys: bool,
     /// What the hosting site has: volumes, receivers, machines.
     pub(crate) site: bool,
 }
@@ -245,7 +248,7 @@ impl World {
         Facts {
             migration: self.migration.clone(),
             digest: self.digest(),
-            plan: Known::Is(self.plan.clone()),
+            plan: if self.unread.plan { Known::Unknown } else { Known::Is(self.plan.clone()) },
             plan_digest: self.plan_digest(),
             policy: if self.unread.policy { Known::Unknown } else { self.policy.clone() },
             platform: Known::Is(self.platform.clone()),
@@ -276,7 +279,11 @@ impl World {
         HostFacts {
             name: server.name.clone(),
             host: Known::Is(server.physical.clone()),
-            journey: server.journey.clone().map_or(Known::Absent, Known::Is),
+            journey: if self.unread.journeys {
+                Known::Unknown
+            } else {
+                server.journey.clone().map_or(Known::Absent, Known::Is)
+            },
             disks_in_scheme: 1,
             waivers: Known::Is(self.waivers.iter().filter(|w| w.spec.host_ref == server.name).cloned().collect()),
             claimed_by: server.claimed_by.clone().map_or(Known::Absent, Known::Is),
@@ -356,8 +363,9 @@ impl World {
             self.migration.status = Some(system_migration::status(facts, plan.waiting.as_ref(), self.now));
         } else {
             let status = host_migration::status(facts, name, plan.waiting.as_ref(), self.now);
-            if let Some(journey) = self.server(name).journey.as_mut() {
-                journey.status = status;
+            // What cannot be read is not written either.
+            if let (Some(journey), Some(status)) = (self.server(name).journey.as_mut(), status) {
+                journey.status = Some(status);
             }
         }
     }
