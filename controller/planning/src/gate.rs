@@ -48,10 +48,12 @@ pub(crate) use scheme_valid::volumes_to_make;
 pub(crate) use source_fenced::{acknowledged as fence_acknowledged, of_host as host_fenced};
 
 use crate::approval::{self, Returned, Subject, Tally, party_of, tally};
+use crate::calendar::parse_day;
 use crate::facts::{Facts, Known};
 use crate::reason::{Asked, Found, Obstacle, Reason, ReportKind, Verdict, closed, unknown};
 use crate::report::{Words, words};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use qianyun_crds::{Conclusion, GateName, Party, PolicyProfileSpec, Report};
 
 /// A gate of the table.
@@ -170,13 +172,19 @@ fn need<'a, T>(known: &'a Known<T>, what: Asked, name: &str) -> Result<&'a T, Ve
     }
 }
 
-/// Whether a report is there and passed.
-fn report_passed(report: Option<&Report>, kind: ReportKind) -> Found {
-    match report.map(|r| r.conclusion) {
-        None => Err(closed(Reason::ReportMissing { kind })),
-        Some(Conclusion::Failed) => Err(closed(Reason::ReportFailed { kind })),
-        Some(Conclusion::Passed) => Ok(()),
+/// The day of a report that is there, and passed.
+fn report_passed(facts: &Facts, report: Option<&Report>, kind: ReportKind, now: Timestamp) -> Result<Date, Verdict> {
+    let report = report.ok_or_else(|| closed(Reason::ReportMissing { kind }))?;
+    match report.conclusion {
+        Conclusion::Failed => Err(closed(Reason::ReportFailed { kind })),
+        Conclusion::Passed => issued_on(facts, report, kind, now),
     }
+}
+
+/// The day of a report. One that is still to come proves nothing.
+fn issued_on(facts: &Facts, report: &Report, kind: ReportKind, now: Timestamp) -> Result<Date, Verdict> {
+    let issued_on = parse_day(&report.issued_on).filter(|on| *on <= facts.day(now));
+    issued_on.ok_or_else(|| closed(Reason::ReportNotIssuedYet { kind, issued_on: report.issued_on.clone() }))
 }
 
 /// Whether every role that a gate asks decided for a subject; else what `returned` makes of the first return and of the party

@@ -21,6 +21,8 @@ pub enum Reason {
     PlanReturned { by: String, opinion: String },
     /// The declaration of the system is not complete.
     SystemNotDeclared,
+    /// The declaration of the system is of a day that is still to come.
+    DeclarationNotYet { declared_on: String },
     /// The host has no declaration.
     HostNotDeclared { host: String },
     /// The host belongs to another system.
@@ -188,6 +190,10 @@ pub enum Reason {
     ReportMissing { kind: ReportKind },
     /// A report for the acceptance says that it failed.
     ReportFailed { kind: ReportKind },
+    /// A report is of a day that is still to come.
+    ReportNotIssuedYet { kind: ReportKind, issued_on: String },
+    /// A report is of a day before the trial run, so it is not about the system that serves from the cloud.
+    ReportBeforeTrial { kind: ReportKind, issued_on: String, began_on: String },
     /// Roles have still to sign.
     SignaturesMissing { have: usize, need: usize, missing: Words, party: Party },
     /// Somebody returned the papers.
@@ -208,9 +214,11 @@ pub enum Reason {
     DeviceNotSettled { host: String },
 }
 
-/// A report that an acceptance needs.
+/// A report that the evaluation of a project or an acceptance needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportKind {
+    /// 论证评估报告.
+    Evaluation,
     /// 性能测试报告.
     PerformanceTest,
     /// 安全测评报告.

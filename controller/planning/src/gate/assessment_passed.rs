@@ -3,8 +3,9 @@
 //!
 //! Blocks the approval, and every action on hosts. Opened by the operator, who enters what the smart-city office and the city decided.
 
+use super::issued_on;
 use crate::facts::Facts;
-use crate::reason::{Found, Reason, closed};
+use crate::reason::{Found, Reason, ReportKind, closed};
 use crate::time_limit;
 use jiff::Timestamp;
 use qianyun_crds::{Conclusion, PolicyProfileSpec};
@@ -16,13 +17,16 @@ pub(super) fn look(facts: &Facts, policy: &PolicyProfileSpec, now: Timestamp) ->
         return Ok(());
     }
     let Some(assessment) = &spec.assessment else { return Err(closed(Reason::AssessmentNotFiled)) };
-    match assessment.report.as_ref().map(|r| r.conclusion) {
-        None => {
-            let standing = time_limit::assessment(facts, policy, now);
-            Err(closed(Reason::AssessmentUnderWay { standing }))
-        }
-        Some(Conclusion::Failed) => Err(closed(Reason::AssessmentFailed)),
-        Some(Conclusion::Passed) if assessment.city_approval_no.is_none() => Err(closed(Reason::CityApprovalMissing)),
-        Some(Conclusion::Passed) => Ok(()),
+    let Some(report) = &assessment.report else {
+        let standing = time_limit::assessment(facts, policy, now);
+        return Err(closed(Reason::AssessmentUnderWay { standing }));
+    };
+    match report.conclusion {
+        Conclusion::Failed => return Err(closed(Reason::AssessmentFailed)),
+        Conclusion::Passed => issued_on(facts, report, ReportKind::Evaluation, now)?,
+    };
+    match assessment.city_approval_no {
+        Some(_) => Ok(()),
+        None => Err(closed(Reason::CityApprovalMissing)),
     }
 }

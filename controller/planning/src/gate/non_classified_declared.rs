@@ -9,14 +9,17 @@ use crate::reason::{Asked, Found, Reason, closed, unknown};
 use jiff::Timestamp;
 use qianyun_crds::{Classification, PolicyProfileSpec};
 
-pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, _now: Timestamp) -> Found {
+pub(super) fn look(facts: &Facts, _policy: &PolicyProfileSpec, now: Timestamp) -> Found {
     let system = need(&facts.system, Asked::System, &facts.migration.spec.system_ref)?;
     let declaration = &system.spec.declaration;
     match declaration.classification {
         Classification::NonClassified => {}
     }
-    if declaration.declared_by.trim().is_empty() || parse_day(&declaration.declared_on).is_none() {
-        return Err(closed(Reason::SystemNotDeclared));
+    let declared_on = parse_day(&declaration.declared_on).filter(|_| !declaration.declared_by.trim().is_empty());
+    let declared_on = declared_on.ok_or_else(|| closed(Reason::SystemNotDeclared))?;
+    // Nobody has declared anything on a day that is still to come.
+    if declared_on > facts.day(now) {
+        return Err(closed(Reason::DeclarationNotYet { declared_on: declared_on.to_string() }));
     }
     for scheme in &facts.migration.spec.scheme.hosts {
         let Some(host) = facts.host(&scheme.host_ref) else { return Err(unknown(Asked::Host)) };

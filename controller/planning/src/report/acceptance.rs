@@ -37,6 +37,27 @@ impl Reason {
                 let kind = kind.words();
                 words(format!("the {} did not pass", kind.en), format!("{}结论为不通过", kind.zh))
             }
+            Reason::ReportNotIssuedYet { kind, issued_on } => {
+                let kind = kind.words();
+                words(
+                    format!(
+                        "the report of the {} is of {issued_on}, which is still to come; have its day corrected",
+                        kind.en
+                    ),
+                    format!("{}报告的日期 {issued_on} 尚未到来,请更正", kind.zh),
+                )
+            }
+            Reason::ReportBeforeTrial { kind, issued_on, began_on } => {
+                let kind = kind.words();
+                words(
+                    format!(
+                        "the report of the {} is of {issued_on}, before the trial run began on {began_on}; it has to be about the \
+                         system as it serves from the cloud",
+                        kind.en
+                    ),
+                    format!("{}报告出具于 {issued_on},早于试运行开始日 {began_on},须针对云上系统重新出具", kind.zh),
+                )
+            }
             Reason::CatalogueNotRegistered => {
                 words("the system's resource catalogue is not registered", "本系统政务信息资源目录尚未纳入目录管理系统")
             }
@@ -97,6 +118,7 @@ impl Reason {
 impl ReportKind {
     fn words(self) -> Words {
         match self {
+            ReportKind::Evaluation => words("evaluation of the project", "论证评估"),
             ReportKind::PerformanceTest => words("performance test", "性能测试"),
             ReportKind::SecurityAssessment => words("security assessment", "安全测评"),
         }

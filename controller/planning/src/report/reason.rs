@@ -107,6 +107,12 @@ impl Reason {
                 "the system's declaration as non-classified names no person or no valid day",
                 "系统非涉密声明缺少声明人或日期",
             ),
+            Reason::DeclarationNotYet { declared_on } => words(
+                format!(
+                    "the system's declaration as non-classified is of {declared_on}, which is still to come; correct its day"
+                ),
+                format!("系统非涉密声明的日期 {declared_on} 尚未到来,请更正"),
+            ),
             Reason::HostNotDeclared { host } => words(
                 format!("nobody declared at {host} that it is non-classified"),
                 format!("{host} 尚未作出非涉密声明"),

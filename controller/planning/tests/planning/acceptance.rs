@@ -42,7 +42,7 @@ fn after_trial() -> World {
 }
 
 /// All papers of an acceptance are there, and nobody signed yet.
-fn with_papers() -> World {
+pub(crate) fn with_papers() -> World {
     let mut world = after_trial();
     world.migration.spec.acceptance = Some(Acceptance {
         performance_test: Some(report(Conclusion::Passed, "2027-02-25")),
@@ -189,6 +189,38 @@ fn each_paper_that_is_missing_or_failed_keeps_a_system_from_its_acceptance() {
 }
 
 #[test]
+fn a_report_of_a_day_to_come_or_a_test_before_the_trial_run_proves_nothing() {
+    let day = |report_of: &str| {
+        let mut world = with_papers();
+        world.migration.spec.acceptance.as_mut().unwrap().performance_test =
+            Some(report(Conclusion::Passed, report_of));
+        found(&world, GateName::PerformanceTested)
+    };
+    let kind = ReportKind::PerformanceTest;
+    let to_come = Reason::ReportNotIssuedYet { kind, issued_on: "2027-03-02".into() };
+    let before = Reason::ReportBeforeTrial { kind, issued_on: "2026-11-22".into(), began_on: "2026-11-23".into() };
+    assert_eq!((day("2027-03-02"), day("2026-11-22")), (Verdict::Closed(to_come), Verdict::Closed(before)));
+    assert_eq!((day("2027-03-01"), day("2026-11-23")), (Verdict::Open, Verdict::Open));
+}
+
+#[test]
+fn a_performance_test_counts_from_the_day_on_which_the_trial_run_is_recorded_to_have_begun_also_while_an_edit_hides_it()
+{
+    let mut world = with_papers();
+    world.edit();
+    world.tick();
+    assert_eq!(found(&world, GateName::PerformanceTested), Verdict::Open);
+    let mut world = World::approved(&["db1"]);
+    world.migration.spec.acceptance = Some(Acceptance {
+        performance_test: Some(report(Conclusion::Passed, "2026-11-20")),
+        security_assessment: None,
+        meeting: None,
+        issues: Vec::new(),
+    });
+    assert_eq!(found(&world, GateName::PerformanceTested), Verdict::Closed(Reason::TrialNotBegun));
+}
+
+#[test]
 fn security_works_need_the_assessment_of_an_authorised_body() {
     let mut world = with_papers();
     assert!(found(&world, GateName::SecurityAssessed).passes());
@@ -198,6 +230,14 @@ fn security_works_need_the_assessment_of_an_authorised_body() {
     world.migration.spec.acceptance.as_mut().unwrap().security_assessment =
         Some(report(Conclusion::Passed, "2027-02-27"));
     assert!(found(&world, GateName::SecurityAssessed).passes());
+    let assessed_on = |day| {
+        let mut world = world.clone();
+        world.migration.spec.acceptance.as_mut().unwrap().security_assessment = Some(report(Conclusion::Passed, day));
+        found(&world, GateName::SecurityAssessed)
+    };
+    assert_eq!(assessed_on("2026-11-02"), Verdict::Open, "the Measures do not say that it follows the cutover");
+    let to_come = Reason::ReportNotIssuedYet { kind: ReportKind::SecurityAssessment, issued_on: "2027-03-02".into() };
+    assert_eq!(assessed_on("2027-03-02"), Verdict::Closed(to_come));
 }
 
 #[test]

@@ -164,6 +164,16 @@ fn a_system_without_filing_number_is_not_graded() {
 }
 
 #[test]
+fn a_declaration_of_a_day_to_come_is_none_before_that_day() {
+    let mut world = World::approved(&["db1"]);
+    // It is still the 23rd where the offices are.
+    world.system.spec.declaration.declared_on = "2026-11-24".into();
+    assert_closed(&world, GateName::NonClassifiedDeclared, |r| matches!(r, Reason::DeclarationNotYet { .. }));
+    world.system.spec.declaration.declared_on = "2026-11-23".into();
+    assert!(gate::judge(GateName::NonClassifiedDeclared, &world.facts(), world.now).passes());
+}
+
+#[test]
 fn a_declaration_without_a_person_is_none() {
     let mut world = World::approved(&["db1"]);
     world.system.spec.declaration.declared_by = String::new();

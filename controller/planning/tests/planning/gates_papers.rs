@@ -10,7 +10,7 @@ use qianyun_crds::{
 use qianyun_planning::calendar::{WindowReason, Zone};
 use qianyun_planning::facts::{DependencyFact, Known};
 use qianyun_planning::gate;
-use qianyun_planning::reason::{Asked, Reason, RehearsalFault, Verdict};
+use qianyun_planning::reason::{Asked, Reason, RehearsalFault, ReportKind, Verdict};
 
 #[track_caller]
 fn found(world: &World, name: GateName) -> Verdict {
@@ -120,6 +120,10 @@ fn a_project_needs_design_construction_and_supervision_and_its_evaluation() {
     assessment.report = Some(report(Conclusion::Passed, "2026-10-10"));
     assert_eq!(judge(&assessment), Verdict::Closed(Reason::CityApprovalMissing));
     assessment.city_approval_no = Some("遂府函〔2026〕10号".into());
+    assessment.report = Some(report(Conclusion::Passed, "2026-11-24"));
+    let to_come = Reason::ReportNotIssuedYet { kind: ReportKind::Evaluation, issued_on: "2026-11-24".into() };
+    assert_eq!(judge(&assessment), Verdict::Closed(to_come));
+    assessment.report = Some(report(Conclusion::Passed, "2026-10-10"));
     assert_eq!(judge(&assessment), Verdict::Open);
 }
 

@@ -5,9 +5,11 @@
 //! Met is what people are shown: what a plan waits for, a gate of the next step in the status, and why an attempt was aborted.
 #![allow(clippy::unwrap_used)]
 
-use crate::world::{World, check, freeze_period};
+use crate::world::{World, check, freeze_period, report};
 use jiff::Timestamp;
-use qianyun_crds::{CheckOutcome, FreezeEffect, FreezeException, GateName, Phase, SourceCutover};
+use qianyun_crds::{
+    Assessment, CheckOutcome, Conclusion, FreezeEffect, FreezeException, GateName, Phase, SourceCutover,
+};
 use qianyun_planning::calendar::Zone;
 use qianyun_planning::facts::{Known, Machine, Silence};
 use qianyun_planning::gate::{GATES, judge};
@@ -31,7 +33,7 @@ macro_rules! variants {
 }
 
 variants! { REASONS reason_name Reason:
-    NotKnown NotFound SystemNotOnPlan PlanNotIssued PlanReturned SystemNotDeclared HostNotDeclared
+    NotKnown NotFound SystemNotOnPlan PlanNotIssued PlanReturned SystemNotDeclared DeclarationNotYet HostNotDeclared
     HostOfAnotherSystem HostNeverReported InventoryTooOld HostLeftOut CheckBlocks CheckNotKnown NoHosts NamedTwice HostTaken
     DiskNotFound DiskNotUnique DiskSizeDiffers DiskLeftOut VolumeTooSmall NetworkNotFound NicNotFound
     TooManyDevices DependencyCircle HookNotAllowed PlatformTooSmall WindowReversed NoProbes SystemNotGraded PlatformLevelTooLow AssessmentOverdue
@@ -42,7 +44,8 @@ variants! { REASONS reason_name Reason:
     SecurityOfAnotherDigest Frozen FreezeUnreadable WindowUnfit WindowOutsideWave HeldByWave PlanIsFull WindowNotYet WindowOver
     NoRecord RecordRefused NotCommitted FenceNotAcknowledged SourceAnswers SilentTooShort
     TargetNotRunning TargetNotAdapted ProbeNotPassed ProbeOverdue CutoverNotConfirmed ConfirmationOfAnotherDigest
-    EditedAfterCommit TrialNotBegun TrialNotOver ReportMissing ReportFailed SignaturesMissing AcceptanceReturned
+    EditedAfterCommit TrialNotBegun TrialNotOver ReportMissing ReportFailed ReportNotIssuedYet ReportBeforeTrial
+    SignaturesMissing AcceptanceReturned
     MeetingNotHeld MeetingTooEarly MeetingBeforeApproval ParticipantMissing MeetingFailed IncidentOpen DeviceNotSettled
 }
 
@@ -56,7 +59,7 @@ variants! { FAULTS fault_name RehearsalFault:
 }
 
 variants! { REPORTS report_name ReportKind:
-    PerformanceTest SecurityAssessment
+    Evaluation PerformanceTest SecurityAssessment
 }
 
 variants! { WAITINGS waiting_name WaitingOn:
@@ -82,9 +85,10 @@ impl Met {
         match reason {
             Reason::NotKnown { what } | Reason::NotFound { what, .. } => self.names.insert(("Asked", asked_name(what))),
             Reason::RehearsalFailed { what } => self.names.insert(("RehearsalFault", fault_name(what))),
-            Reason::ReportMissing { kind } | Reason::ReportFailed { kind } => {
-                self.names.insert(("ReportKind", report_name(kind)))
-            }
+            Reason::ReportMissing { kind }
+            | Reason::ReportFailed { kind }
+            | Reason::ReportNotIssuedYet { kind, .. }
+            | Reason::ReportBeforeTrial { kind, .. } => self.names.insert(("ReportKind", report_name(kind))),
             _ => false,
         };
     }
@@ -153,8 +157,10 @@ impl Met {
 type Change = (&'static str, fn(&mut World));
 
 /// Worlds in which a paper or an inventory is not as it should be; each is then signed by all.
-const ON_PAPER: [Change; 15] = [
+const ON_PAPER: [Change; 17] = [
     ("a server of another system", |w| w.server("db1").physical.spec.system_ref = "land-registry".into()),
+    ("a declaration of tomorrow", |w| w.system.spec.declaration.declared_on = "2026-11-24".into()),
+    ("an evaluation of tomorrow", |w| evaluated_on(w, "2026-11-24")),
     ("no inventory", |w| inventory_gone(w)),
     ("no server", |w| w.migration.spec.scheme.hosts.clear()),
     ("a probe named twice", |w| {
@@ -184,6 +190,29 @@ const ON_PAPER: [Change; 15] = [
         w.migration.spec.scheme.freeze_exceptions.push(exception);
     }),
 ];
+
+/// The scheme contains a project, and the report of its evaluation is of this day.
+fn evaluated_on(world: &mut World, day: &str) {
+    world.migration.spec.scheme.project.as_mut().unwrap().contained = true;
+    let report = Some(report(Conclusion::Passed, day));
+    world.migration.spec.assessment = Some(Assessment {
+        submitted_on: "2026-11-02".into(),
+        accepted_on: Some("2026-11-03".into()),
+        pauses: Vec::new(),
+        report,
+        city_approval_no: Some("No. 12".into()),
+    });
+}
+
+/// Reports that an acceptance needs, of a day on which they cannot be what it asks for.
+fn reports_of_a_wrong_day(met: &mut Met) {
+    for day in ["2026-11-22", "2027-03-02"] {
+        let mut world = crate::acceptance::with_papers();
+        world.migration.spec.acceptance.as_mut().unwrap().performance_test = Some(report(Conclusion::Passed, day));
+        world.tick();
+        met.nothing_begins(&format!("a report of {day}"), &world.facts(), world.now);
+    }
+}
 
 fn inventory_gone(world: &mut World) {
     world.server("db1").physical.status.as_mut().unwrap().inventory = None;
@@ -315,6 +344,7 @@ fn every_reason_every_gate_and_everything_waited_for_is_met() {
     one_voted(&mut met);
     one_committed(&mut met);
     trial_out_of_the_calendar(&mut met);
+    reports_of_a_wrong_day(&mut met);
     let missing = [
         met.missing("Reason", REASONS),
         met.missing("Asked", ASKED),

@@ -245,7 +245,7 @@ pub(crate) fn system() -> InformationSystem {
             declaration: SystemDeclaration {
                 classification: Classification::NonClassified,
                 declared_by: "Li".into(),
-                declared_on: "2026-11-01".into(),
+                declared_on: "2025-11-03".into(),
             },
         },
     )
