@@ -66,7 +66,11 @@ fn check_action(facts: &Facts, action: &Action, now: Timestamp) -> Option<Violat
             (None, DecisionKind::Abort) => None,
             (None, DecisionKind::Commit) => commits_too_early(facts, host, now),
         },
-        Action::EnsureTarget { .. } => launches_too_early(host, now),
+        Action::EnsureTarget { .. } => launches_too_early(host, now).or_else(|| {
+            // A machine that stopped by itself is only started again: the source is off for good.
+            let first = host.is_none_or(|h| h.launched_at().is_none());
+            (first && !approved).then_some(Violation::TouchesWithoutApproval)
+        }),
         Action::StopReceiver { .. } | Action::RunProbes { .. } => {
             (!host.is_some_and(HostFacts::committed)).then_some(Violation::LaunchesUnfenced)
         }

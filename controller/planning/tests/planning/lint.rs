@@ -174,6 +174,26 @@ fn a_launch_needs_a_commit_an_acknowledgement_a_silence_no_receiver_and_no_machi
 }
 
 #[test]
+fn a_first_launch_needs_both_offices_and_no_other_paper_and_a_second_one_needs_nobody() {
+    let world = World::fenced(&["db1"]);
+    let (mut facts, now) = (world.facts(), world.now);
+    facts.hosts[0].hosting.receiver = Receiver::Absent;
+    facts.hosts[0].silence = Silence::Since(calendar::plus_seconds(now, -5));
+    let launch = |facts: &Facts| found(facts, Action::EnsureTarget { host: host() }, now);
+    let denied = without_approval(facts.clone());
+    assert_eq!((launch(&facts), launch(&denied)), (None, Some(Violation::TouchesWithoutApproval)));
+    let mut lapsed = facts.clone();
+    let Known::Is(platform) = &mut lapsed.platform else { panic!() };
+    platform.spec.mlps.next_due = "2026-11-01".into();
+    assert_eq!(launch(&lapsed), None, "a paper that lapses after the commit holds up nothing");
+    let mut launched = World::fenced(&["db1"]);
+    launched.until("launched", |w| w.facts().hosts[0].launched_at().is_some());
+    let mut again = without_approval(launched.facts());
+    again.hosts[0].hosting.machine = Machine::Stopped;
+    assert_eq!(found(&again, Action::EnsureTarget { host: host() }, launched.now), None);
+}
+
+#[test]
 fn receivers_are_stopped_and_probes_tried_after_a_commit_only() {
     let (voted, fenced) = (World::voted(&["db1"]), World::fenced(&["db1"]));
     for action in [Action::StopReceiver { host: host() }, Action::RunProbes { host: host() }] {
