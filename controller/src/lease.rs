@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// One call to the API server; four fit in [`RENEW_WITHIN`].
 const CALL: Duration = Duration::from_secs(2);
 
+// Who follows a leader that died has to lead within 20 s: it may just have looked when the lease ran out.
+const _: () = assert!(LEASE.as_secs() + RETRY.as_secs() + CALL.as_secs() < 20);
+
 /// Why there is no leadership.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeaseError {
