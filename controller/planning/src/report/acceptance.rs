@@ -29,6 +29,32 @@ impl Reason {
                 format!("the trial run lasts until {earliest_end} at least; the acceptance may be held after that day"),
                 format!("试运行最早于 {earliest_end} 期满,此后方可验收"),
             ),
+            Reason::CatalogueNotRegistered => {
+                words("the system's resource catalogue is not registered", "本系统政务信息资源目录尚未纳入目录管理系统")
+            }
+            Reason::SignaturesMissing { have, need, missing, .. } => words(
+                format!("signed by {have} of {need}; missing: {}", missing.en),
+                format!("已签署 {have}/{need},尚缺:{}", missing.zh),
+            ),
+            Reason::AcceptanceReturned { by, opinion } => words(
+                format!("{by} returned the papers of the acceptance: {opinion}; change them to submit them again"),
+                format!("{by} 退回了验收材料:{opinion};修改后重新提交"),
+            ),
+            Reason::IncidentOpen { number } => words(
+                format!("incident {number} of the trial run is not resolved"),
+                format!("试运行事件 {number} 尚未办结"),
+            ),
+            Reason::DeviceNotSettled { host } => words(
+                format!("no record that holds says where the old server {host} went"),
+                format!("原服务器 {host} 尚无有效的设备去向记录"),
+            ),
+            _ => return self.report_words().or_else(|| self.meeting_words()),
+        })
+    }
+
+    /// What a report lacks.
+    fn report_words(&self) -> Option<Words> {
+        Some(match self {
             Reason::ReportMissing { kind } => {
                 let kind = kind.words();
                 words(format!("the report of the {} is missing", kind.en), format!("缺{}报告", kind.zh))
@@ -58,26 +84,7 @@ impl Reason {
                     format!("{}报告出具于 {issued_on},早于试运行开始日 {began_on},须针对云上系统重新出具", kind.zh),
                 )
             }
-            Reason::CatalogueNotRegistered => {
-                words("the system's resource catalogue is not registered", "本系统政务信息资源目录尚未纳入目录管理系统")
-            }
-            Reason::SignaturesMissing { have, need, missing, .. } => words(
-                format!("signed by {have} of {need}; missing: {}", missing.en),
-                format!("已签署 {have}/{need},尚缺:{}", missing.zh),
-            ),
-            Reason::AcceptanceReturned { by, opinion } => words(
-                format!("{by} returned the papers of the acceptance: {opinion}; change them to submit them again"),
-                format!("{by} 退回了验收材料:{opinion};修改后重新提交"),
-            ),
-            Reason::IncidentOpen { number } => words(
-                format!("incident {number} of the trial run is not resolved"),
-                format!("试运行事件 {number} 尚未办结"),
-            ),
-            Reason::DeviceNotSettled { host } => words(
-                format!("no record that holds says where the old server {host} went"),
-                format!("原服务器 {host} 尚无有效的设备去向记录"),
-            ),
-            _ => return self.meeting_words(),
+            _ => return None,
         })
     }
 

@@ -103,20 +103,6 @@ impl Reason {
                 format!("{by} returned the plan: {opinion}; edit it, and have it issued again"),
                 format!("{by} 退回了迁移计划:{opinion};修改后重新下达"),
             ),
-            Reason::SystemNotDeclared => words(
-                "the system's declaration as non-classified names no person or no valid day",
-                "系统非涉密声明缺少声明人或日期",
-            ),
-            Reason::DeclarationNotYet { declared_on } => words(
-                format!(
-                    "the system's declaration as non-classified is of {declared_on}, which is still to come; correct its day"
-                ),
-                format!("系统非涉密声明的日期 {declared_on} 尚未到来,请更正"),
-            ),
-            Reason::HostNotDeclared { host } => words(
-                format!("nobody declared at {host} that it is non-classified"),
-                format!("{host} 尚未作出非涉密声明"),
-            ),
             Reason::SystemNotGraded => words("the system has no level or no filing number", "系统未定级或缺少备案号"),
             Reason::PlatformLevelTooLow { level, needed } => words(
                 format!("the platform has protection level {level}, level {needed} is required"),
@@ -143,7 +129,28 @@ impl Reason {
                 ),
                 format!("制度配置仅指定 {found} 个审批机构,至少需要 2 个"),
             ),
-            _ => return self.returned_words(),
+            _ => return self.declaration_words().or_else(|| self.returned_words()),
+        })
+    }
+
+    /// What a declaration lacks.
+    fn declaration_words(&self) -> Option<Words> {
+        Some(match self {
+            Reason::SystemNotDeclared => words(
+                "the system's declaration as non-classified names no person or no valid day",
+                "系统非涉密声明缺少声明人或日期",
+            ),
+            Reason::DeclarationNotYet { declared_on } => words(
+                format!(
+                    "the system's declaration as non-classified is of {declared_on}, which is still to come; correct its day"
+                ),
+                format!("系统非涉密声明的日期 {declared_on} 尚未到来,请更正"),
+            ),
+            Reason::HostNotDeclared { host } => words(
+                format!("nobody declared at {host} that it is non-classified"),
+                format!("{host} 尚未作出非涉密声明"),
+            ),
+            _ => return None,
         })
     }
 
