@@ -15,7 +15,7 @@
 //! | [`waiver`], [`custody`] | whether a waiver of a check, and a record of an old server, holds |
 //! | [`claim`] | whose a server is that several schemes name |
 //! | [`demand`] | what a scheme takes of a platform |
-//! | [`policy_notice`] | what is told of the rules themselves: not in force, gates of the law switched off |
+//! | [`policy_notice`] | what is told of the rules themselves: not in force, gates of the law switched off, its numbers lowered |
 //! | [`new_hardware`] | whether a server is newer than the rules and has to be explained |
 //! | [`offices`] | which of the two offices a policy leaves out |
 //! | [`domestic`] | which layers of a server are of the domestic stack |

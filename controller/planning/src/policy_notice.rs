@@ -1,5 +1,5 @@
-//! What is told of the rules that a system is moved by: that they are not in force, which gates of the law they switch off, and
-//! which office they do not ask. A city answers for each; it is shown wherever the rules are used (Art. 37), and nothing ever waits for it.
+//! What is told of the rules that a system is moved by: that they are not in force, which gates of the law they switch off, where
+//! their numbers ask less than the law, and which office they do not ask. A city answers for each; it is shown wherever the rules are used (Art. 37), and nothing ever waits for it.
 
 use crate::calendar::parse_day;
 use crate::facts::Facts;
@@ -33,6 +33,84 @@ pub enum PolicyNotice {
         /// In the order of the journey.
         gates: Vec<(GateName, String)>,
     },
+    /// Numbers of an article ask less than it does.
+    NumbersLowered {
+        /// In the order of the articles.
+        numbers: Vec<Lowered>,
+    },
+}
+
+/// Art. 18: 20 working days for the evaluation of a project; a longer one asks less.
+const ASSESSMENT_WORKING_DAYS: i32 = 20;
+
+/// Art. 20: three months of trial run.
+const TRIAL_MONTHS: i32 = 3;
+
+/// Art. 28: level-3 protection capability of the platform.
+const PLATFORM_LEVEL: i32 = 3;
+
+/// A number of a policy that asks less than the article which it is from. Numbers of practice are the city's own affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// The number.
+    pub number: LawNumber,
+    /// What the policy says.
+    pub found: i32,
+}
+
+/// A number that an article names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LawNumber {
+    /// Working days for the evaluation of a project, at most.
+    Assessment,
+    /// Months of the trial run, at least.
+    Trial,
+    /// Protection level of the platform, at least.
+    PlatformLevel,
+}
+
+impl LawNumber {
+    /// The article.
+    pub fn article(self) -> u8 {
+        match self {
+            LawNumber::Assessment => 18,
+            LawNumber::Trial => 20,
+            LawNumber::PlatformLevel => 28,
+        }
+    }
+
+    /// What the article says.
+    pub fn of_the_law(self) -> i32 {
+        match self {
+            LawNumber::Assessment => ASSESSMENT_WORKING_DAYS,
+            LawNumber::Trial => TRIAL_MONTHS,
+            LawNumber::PlatformLevel => PLATFORM_LEVEL,
+        }
+    }
+
+    /// The number, as a field of the profile.
+    pub fn field(self) -> &'static str {
+        match self {
+            LawNumber::Assessment => "spec.numbers.assessmentWorkingDays",
+            LawNumber::Trial => "spec.numbers.trialMonths",
+            LawNumber::PlatformLevel => "spec.numbers.platformLevel",
+        }
+    }
+}
+
+/// The numbers of a profile that ask less than an article.
+pub fn lowered(policy: &PolicyProfileSpec) -> Vec<Lowered> {
+    let numbers = &policy.numbers;
+    let asks_less = [
+        (
+            LawNumber::Assessment,
+            numbers.assessment_working_days,
+            numbers.assessment_working_days > ASSESSMENT_WORKING_DAYS,
+        ),
+        (LawNumber::Trial, numbers.trial_months, numbers.trial_months < TRIAL_MONTHS),
+        (LawNumber::PlatformLevel, numbers.platform_level, numbers.platform_level < PLATFORM_LEVEL),
+    ];
+    asks_less.into_iter().filter(|(.., less)| *less).map(|(number, found, _)| Lowered { number, found }).collect()
 }
 
 /// All that is told; nothing where the policy is not known, which is said elsewhere.
@@ -42,7 +120,9 @@ pub fn of(facts: &Facts, now: Timestamp) -> Vec<PolicyNotice> {
     let off = (!gates.is_empty()).then_some(PolicyNotice::GatesOff { gates });
     let offices = left_out(policy);
     let unasked = (!offices.is_empty()).then_some(PolicyNotice::OfficesLeftOut { offices });
-    out_of_force(policy, facts.day(now)).into_iter().chain(unasked).chain(off).collect()
+    let numbers = lowered(policy);
+    let less = (!numbers.is_empty()).then_some(PolicyNotice::NumbersLowered { numbers });
+    out_of_force(policy, facts.day(now)).into_iter().chain(unasked).chain(off).chain(less).collect()
 }
 
 fn out_of_force(policy: &PolicyProfileSpec, today: Date) -> Option<PolicyNotice> {

@@ -2,7 +2,7 @@
 
 use super::{Words, gate, words};
 use crate::gate::definition;
-use crate::policy_notice::PolicyNotice;
+use crate::policy_notice::{LawNumber, Lowered, PolicyNotice};
 
 impl PolicyNotice {
     /// One sentence.
@@ -43,6 +43,38 @@ impl PolicyNotice {
                     format!("制度配置关闭了法规要求的条件:{};不阻断办理。", zh.join("、")),
                 )
             }
+            PolicyNotice::NumbersLowered { numbers } => {
+                let (en, zh): (Vec<_>, Vec<_>) =
+                    numbers.iter().map(Lowered::words).map(|words| (words.en, words.zh)).unzip();
+                words(
+                    format!("The policy profile asks less than the law: {}. It blocks nothing.", en.join("; ")),
+                    format!("制度配置的数值宽于法规要求:{};不阻断办理。", zh.join("、")),
+                )
+            }
         }
+    }
+}
+
+impl Lowered {
+    /// The field, what it says, and what the article asks.
+    pub fn words(&self) -> Words {
+        let (law, article) = (self.number.of_the_law(), self.number.article());
+        let asked = match self.number {
+            LawNumber::Assessment => words(
+                format!("gives {law} working days for the evaluation of a project"),
+                format!("论证评估 {law} 个工作日内"),
+            ),
+            LawNumber::Trial => {
+                words(format!("asks for a trial run of {law} months"), format!("试运行 {law} 个月以上"))
+            }
+            LawNumber::PlatformLevel => {
+                words(format!("asks for a platform of level {law}"), format!("平台等保第 {law} 级"))
+            }
+        };
+        let (field, found) = (self.number.field(), self.found);
+        words(
+            format!("{field} is {found}, where Art. {article} {}", asked.en),
+            format!("{field} 为 {found}(办法第{article}条:{})", asked.zh),
+        )
     }
 }

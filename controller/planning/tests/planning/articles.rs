@@ -466,6 +466,32 @@ fn article_37_gates_of_the_law_that_are_switched_off_are_shown_and_block_nothing
     assert!(!actions_when_signed(world).is_empty());
 }
 
+#[test]
+fn article_37_numbers_that_ask_less_than_the_law_are_shown_and_block_nothing() {
+    let mut world = World::new();
+    policy(&mut world).effective_until = None;
+    let numbers = &mut policy(&mut world).numbers;
+    (numbers.assessment_working_days, numbers.trial_months, numbers.platform_level) = (30, 0, 2);
+    // Numbers of practice are the city's own affair.
+    (numbers.rehearsal_max_age_days, numbers.review_target_working_days) = (365, 250);
+    let told = Told::of(&world);
+    let en = "[!] The policy profile asks less than the law: spec.numbers.assessmentWorkingDays is 30, where Art. 18 gives 20 working \
+              days for the evaluation of a project; spec.numbers.trialMonths is 0, where Art. 20 asks for a trial run of 3 months; \
+              spec.numbers.platformLevel is 2, where Art. 28 asks for a platform of level 3. It blocks nothing.";
+    assert_eq!(told.en, [en]);
+    let zh = "[!] 制度配置的数值宽于法规要求:spec.numbers.assessmentWorkingDays 为 30(办法第18条:论证评估 20 个工作日内)、\
+              spec.numbers.trialMonths 为 0(办法第20条:试运行 3 个月以上)、\
+              spec.numbers.platformLevel 为 2(办法第28条:平台等保第 3 级);不阻断办理。";
+    // Where a line is broken there may have been a space.
+    let without_spaces = |text: &str| text.replace(' ', "");
+    assert_eq!((told.zh.len(), without_spaces(&told.zh[0])), (1, without_spaces(zh)));
+    let numbers = &mut policy(&mut world).numbers;
+    (numbers.assessment_working_days, numbers.trial_months, numbers.platform_level) = (10, 6, 4);
+    assert_eq!(Told::of(&world), Told::default(), "more than the law asks is the city's to ask");
+    policy(&mut world).numbers.platform_level = 1;
+    assert!(!actions_when_signed(world).is_empty());
+}
+
 fn policy(world: &mut World) -> &mut qianyun_crds::PolicyProfileSpec {
     let Known::Is(policy) = &mut world.policy else { panic!() };
     &mut policy.spec

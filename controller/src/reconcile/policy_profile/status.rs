@@ -1,5 +1,5 @@
 //! Judges a profile by itself: whether its roles exist, its days are days, two roles approve, which gates of the law it switches
-//! off, and which of the two offices it does not ask. A city may do either by decree, and answers for it: it is shown, and blocks
+//! off, which of its numbers ask less than the law, and which of the two offices it does not ask. A city may do either by decree, and answers for it: it is shown, and blocks
 //! nothing.
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use qianyun_planning::approval::distinct;
 use qianyun_planning::calendar::parse_day;
 use qianyun_planning::new_hardware::is_in_force;
 use qianyun_planning::offices::left_out;
-use qianyun_planning::policy_notice::switched_off;
+use qianyun_planning::policy_notice::{lowered, switched_off};
 use qianyun_planning::report::condition;
 
 /// The status of a profile.
@@ -40,7 +40,7 @@ pub(super) fn status(profile: &PolicyProfile, today: Date, now: Timestamp) -> Po
 }
 
 /// Whether every gate of an article holds as the article means it; a reason, and words for all that is missing. An office that is not
-/// asked weighs more than a gate that is off, so the reason is about that.
+/// asked weighs more than a gate that is off, and that more than a number, so the reason is about the first of them.
 fn gates(spec: &PolicyProfileSpec) -> (bool, &'static str, String) {
     let unasked: Vec<_> = left_out(spec).iter().map(|missing| missing.words().en).collect();
     let off = switched_off(spec);
@@ -60,10 +60,19 @@ fn gates(spec: &PolicyProfileSpec) -> (bool, &'static str, String) {
             off.join("; ")
         ));
     }
-    let reason = match (unasked.is_empty(), off.is_empty()) {
-        (false, _) => "OfficeMissing",
-        (true, false) => "GateOff",
-        (true, true) => "EveryGateOn",
+    let less: Vec<_> = lowered(spec).iter().map(|number| number.words().en).collect();
+    if !less.is_empty() {
+        said.push(format!(
+            "less than the law asks for: {}. It blocks nothing; correct it, or make sure that a document in spec.basis \
+             allows it",
+            less.join("; ")
+        ));
+    }
+    let reason = match (unasked.is_empty(), off.is_empty(), less.is_empty()) {
+        (false, _, _) => "OfficeMissing",
+        (true, false, _) => "GateOff",
+        (true, true, false) => "NumberLowered",
+        (true, true, true) => "EveryGateOn",
     };
     (said.is_empty(), reason, said.join(". "))
 }
@@ -165,6 +174,22 @@ mod tests {
         assert!(named.iter().all(|named| message.contains(named)), "{message}");
         let status = status(&both, jiff::civil::date(2026, 11, 24), Timestamp::UNIX_EPOCH);
         assert_eq!(status.conditions[0].status, "True", "it is Ready all the same");
+    }
+
+    #[test]
+    fn a_number_that_asks_less_than_its_article_is_named_with_its_field_and_blocks_nothing() {
+        let mut short = profile(&[]);
+        (short.spec.numbers.trial_months, short.spec.numbers.inventory_max_age_days) = (1, 365);
+        let (status, reason, message) = gates_complete(&short);
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "NumberLowered"));
+        assert_eq!(
+            message,
+            "less than the law asks for: spec.numbers.trialMonths is 1, where Art. 20 asks for a trial run of 3 months. It blocks nothing; correct it, or make sure that a document in spec.basis allows it"
+        );
+        short.spec.gates = profile(&[(GateName::SystemGraded, false)]).spec.gates;
+        let (_, reason, message) = gates_complete(&short);
+        assert_eq!(reason, "GateOff");
+        assert!(message.contains("SystemGraded") && message.contains("trialMonths"), "{message}");
     }
 
     #[test]
