@@ -51,10 +51,12 @@ pub struct Line {
     pub undo: Undo,
 }
 
-/// Gates that block the approval itself (Art. 18, 19, 23, 27, 28, 29, 33), in the order in which they are looked at. Both offices
+/// Gates that block the approval itself (Art. 18, 19, 22, 23, 27, 28, 29, 33), in the order in which they are looked at. Both offices
 /// may decide at any time, and what they decided counts; it takes effect once all of these pass. Whoever looks at a gate of this
 /// list must not look at `DualApproved` in turn.
 pub const APPROVAL_NEEDS: &[GateName] = &[
+    NonClassifiedDeclared,
+    InventoryComplete,
     SystemGraded,
     TargetLevelSufficient,
     EmergencyPlanReady,

@@ -1,7 +1,7 @@
 //! 清查完成 (Art. 22): every host of the scheme sent an inventory, none longer ago than the policy allows; and every other server
 //! that is enrolled for the system has its place in another scheme of it, or stays where it is by a document.
 //!
-//! Blocks every action on hosts. Opened by the department; what is left out has its place in a scheme by the operator's edit.
+//! Blocks the approval, and every action on hosts. Opened by the department; what is left out has its place in a scheme by the operator's edit.
 
 use super::need;
 use crate::calendar::seconds_between;

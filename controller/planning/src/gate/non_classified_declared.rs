@@ -1,6 +1,6 @@
 //! 非涉密声明 (Art. 22, 24): declared by a named person, on a day, for the system; and at the terminal of every host.
 //!
-//! Blocks every action on hosts. Opened by the department.
+//! Blocks the approval, and every action on hosts. Opened by the department.
 
 use super::need;
 use crate::calendar::parse_day;

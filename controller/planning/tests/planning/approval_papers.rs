@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::world::World;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use qianyun_crds::{Decision, GateName, HostIntent, Party, Phase};
 use qianyun_planning::calendar::Zone;
 use qianyun_planning::facts::{Facts, Known};
@@ -15,7 +16,12 @@ use qianyun_planning::{WaitingOn, host_migration, lint, phase, system_migration}
 type Close = (GateName, Phase, fn(&mut World));
 
 /// Each gate that an approval needs, the phase while it alone is closed, and how it closes.
-const CLOSES: [Close; 7] = [
+const CLOSES: [Close; 9] = [
+    (GateName::NonClassifiedDeclared, Phase::Review, |w| w.system.spec.declaration.declared_by.clear()),
+    (GateName::InventoryComplete, Phase::Review, |w| {
+        w.server("db1").physical.status.as_mut().unwrap().inventory_at =
+            Some(Time("2026-10-01T00:00:00Z".parse().unwrap()));
+    }),
     (GateName::SystemGraded, Phase::Review, |w| w.system.spec.mlps = None),
     (GateName::TargetLevelSufficient, Phase::Review, |w| w.platform.spec.mlps.level = 2),
     (GateName::EmergencyPlanReady, Phase::Review, |w| w.migration.spec.scheme.emergency_plan = None),
@@ -141,6 +147,8 @@ fn a_paper_that_cannot_be_read_lets_no_approval_take_effect() {
     for (what, forget) in [
         (Asked::System, (|f| f.system = Known::Unknown) as fn(&mut Facts)),
         (Asked::Platform, |f| f.platform = Known::Unknown),
+        (Asked::Host, |f| f.hosts[0].host = Known::Unknown),
+        (Asked::LeftOut, |f| f.left_out = Known::Unknown),
     ] {
         let mut facts = world.facts();
         forget(&mut facts);
@@ -152,10 +160,13 @@ fn a_paper_that_cannot_be_read_lets_no_approval_take_effect() {
     }
     let mut facts = world.facts();
     facts.system = Known::Absent;
-    assert_eq!(
-        waits_for(&approved(&facts, &world)),
-        [GateName::SystemGraded, GateName::TargetLevelSufficient, GateName::CataloguePrepared]
-    );
+    let of_the_system = [
+        GateName::NonClassifiedDeclared,
+        GateName::SystemGraded,
+        GateName::TargetLevelSufficient,
+        GateName::CataloguePrepared,
+    ];
+    assert_eq!(waits_for(&approved(&facts, &world)), of_the_system);
 }
 
 #[test]
