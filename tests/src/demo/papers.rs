@@ -63,7 +63,7 @@ pub(crate) fn platform() -> Value {
             "backend": {"qemu": {"receiverAddress": SITE_ADDRESS.to_string()}},
             "networks": [{"name": "office", "cidr": "10.77.0.0/24", "bridge": BRIDGE}],
             "mlps": {
-                "level": 3, "filingNo": "51090012345-00001", "lastAssessedAt": "2026-03-01", "nextDue": "2027-03-01"
+                "level": 3, "filingNo": "51090012345-00001", "lastAssessedAt": "2026-03-01", "nextDue": day_from_today(180)
             },
             "capacity": {"cpus": 64, "memoryMib": 262_144, "storageBytes": 10_995_116_277_760_i64},
         }),
@@ -109,7 +109,7 @@ pub(crate) fn plan(author: &User) -> Value {
         None,
         &json!({
             "year": 2026, "batch": 1, "policyRef": "suining-2018", "author": author.name,
-            "systems": [{"namespace": CIVIL, "name": SYSTEM_NAME, "dueDate": "2027-06-30"}],
+            "systems": [{"namespace": CIVIL, "name": SYSTEM_NAME, "dueDate": day_from_today(180)}],
         }),
     )
 }
@@ -205,6 +205,11 @@ pub(crate) fn with(mut object: Value, place: &str, value: Value) -> Value {
         *found = value;
     }
     object
+}
+
+/// A day so many after today, as the API writes it: the story is told in any year, and the controller judges by its own clock.
+pub(crate) fn day_from_today(days: i64) -> String {
+    (Timestamp::now() + SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%d").to_string()
 }
 
 /// An instant as the API writes it.

@@ -34,7 +34,7 @@ fn right(kind: &str, name: &str) -> Result<Value> {
         "Department" => objects::department(name),
         "MigrationPlan" => objects::plan(name, "li"),
         "InformationSystem" => objects::system(name, "chen"),
-        "HostEnrollment" => with(objects::enrollment(name), "/spec/expiresAt", json!("2099-12-31T00:00:00Z")),
+        "HostEnrollment" => objects::enrollment(name),
         "CheckWaiver" => objects::waiver(name, "li"),
         "SystemMigration" => scheme(name),
         "Approval" => objects::approval(name, "municipalGovernmentOffice", "wang", NO_UID),
@@ -45,9 +45,9 @@ fn right(kind: &str, name: &str) -> Result<Value> {
 
 /// A scheme whose window lies ahead of any day on which this is run.
 fn scheme(name: &str) -> Value {
-    let window = json!({"start": "2030-04-05T22:00:00+08:00", "end": "2030-04-06T02:00:00+08:00"});
+    let window = json!({"start": "2099-04-05T22:00:00+08:00", "end": "2099-04-06T02:00:00+08:00"});
     let scheme = with(objects::scheme(name, "li"), "/spec/scheme/window", window);
-    with(scheme, "/spec/scheme/rollback/latestAt", json!("2030-12-31T00:00:00+08:00"))
+    with(scheme, "/spec/scheme/rollback/latestAt", json!("2099-12-31T00:00:00+08:00"))
 }
 
 /// What the file asks: `== KIND: what is wrong: TYPE STATUS REASON`, and below it what is put where.
@@ -76,8 +76,8 @@ fn found() -> Result<Cluster> {
     let cluster = Cluster::start("conditions")?;
     cluster.write_scheme()?;
     let li = person(&cluster, "li")?;
-    let freeze = with(objects::freeze("two-sessions", "li"), "/spec/from", json!("2030-03-03T00:00:00+08:00"));
-    let freeze = with(freeze, "/spec/until", json!("2030-03-13T00:00:00+08:00"));
+    let freeze = with(objects::freeze("two-sessions", "li"), "/spec/from", json!("2099-03-03T00:00:00+08:00"));
+    let freeze = with(freeze, "/spec/until", json!("2099-03-13T00:00:00+08:00"));
     for object in [objects::system("land-registry", "chen"), freeze] {
         cluster.create(&li, &object)?.done()?;
     }

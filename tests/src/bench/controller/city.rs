@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cluster::User;
-use crate::demo::papers::{self, PLAN, instant, object, paper, with};
+use crate::demo::papers::{self, PLAN, day_from_today, instant, object, paper, with};
 
 /// Departments; each has its namespace.
 pub(super) const DEPARTMENTS: usize = 20;
@@ -66,7 +66,8 @@ pub(super) fn department(number: usize) -> Value {
 }
 
 pub(super) fn plan(author: &User, systems: usize) -> Value {
-    let one = |system: System| json!({"namespace": system.namespace(), "name": system.name(), "dueDate": "2028-12-31"});
+    let due = day_from_today(730);
+    let one = |system: System| json!({"namespace": system.namespace(), "name": system.name(), "dueDate": due});
     with(papers::plan(author), "/spec/systems", (0..systems).map(System).map(one).collect())
 }
 

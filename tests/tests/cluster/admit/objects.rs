@@ -88,7 +88,8 @@ pub(crate) fn platform(name: &str) -> Value {
             "backend": {"qemu": {"receiverAddress": "10.77.0.1"}},
             "networks": [{"name": "office", "cidr": "10.77.0.0/24", "bridge": "br-office"}],
             "mlps": {
-                "level": 3, "filingNo": "51090012345-00001", "lastAssessedAt": "2026-03-01", "nextDue": "2027-03-01"
+                "level": 3, "filingNo": "51090012345-00001", "lastAssessedAt": "2026-03-01",
+                "nextDue": day_from_today(180)
             },
             "capacity": {"cpus": 64, "memoryMib": 262_144, "storageBytes": 10_995_116_277_760_i64},
         }),
@@ -115,7 +116,7 @@ pub(crate) fn plan(name: &str, author: &str) -> Value {
         None,
         json!({
             "year": 2026, "batch": 1, "policyRef": "suining-2018", "author": author,
-            "systems": [{"namespace": CIVIL, "name": "civil-registry", "dueDate": "2026-12-31"}],
+            "systems": [{"namespace": CIVIL, "name": "civil-registry", "dueDate": day_from_today(180)}],
         }),
     )
 }
@@ -137,7 +138,8 @@ pub(crate) fn system(name: &str, declared_by: &str) -> Value {
 }
 
 pub(crate) fn enrollment(name: &str) -> Value {
-    let spec = json!({"systemRef": "civil-registry", "maxHosts": 1, "expiresAt": "2026-12-31T00:00:00Z"});
+    let expires = format!("{}T00:00:00Z", day_from_today(30));
+    let spec = json!({"systemRef": "civil-registry", "maxHosts": 1, "expiresAt": expires});
     object("HostEnrollment", name, Some(CIVIL), spec)
 }
 
@@ -204,12 +206,13 @@ pub(crate) fn custody(name: &str, recorded_by: &str) -> Value {
     )
 }
 
-/// A day so many after today in Beijing, as the API writes it: the API server judges by its own clock.
+/// A day so many after today in Beijing, as the API writes it: the API server and the controller judge by their own clocks.
 pub(crate) fn day_from_today(days: i64) -> String {
     let today = Timestamp::now().to_zoned(TimeZone::fixed(Offset::constant(8))).date();
     (today + days.days()).to_string()
 }
 
+/// Its window is over: where the controller judges it, a test that needs one ahead puts one of its own there.
 pub(crate) fn scheme(name: &str, author: &str) -> Value {
     object(
         "SystemMigration",
