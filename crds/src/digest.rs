@@ -27,7 +27,7 @@ pub enum DigestError {
 ///
 /// `uid` ties it to the object, so that an approval never passes to another migration with the same text.
 pub fn scheme_digest(uid: &str, spec: &SystemMigrationSpec) -> Result<String, DigestError> {
-    digest_of(&json!({
+    let mut text = json!({
         "kind": "SystemMigration",
         "uid": uid,
         "systemRef": spec.system_ref,
@@ -35,7 +35,12 @@ pub fn scheme_digest(uid: &str, spec: &SystemMigrationSpec) -> Result<String, Di
         "platformRef": spec.platform_ref,
         "author": spec.author,
         "scheme": serde_json::to_value(&spec.scheme).map_err(DigestError::NotJson)?,
-    }))
+    });
+    // Left out where there is none: schemes that were approved before there was such a list keep their digest.
+    if !spec.former_authors.is_empty() {
+        text["formerAuthors"] = json!(spec.former_authors);
+    }
+    digest_of(&text)
 }
 
 /// The digest of an application for acceptance (验收申请): the papers that are there before the meeting.

@@ -49,6 +49,12 @@ pub struct MigrationPlanSpec {
     /// User name of the person who wrote the plan; that person cannot issue it.
     #[schemars(with = "UserName")]
     pub author: String,
+    /// User names of all who were its author before, for neither do they issue it (Art. 23). Whoever takes the plan over adds the one
+    /// before; nobody is taken off again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<UserName>", length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub former_authors: Vec<String>,
     /// The systems, each with its due date.
     #[schemars(length(min = 1, max = 2000))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["namespace".into(), "name".into()]))]

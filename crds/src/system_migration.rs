@@ -65,7 +65,13 @@ pub struct SystemMigrationSpec {
     /// User name of the person who wrote the scheme; that person approves nothing of it.
     #[schemars(with = "UserName")]
     pub author: String,
-    /// The scheme. Its digest, with the references above and the author, is what is confirmed and approved; an edit voids both.
+    /// User names of all who were its author before, for neither do they approve anything of it (Art. 23). Whoever takes the scheme
+    /// over adds the one before; nobody is taken off again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<UserName>", length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub former_authors: Vec<String>,
+    /// The scheme. Its digest, with the references above and all authors, is what is confirmed and approved; an edit voids both.
     pub scheme: Scheme,
     /// Hold the journey where it is. Nothing new is begun; a decision that was made is still carried out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -124,6 +124,10 @@ fn what_is_not_part_of_the_scheme_does_not_matter() {
     held["confirmation"] = json!({"by": "he", "digest": expected});
     assert_eq!(digest(&held), expected, "suspension and confirmation");
 
+    let mut unchanged_hands = scheme();
+    unchanged_hands["formerAuthors"] = json!([]);
+    assert_eq!(digest(&unchanged_hands), expected, "nobody wrote it before");
+
     let mut spelled = scheme();
     spelled["scheme"]["hosts"][0]["disks"][0]["wwn"] = json!("");
     let mut omitted = scheme();
@@ -148,6 +152,9 @@ fn every_edit_of_the_scheme_matters() {
         *leaf = another(leaf);
         assert!(seen.insert(digest(&edited)), "{path} was edited and no digest of its own came of it");
     }
+    let mut taken_over = scheme();
+    taken_over["formerAuthors"] = json!(["he"]);
+    assert!(seen.insert(digest(&taken_over)), "who wrote it before");
     for list in ["hosts", "probes", "evidence"] {
         let mut longer = scheme();
         let items = longer["scheme"][list].as_array_mut().expect("a list");

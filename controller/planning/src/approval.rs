@@ -1,7 +1,7 @@
 //! Whether each decision of a person counts, and what they add up to.
 //!
 //! A decision counts if it names exactly this subject (kind, name, UID) and this digest, the policy asks its role for this
-//! gate, the person is not the author, holds the role *now* (both the policy's list and the authoriser say so), and has
+//! gate, the person neither is nor was the author, holds the role *now* (both the policy's list and the authoriser say so), and has
 //! not decided in another role. One decision per role stands: the newest, except that a return, once made, stands until
 //! the subject is edited. A scheme that is being carried out is not edited any more, so there the newest stands, whatever it is:
 //! whoever stops it by a return lets it go on by an approval. Whatever is not known does not count.
@@ -23,8 +23,8 @@ pub struct Subject<'a> {
     pub uid: &'a str,
     /// Digest as it stands now.
     pub digest: &'a str,
-    /// Who wrote it.
-    pub author: &'a str,
+    /// Who wrote it: its author now, and all before.
+    pub authors: Vec<&'a str>,
     /// Which roles are asked at which gates.
     pub asked: Vec<(GateName, &'a str)>,
     /// Whether it is being carried out: nobody edits it any more.
@@ -42,7 +42,7 @@ pub fn scheme_subject<'a>(facts: &'a Facts, policy: &'a PolicyProfileSpec) -> Su
         name: meta.name.as_deref().unwrap_or_default(),
         uid: meta.uid.as_deref().unwrap_or_default(),
         digest: &facts.digest,
-        author: &facts.migration.spec.author,
+        authors: authors(&facts.migration.spec.author, &facts.migration.spec.former_authors),
         asked: confirmer.chain(approvers).collect(),
         is_carried_out: facts.is_carried_out(),
     }
@@ -81,10 +81,15 @@ pub fn plan_subject<'a>(plan: &'a MigrationPlan, digest: &'a str, policy: &'a Po
         name: plan.metadata.name.as_deref().unwrap_or_default(),
         uid: plan.metadata.uid.as_deref().unwrap_or_default(),
         digest,
-        author: &plan.spec.author,
+        authors: authors(&plan.spec.author, &plan.spec.former_authors),
         asked: distinct(&policy.plan_issuers).into_iter().map(|r| (GateName::PlanIssued, r)).collect(),
         is_carried_out: false,
     }
+}
+
+/// Whoever takes a text over makes no word of it another's: those before stay its authors.
+fn authors<'a>(now: &'a str, before: &'a [String]) -> Vec<&'a str> {
+    std::iter::once(now).chain(before.iter().map(String::as_str)).collect()
 }
 
 /// Everything of a migration that people decide on: its scheme, the papers for its acceptance, the acceptance, and its plan where that
@@ -162,7 +167,7 @@ fn on_its_own(subject: &Subject<'_>, policy: &PolicyProfileSpec, fact: &Approval
         DecisionEffect::DigestMismatch
     } else if !subject.asked.contains(&(spec.gate, spec.role.as_str())) {
         DecisionEffect::RoleNotRequired
-    } else if spec.approved_by == subject.author {
+    } else if subject.authors.contains(&spec.approved_by.as_str()) {
         DecisionEffect::SelfApproval
     } else if !holds_role(policy, &spec.role, &spec.approved_by) {
         DecisionEffect::NotAuthorized

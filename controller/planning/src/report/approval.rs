@@ -16,8 +16,8 @@ pub fn effect(effect: DecisionEffect) -> Words {
             "spec.digest 与审批对象现行摘要不一致(对象已被修改),请按现行摘要重新决定",
         ),
         DecisionEffect::SelfApproval => words(
-            "spec.approvedBy is the author of the subject: somebody else has to decide",
-            "审批人即编制人,须由他人决定",
+            "spec.approvedBy is the author of the subject, or was it before (spec.author, spec.formerAuthors): somebody else has to decide",
+            "审批人现为或曾为编制人(spec.author、spec.formerAuthors),须由他人决定",
         ),
         DecisionEffect::NotAuthorized => words(
             "spec.approvedBy does not hold spec.role now, by name and not through a group: somebody who does has to decide",

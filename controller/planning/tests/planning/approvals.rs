@@ -63,6 +63,17 @@ fn the_author_approves_nothing() {
 }
 
 #[test]
+fn who_was_its_author_approves_nothing_either_after_another_took_it_over() {
+    let mut world = confirmed();
+    world.migration.spec.author = "op-he".into();
+    world.migration.spec.former_authors = vec![crate::world::AUTHOR.into()];
+    world.decide(GateName::DepartmentConfirmed, "department", "dept-li", Approve);
+    world.decide(GateName::DualApproved, MGO, crate::world::AUTHOR, Approve);
+    world.decide(GateName::DualApproved, SCO, "sco-zhao", Approve);
+    assert_never_moves(world, DecisionEffect::SelfApproval);
+}
+
+#[test]
 fn one_person_is_not_two_offices() {
     let mut world = confirmed();
     world.decide(GateName::DualApproved, MGO, "mgo-zhang", Approve);

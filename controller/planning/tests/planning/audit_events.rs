@@ -194,10 +194,18 @@ fn a_look_at_what_is_on_record_adds_nothing() {
 /// A way around the offices, and what the controller thinks of it.
 type Attempt = (&'static str, fn(&mut World), DecisionEffect);
 
-const ATTEMPTS: [Attempt; 15] = [
+const ATTEMPTS: [Attempt; 17] = [
     (
         "the author",
         |w| w.decide(GateName::DualApproved, MGO, crate::world::AUTHOR, Approve),
+        DecisionEffect::SelfApproval,
+    ),
+    (
+        "the author before",
+        |w| {
+            w.migration.spec.former_authors = vec!["mgo-zhang".into()];
+            w.decide(GateName::DualApproved, MGO, "mgo-zhang", Approve);
+        },
         DecisionEffect::SelfApproval,
     ),
     (
@@ -276,6 +284,14 @@ const ATTEMPTS: [Attempt; 15] = [
     (
         "the plan by its author",
         |w| w.decide(GateName::PlanIssued, SCO, "plan-author", Approve),
+        DecisionEffect::SelfApproval,
+    ),
+    (
+        "the plan by its author before",
+        |w| {
+            w.plan.spec.former_authors = vec!["sco-zhao".into()];
+            w.decide(GateName::PlanIssued, SCO, "sco-zhao", Approve);
+        },
         DecisionEffect::SelfApproval,
     ),
     (

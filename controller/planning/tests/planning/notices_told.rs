@@ -113,8 +113,11 @@ fn an_approval_that_nothing_was_said_of_yet_is_told_with_who_decided_what() {
         )
     );
     let rejected = note(DecisionEffect::SelfApproval, &does_not);
-    assert!(rejected.contains("; it does not count: spec.approvedBy is the author"), "{rejected}");
-    assert!(rejected.contains(",不生效:审批人即编制人"), "{rejected}");
+    assert!(
+        rejected.contains("; it does not count: spec.approvedBy is the author of the subject, or was it before"),
+        "{rejected}"
+    );
+    assert!(rejected.contains(",不生效:审批人现为或曾为编制人"), "{rejected}");
 }
 
 #[test]

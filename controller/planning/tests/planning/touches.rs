@@ -87,7 +87,7 @@ fn standing(world: &World) -> Standing {
     if offices.len() >= 2 && all { Standing::Approved } else { Standing::NotApproved }
 }
 
-/// The decisions that count, oldest first: on this digest, in a role that is asked, by somebody who may, is not the author,
+/// The decisions that count, oldest first: on this digest, in a role that is asked, by somebody who may, neither is nor was the author,
 /// and did not decide in another role before.
 fn counting<'a>(world: &'a World, policy: &PolicyProfileSpec) -> Vec<&'a Approval> {
     let digest = world.digest();
@@ -100,7 +100,8 @@ fn counting<'a>(world: &'a World, policy: &PolicyProfileSpec) -> Vec<&'a Approva
         let by = &a.spec.approved_by;
         let role = policy.roles.iter().find(|r| r.name == a.spec.role);
         let listed = role.is_some_and(|r| r.subjects.is_empty() || r.subjects.contains(by));
-        listed && !world.denied.contains(by) && *by != world.migration.spec.author
+        let wrote = &world.migration.spec;
+        listed && !world.denied.contains(by) && *by != wrote.author && !wrote.former_authors.contains(by)
     };
     let of_this = |a: &&Approval| a.spec.subject.kind == SubjectKind::SystemMigration && a.spec.digest == digest;
     let mut found: Vec<_> = world.approvals.iter().filter(of_this).filter(|a| asked(a) && may(a)).collect();

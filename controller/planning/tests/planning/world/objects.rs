@@ -29,6 +29,7 @@ pub(crate) fn migration(hosts: &[&str], now: Timestamp) -> SystemMigration {
             plan_ref: "plan-2026".into(),
             platform_ref: "suining".into(),
             author: AUTHOR.into(),
+            former_authors: Vec::new(),
             scheme: Scheme {
                 summary: "Move the marriage register".into(),
                 hosts: hosts.iter().map(|h| scheme_host(h)).collect(),
@@ -116,6 +117,7 @@ pub(crate) fn plan() -> MigrationPlan {
             batch: 1,
             policy_ref: "suining-2018".into(),
             author: AUTHOR.into(),
+            former_authors: Vec::new(),
             systems: vec![PlannedSystem {
                 namespace: NAMESPACE.into(),
                 name: "civil-registry".into(),
