@@ -316,8 +316,37 @@ fn whoever_edits_a_scheme_is_its_author() -> Result<()> {
     refused(&patch(&he, &json!({"spec": {"author": "zhao"}}))?, "spec.author is zhao, expected he");
     refused(&patch(&li, &json!({"spec": {"author": "he"}}))?, "spec.author is he, expected li");
     patch(&he, &json!({"spec": {"suspend": true}}))?.done()?;
-    patch(&he, &json!({"spec": {"author": "he", "scheme": {"summary": "Move something else."}}}))?.done()?;
     refused(&world.cluster.create(&li, &objects::plan("plan-2026-2", "he"))?, "spec.author is he, expected li");
+    Ok(())
+}
+
+/// Whoever wrote it would approve it, once a colleague is its author by an edit that changes nothing.
+#[test]
+fn who_wrote_a_scheme_or_a_plan_stays_named_when_another_takes_it_over() -> Result<()> {
+    let world = &*WORLD;
+    let (li, he) = (world.person("li")?, world.person("he")?);
+    let lacks = |name: &str| format!("spec.formerAuthors lacks {name}: whoever wrote a");
+    for (object, what) in [
+        (objects::scheme("handed-over", "li"), "systemmigration/handed-over"),
+        (objects::plan("plan-2026-3", "li"), "migrationplan/plan-2026-3"),
+    ] {
+        let born = with(object.clone(), "/spec/formerAuthors", json!(["wang"]));
+        refused(&world.cluster.create(&li, &born)?, "names wang, who never was the author: leave wang out");
+        world.cluster.create(&li, &with(object, "/spec/formerAuthors", json!([])))?.done()?;
+        let patch = |user: &User, spec: Value| world.cluster.patch(user, CIVIL, what, &json!({"spec": spec}), false);
+        let taken = |by: &str, former: &[&str]| json!({"author": by, "formerAuthors": former});
+        refused(&patch(&he, json!({"author": "he"}))?, &lacks("li"));
+        refused(&patch(&he, taken("he", &["zhao"]))?, &lacks("li"));
+        refused(&patch(&he, taken("he", &["li", "zhao"]))?, "names zhao, who never was the author");
+        refused(&patch(&he, json!({"formerAuthors": ["li"]}))?, "spec.author is li, expected he");
+        patch(&he, taken("he", &["li"]))?.done()?;
+        refused(&patch(&he, json!({"formerAuthors": null}))?, &lacks("li"));
+        refused(&patch(&he, json!({"formerAuthors": []}))?, "; add li to spec.formerAuthors");
+        refused(&patch(&li, taken("li", &["li"]))?, &lacks("he"));
+        refused(&patch(&li, taken("li", &["he"]))?, &lacks("li"));
+        patch(&li, taken("li", &["li", "he"]))?.done()?;
+        refused(&patch(&he, taken("he", &[]))?, &lacks("li, he"));
+    }
     Ok(())
 }
 

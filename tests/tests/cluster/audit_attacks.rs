@@ -171,9 +171,11 @@ fn decide_without_effect(city: &mut City) -> Result<()> {
 /// A right that is lost, and an edit, void what counted.
 fn void_what_counted(city: &mut City) -> Result<()> {
     city.patch_scheme(&json!({"spec": {"suspend": true}}))?;
-    let edit = json!({"spec": {"scheme": {"summary": "Move it, and something else that nobody has read."}}});
-    city.patch_scheme(&edit)?;
+    // A colleague becomes the author, and adds nothing: what it says is still the words of the one before.
+    let edit = json!({"spec": {"author": "he", "formerAuthors": ["li"]}});
+    city.cluster.patch(&person(&city.cluster, "he")?, CIVIL, SCHEME, &edit, false)?.done()?;
     city.await_entry("first-hat", "two-hats", "DigestMismatch")?;
+    city.attempt("li", "own-words", city.on_scheme(MGO, "li")?, "SelfApproval")?;
     city.attempt("gone", "gone", city.on_scheme(SCO, "gone")?, "Accepted")?;
     let unbind = ["delete", "clusterrolebinding", "gone-smartcityoffice"];
     city.cluster.kubectl(&city.cluster.admin, &unbind, None)?.done()?;
