@@ -225,9 +225,9 @@ pub struct PolicyProfileStatus {
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// `Ready`: the profile is consistent. `InForce`: today lies between its first and its last day. `GatesComplete`: no gate
-    /// that an article asks for is switched off, both offices issue plans and approve schemes (Art. 23), and no number asks less than its
-    /// article (Art. 18, 20, 28); else its reason is `OfficeMissing`, `GateOff` or `NumberLowered`, and its message names all that is
-    /// missing. Neither of the last two blocks.
+    /// that an article asks for is off, both offices issue plans and approve schemes (Art. 23), and no number asks less than its
+    /// article (Art. 18, 20, 28); else its reason is `OfficeMissing`, `GateOff` or `NumberLowered`, and its message names all. Neither of
+    /// the last two blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "crate::bounds::Conditions")]
     pub conditions: Vec<Condition>,
