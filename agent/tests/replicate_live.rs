@@ -440,6 +440,32 @@ fn what_is_wrong_is_said_before_anything_is_copied() {
 }
 
 #[test]
+fn what_the_readme_says_and_nothing_else_leaves_the_record_where_the_sender_was_started() {
+    let disk = LoopDisk::noisy(16 * MIB, 1);
+    let (receiver, here) = (Receiver::new(&[]), tempfile::tempdir().unwrap());
+    let code = fs::read_to_string(receiver.code()).unwrap();
+    let mut sender = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
+        .args(["replicate", "send", "--to", &receiver.port.address().to_string(), "--disk", disk.node_text()])
+        .current_dir(here.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(sender.stdin.as_ref().unwrap(), "{}", code.trim()).unwrap();
+    let output = sender.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}{}", said(&output), receiver.log());
+    let verify = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
+        .args(["verify-record", "record.json", "--ca", "record.json.ca.pem"])
+        .current_dir(here.path())
+        .output()
+        .unwrap();
+    assert!(verify.status.success(), "{}", said(&verify));
+    // The copy is as the disk was: both were compared, and this is what was on it.
+    assert_eq!(fs::read(receiver.volume(&disk)).unwrap(), fs::read(&disk.node).unwrap());
+}
+
+#[test]
 fn where_changes_cannot_be_followed_nothing_is_copied_and_what_is_missing_is_said() {
     let disk = LoopDisk::noisy(16 * MIB, 1);
     for (wrapper, words) in [

@@ -45,6 +45,8 @@ fn pid(id: u32) -> Option<rustix::process::Pid> {
 /// Makes the names in the folder of `path` durable.
 fn sync_folder(path: &str) -> std::io::Result<()> {
     match Path::new(path).parent() {
+        // That of a bare name is empty, and means this one.
+        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }
