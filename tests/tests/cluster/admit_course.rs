@@ -1,6 +1,6 @@
-//! The course on paper, with real users, `kubectl` alone, a real API server and the real controller: from Drafting to Approved, and
-//! from Provisional over the trial run and the acceptance to 办结. What lies between them needs machines: the demo goes there.
-//! Here that the server was copied, cut over and adapted is written as the controller would have recorded it.
+//! The course on paper, with real users, `kubectl` alone, a real API server and the real controller: from Drafting, over a return, to
+//! Approved, and from Provisional over the trial run and the acceptance to 办结. What lies between them needs machines: the demo goes
+//! there. Here that the server was copied, cut over and adapted is written as the controller would have recorded it.
 //!
 //! What each person sees at each moment is kept in a golden file; `BLESS=1` writes it anew, to be read in the diff.
 
@@ -119,13 +119,21 @@ impl Course {
 
     /// Someone decides on what they read a moment ago.
     fn decide(&self, who: &str, role: &str, gate: &str, kind: &str, digest: &str) -> Result<()> {
+        self.create(who, &self.decision(who, role, gate, kind, digest)?)
+    }
+
+    /// An approval of theirs of what they read a moment ago.
+    fn decision(&self, who: &str, role: &str, gate: &str, kind: &str, digest: &str) -> Result<Value> {
         let migration = self.migration()?;
-        let name = format!("{}-{}", gate.to_lowercase(), role.to_lowercase());
+        let digest = migration["status"][digest].as_str().context("no digest")?;
+        // One who decides on another text decides by another object.
+        let text = digest.trim_start_matches("sha256:").get(..8).context("no SHA-256")?;
+        let name = format!("{}-{}-{text}", gate.to_lowercase(), role.to_lowercase());
         let uid = migration["metadata"]["uid"].as_str().context("no uid")?;
         let approval = objects::approval(&name, role, who, uid);
         let approval = with(approval, "/spec/gate", json!(gate));
         let approval = with(approval, "/spec/subject/kind", json!(kind));
-        self.create(who, &with(approval, "/spec/digest", migration["status"][digest].clone()))
+        Ok(with(approval, "/spec/digest", json!(digest)))
     }
 }
 
@@ -273,6 +281,7 @@ fn from_drafting_to_approved(course: &mut Course) -> Result<()> {
     course.show("Both offices issued the plan", "chen", "/status/blockedBy", "DepartmentConfirmed")?;
     course.decide("chen", "department", "DepartmentConfirmed", "SystemMigration", "digest")?;
     course.show("The department confirmed the scheme", "wang", "/status/phase", "Review")?;
+    return_and_edit(course)?;
     course.decide("zhao", "smartCityOffice", "DualApproved", "SystemMigration", "digest")?;
     course.show("One office approved it", "wang", "/status/approvals", "1/2")?;
     for (language, words) in [("en", "1 of 2 offices approved this scheme"), ("zh", "两办审批 1/2")] {
@@ -283,6 +292,20 @@ fn from_drafting_to_approved(course: &mut Course) -> Result<()> {
     course.decide("wang", "municipalGovernmentOffice", "DualApproved", "SystemMigration", "digest")?;
     course.show("Both offices approved it, and the operator holds it", "li", "/status/phase", "Approved")?;
     course.patch("li", "sysmig/civil-registry", &json!({"spec": {"suspend": false}}))
+}
+
+/// An office sends the scheme back, and what the department confirmed is void with the edit.
+fn return_and_edit(course: &mut Course) -> Result<()> {
+    let returned = course.decision("zhao", "smartCityOffice", "DualApproved", "SystemMigration", "digest")?;
+    let returned = with(returned, "/spec/decision", json!("Return"));
+    course.create("zhao", &with(returned, "/spec/opinion", json!("停机告知未写明")))?;
+    course.show("One office returned it", "li", "/status/phase", "Returned")?;
+    let summary =
+        json!({"spec": {"scheme": {"summary": "Move the civil registry; its users are told a week before."}}});
+    course.patch("li", "sysmig/civil-registry", &summary)?;
+    course.show("The operator edited it", "chen", "/status/phase", "Drafting")?;
+    course.decide("chen", "department", "DepartmentConfirmed", "SystemMigration", "digest")?;
+    course.await_status("/status/phase", "Review")
 }
 
 fn issue_plan(course: &Course) -> Result<()> {
