@@ -444,7 +444,7 @@ fn what_the_readme_says_and_nothing_else_leaves_the_record_where_the_sender_was_
     let disk = LoopDisk::noisy(16 * MIB, 1);
     let (receiver, here) = (Receiver::new(&[]), tempfile::tempdir().unwrap());
     let code = fs::read_to_string(receiver.code()).unwrap();
-    let mut sender = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
+    let sender = Command::new(env!("CARGO_BIN_EXE_qianyun-agent"))
         .args(["replicate", "send", "--to", &receiver.port.address().to_string(), "--disk", disk.node_text()])
         .current_dir(here.path())
         .stdin(Stdio::piped())
