@@ -149,7 +149,8 @@ impl LeafDisk {
     fn opened() -> Result<Listed, DeviceError> {
         let mut listed = Listed { disks: Vec::new(), refused: Vec::new() };
         for name in sysfs::disk_names()? {
-            let unusable = sysfs::is_hidden(&name) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0;
+            let unusable =
+                sysfs::is_hidden(&name, sysfs::text) || sysfs::is_stacked(&name)? || sysfs::size_bytes(&name)? == 0;
             if is_passing(&name) || unusable {
                 continue;
             }
@@ -197,8 +198,7 @@ impl LeafDisk {
 
     /// Whether every write to it is traced and counted under its number.
     pub(crate) fn check_followed(&self) -> Result<(), DeviceError> {
-        let text = |path: &str| read_text(Path::new(path)).ok();
-        match paths::unfollowed(&self.name, text, |dir| sysfs::names_in(Path::new(dir)).unwrap_or_default()) {
+        match paths::unfollowed(&self.name, sysfs::text, |dir| sysfs::names_in(Path::new(dir)).unwrap_or_default()) {
             Some(why) => Err(why.into()),
             None => Ok(()),
         }
@@ -231,7 +231,7 @@ impl LeafDisk {
             .map_err(|error| io_error("ask the size of", &node)(error.into()))?;
         let logical_block_bytes = rustix::fs::ioctl_blksszget(&file)
             .map_err(|error| io_error("ask the sector size of", &node)(error.into()))?;
-        let (serial, wwn) = (sysfs::serial(name), sysfs::wwn(name));
+        let (serial, wwn) = (sysfs::serial(name), sysfs::wwn(name, sysfs::text));
         let mut disk = Self {
             number,
             name: name.to_owned(),

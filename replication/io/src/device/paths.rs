@@ -4,6 +4,8 @@
 //! here: the sums would agree, and the copy be wrong. A device without requests of its own (the head of a multipath NVMe disk,
 //! memory that is used as a disk) completes none that could be traced. Judges by texts of `/sys` alone; never opens a device.
 
+use super::sysfs;
+
 /// Why writes to a disk cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -45,17 +47,12 @@ pub fn unfollowed(
         let other = text(&format!("/sys/block/{holder}/dm/name")).unwrap_or(holder);
         return Some(Unfollowed::ManyPaths { disk: disk(), other });
     }
-    let wwn = |name: &str| {
-        let files = ["wwid", "device/wwid"].map(|file| format!("/sys/block/{name}/{file}"));
-        files.iter().find_map(|file| text(file)).filter(|wwn| !wwn.is_empty())
-    };
+    let own = sysfs::wwn(name, &text);
     // The paths that the kernel itself hides are those of a head, which is judged by its requests.
-    let is_hidden = |name: &str| text(&format!("/sys/block/{name}/hidden")).as_deref() == Some("1");
-    if let Some(own) = wwn(name) {
-        let is_same = |other: &String| other != name && !is_hidden(other) && wwn(other).as_ref() == Some(&own);
-        if let Some(other) = names("/sys/block").into_iter().find(is_same) {
-            return Some(Unfollowed::ManyPaths { disk: disk(), other });
-        }
+    let is_same = |other: &String| other != name && !sysfs::is_hidden(other, &text) && sysfs::wwn(other, &text) == own;
+    let others = if own.is_empty() { Vec::new() } else { names("/sys/block") };
+    if let Some(other) = others.into_iter().find(is_same) {
+        return Some(Unfollowed::ManyPaths { disk: disk(), other });
     }
     // Before there were several queues a disk with requests had a scheduler, and one without had none.
     let scheduler = text(&format!("{dir}/queue/scheduler")).unwrap_or_default();

@@ -122,10 +122,15 @@ pub(super) fn backing_file(name: &str) -> Option<String> {
     read_text(&block_dir(name).join("loop/backing_file")).ok().filter(|text| !text.is_empty())
 }
 
-/// Whether the disk has no node: the paths of a multipath NVMe disk, whose head is a disk of its own.
-pub(super) fn is_hidden(name: &str) -> bool {
+/// Whether the disk has no node: the paths of a multipath NVMe disk, whose head is a disk of its own. `text` reads a file, trimmed.
+pub(super) fn is_hidden(name: &str, text: impl Fn(&str) -> Option<String>) -> bool {
     // The file exists from 4.15 on, as hidden disks do.
-    read_text(&block_dir(name).join("hidden")).is_ok_and(|text| text == "1")
+    text(&format!("/sys/block/{name}/hidden")).as_deref() == Some("1")
+}
+
+/// A file of `/sys` that may not be there.
+pub(super) fn text(path: &str) -> Option<String> {
+    read_text(Path::new(path)).ok()
 }
 
 pub(crate) fn size_bytes(name: &str) -> Result<u64, DeviceError> {
@@ -155,10 +160,10 @@ pub(super) fn serial(name: &str) -> String {
     texts.filter(|text| !text.is_empty()).or_else(page).unwrap_or_default()
 }
 
-/// The disk's world-wide name, empty if it has none.
-pub(super) fn wwn(name: &str) -> String {
-    let dir = block_dir(name);
-    ["wwid", "device/wwid"].iter().find_map(|file| read_text(&dir.join(file)).ok()).unwrap_or_default()
+/// The disk's world-wide name, empty if it has none. `text` reads a file, trimmed.
+pub(super) fn wwn(name: &str, text: impl Fn(&str) -> Option<String>) -> String {
+    let files = ["wwid", "device/wwid"].map(|file| format!("/sys/block/{name}/{file}"));
+    files.iter().find_map(|file| text(file)).unwrap_or_default()
 }
 
 /// Where a block device lies on its disk; `None` if the number is of no block device (a network or virtual filesystem).
