@@ -4,6 +4,7 @@ use super::{Entry, EntryKind, Host, HostError, MAX_READ_BYTES, Output, Space};
 use crate::receive::wire_identity;
 use qianyun_agent_api::inventory::DiskIdentity;
 use qianyun_replication_io::device::LeafDisk;
+use qianyun_replication_io::device::volume::folder_of;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -44,12 +45,7 @@ fn pid(id: u32) -> Option<rustix::process::Pid> {
 
 /// Makes the names in the folder of `path` durable.
 fn sync_folder(path: &str) -> std::io::Result<()> {
-    match Path::new(path).parent() {
-        // That of a bare name is empty, and means this one.
-        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    File::open(folder_of(Path::new(path)))?.sync_all()
 }
 
 impl Host for Linux {

@@ -24,6 +24,11 @@ pub struct Volume {
     direct: Option<File>,
 }
 
+/// The folder of a file, to make a name in it durable: that of a bare name is the one we are in, which [`Path::parent`] calls empty.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl Volume {
     /// Makes a new volume of `size` zero bytes that takes no room yet.
     pub fn create(path: &Path, size: u64) -> Result<Self, DeviceError> {
@@ -31,7 +36,7 @@ impl Volume {
             File::options().read(true).write(true).create_new(true).open(path).map_err(io_error("create", path))?;
         file.set_len(size).map_err(io_error("set the size of", path))?;
         file.sync_all().map_err(io_error("flush", path))?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = folder_of(path);
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("flush", dir))?;
         Self::open(path, size)
     }

@@ -1,5 +1,6 @@
 //! The receiver's ledger on disk: two slots, of which the older one is written, so that a torn write costs one generation.
 
+use crate::device::volume::folder_of;
 use crate::device::{DeviceError, io_error};
 use qianyun_replication::ledger::{Ledger, LedgerError};
 use std::fs::File;
@@ -78,7 +79,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DeviceError> {
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&fresh, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder_of(path))?.sync_all()
     };
     write().map_err(io_error("write", path))
 }
