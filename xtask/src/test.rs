@@ -18,6 +18,10 @@ const KILL: &str = "kill";
 /// Control planes wait for most of their time; four of them take 2 GiB at most.
 const CLUSTERS_AT_ONCE: &str = "--test-threads=4";
 
+/// Of an error that a test returns, its causes are wanted, each with what was found and expected. The frames that anyhow adds where
+/// `RUST_BACKTRACE` is set bury them; panics keep theirs.
+const ERRORS_WITH_BACKTRACES: &str = "RUST_LIB_BACKTRACE";
+
 // Always the whole workspace: a part of it would be built with other features of its dependencies, that is, twice.
 const UNITS: &[&str] = &["--lib", "--bins"];
 const EXAMPLES: &[&str] = &["--doc"];
@@ -151,6 +155,7 @@ fn tests_of(command: &[&str], layout: &Layout, selection: &[&str], filter: &[&st
         .args(selection)
         .args(["--"])
         .args(filter)
+        .env(ERRORS_WITH_BACKTRACES, "0")
         .in_folder(&layout.root)
         .run()
 }

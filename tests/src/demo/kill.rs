@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
@@ -183,7 +184,11 @@ impl Stage {
             }
             Victim::Receiver => {
                 let Some(receiver) = self.receiver_process() else { return Ok(false) };
-                kill_process(receiver, Signal::KILL).context("the receiver cannot be killed")?;
+                match kill_process(receiver, Signal::KILL) {
+                    // It has ended since it was looked for.
+                    Err(Errno::SRCH) => return Ok(false),
+                    killed => killed.context("the receiver cannot be killed")?,
+                }
             }
             Victim::ApiServer => {
                 self.cluster.kill()?;
@@ -270,8 +275,10 @@ impl Admin {
     }
 
     fn ready(mut console: Console) -> Result<Self> {
-        let show = "until systemctl is-active --quiet qianyun-agent; do sleep 0.2; done; \
-                    systemctl show --property=MainPID --value qianyun-agent";
+        // One that has just ended is started again, and has no process until then.
+        let show = "until systemctl is-active --quiet qianyun-agent \
+                    && pid=$(systemctl show --property=MainPID --value qianyun-agent) && [ \"$pid\" -gt 1 ]; \
+                    do sleep 0.2; done; echo $pid";
         let agent = console.must(show, AT_THE_CONSOLE)?.trim().to_owned();
         ensure!(agent.parse::<u32>().is_ok_and(|pid| pid > 1), "the agent does not run: {agent:?}");
         Ok(Self { console, agent })

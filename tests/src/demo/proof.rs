@@ -24,6 +24,10 @@ pub(super) const RECORD: &str = "record.json";
 pub(super) const AUTHORITY: &str = "ca.pem";
 /// Files are compared in pieces of this size, the engine's chunk.
 const PIECE: usize = 1 << 20;
+/// And told apart in blocks of this size, the filesystem's.
+const BLOCK: usize = 4096;
+/// So many blocks that differ are named: enough to find out whose they are.
+const NAMED_BLOCKS: usize = 16;
 
 /// The hook that the scheme names ran before the services were stopped.
 fn prove_hook(status: &Value) -> Result<()> {
@@ -89,8 +93,13 @@ impl Stage {
     /// Where the replica has anything but zeros, the old disk has the same; what the replica does not have was free space.
     fn prove_bytes(&self) -> Result<()> {
         let replica = self.find("cloud", "system.raw", |_| true)?;
-        let different = different_pieces(self.server.disk(), &replica)?;
-        ensure!(different == 0, "{different} blocks of the replica are neither zeros nor what the old disk holds");
+        let different = different_blocks(self.server.disk(), &replica)?;
+        ensure!(
+            different.is_empty(),
+            "{} blocks of the replica are neither zeros nor what the old disk holds; the first are at bytes {:?}",
+            different.len(),
+            &different[..different.len().min(NAMED_BLOCKS)]
+        );
         self.teller.tell("the replica and the old disk hold the same bytes", "副本与原磁盘逐字节一致");
         Ok(())
     }
@@ -181,21 +190,22 @@ fn device_root(file: &Path) -> Result<String> {
     Ok(root.finalize().to_hex().to_string())
 }
 
-/// Number of 4 KiB blocks in which the replica has something else than zeros and than the disk. Where the replica's file has
-/// nothing, it has zeros.
-fn different_pieces(disk: &Path, replica: &Path) -> Result<u64> {
+/// Where the 4 KiB blocks are in which the replica has something else than zeros and than the disk, in bytes. Where the
+/// replica's file has nothing, it has zeros.
+fn different_blocks(disk: &Path, replica: &Path) -> Result<Vec<u64>> {
     let open = |path: &Path| File::open(path).with_context(|| format!("{}: cannot be opened", path.display()));
     let (disk, replica) = (open(disk)?, open(replica)?);
     ensure!(disk.metadata()?.len() == replica.metadata()?.len(), "the replica has another size than the disk");
     let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
-    let (mut different, mut at) = (0, 0);
+    let (mut different, mut at) = (Vec::new(), 0);
     while let Some(data) = next_data(&replica, at)? {
         let length = PIECE.min(usize::try_from(replica.metadata()?.len() - data)?);
         replica.read_exact_at(&mut right[..length], data).context("the replica cannot be read")?;
         disk.read_exact_at(&mut left[..length], data).context("the disk cannot be read")?;
         if left[..length] != right[..length] {
-            let blocks = left[..length].chunks(4096).zip(right[..length].chunks(4096));
-            different += blocks.filter(|(was, is)| was != is && is.iter().any(|&byte| byte != 0)).count() as u64;
+            let blocks = (data..).step_by(BLOCK).zip(left[..length].chunks(BLOCK).zip(right[..length].chunks(BLOCK)));
+            let differs = |(_, (was, is)): &(u64, (&[u8], &[u8]))| was != is && is.iter().any(|&byte| byte != 0);
+            different.extend(blocks.filter(differs).map(|(at, _)| at));
         }
         at = data + length as u64;
     }
