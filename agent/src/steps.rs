@@ -7,6 +7,7 @@ pub(crate) mod adapt_network;
 pub(crate) mod prepare_boot;
 pub(crate) mod quiesce;
 pub(crate) mod serve_units;
+pub(crate) mod start_network;
 mod systemd;
 
 use crate::host::{Host, HostError};

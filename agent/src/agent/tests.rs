@@ -493,6 +493,7 @@ async fn other_hardware_is_the_arrival_and_serves() {
     let bench = bench.reboot();
     assert_eq!(bench.agent.role, Role::Source, "a board that was replaced makes no arrival");
     bench.host.put("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n");
+    bench.host.put("/sys/class/net/enp0s3/flags", "0x1003\n");
     let mut bench = bench.reboot();
     assert_eq!(bench.agent.role, Role::Arrival);
     bench.ask(2, Intent::Serve(ServeIntent { units: vec!["writer.service".into()] }));
@@ -504,6 +505,22 @@ async fn other_hardware_is_the_arrival_and_serves() {
     let arrival = bench.agent.report(false).arrival.unwrap();
     assert!(arrival.adapted);
     assert_eq!(arrival.message, "not up: broken.service");
+}
+
+/// The boot guard looked before the card was there, and took the arrival for the source.
+#[tokio::test]
+async fn services_that_were_kept_down_on_the_arrival_run_once_its_card_has_shown_up() {
+    let bench = voted().await;
+    bench.host.put("/sys/class/dmi/id/product_uuid", "other");
+    bench.host.put("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n");
+    bench.host.put("/sys/class/net/enp0s3/flags", "0x1003\n");
+    let mut bench = bench.reboot();
+    let gate = "/run/systemd/system/writer.service.d/qianyun-cutover.conf";
+    assert!(bench.host.exists(gate));
+    bench.ask(2, Intent::Serve(ServeIntent { units: vec!["writer.service".into()] }));
+    bench.rest(Waiting::Nothing).await;
+    assert!(bench.runs("writer.service"));
+    assert!(!bench.host.exists(gate));
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use crate::host::{Host, HostError};
 use crate::inventory::{self, Machine};
 use crate::ledger::Armed;
 use crate::logging::Log;
-use crate::steps::{HostStep, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units};
+use crate::steps::{
+    HostStep, Precheck, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units, start_network,
+};
 use qianyun_agent_api::desired::{CutoverIntent, HookMoment, Intent, ReplicateIntent};
 use qianyun_agent_api::record::SignedRecord;
 use std::sync::Arc;
@@ -98,10 +100,7 @@ impl Work {
                 self.quiesce()?.undo(host)?;
             }
             Action::PowerOff => self.engine.power_off()?,
-            Action::AdaptNetwork => {
-                let armed = self.armed.as_ref().ok_or(WorkError::Missing("adapting the network", "a plan"))?;
-                perform(&adapt_network::AdaptNetwork { plan: &armed.arrival }, host)?;
-            }
+            Action::AdaptNetwork => self.arrive()?,
             Action::ServeUnits => self.serve()?,
             // The owner carries these out by writing or sending.
             Action::Vote
@@ -199,6 +198,24 @@ impl Work {
             attempt: cutover.attempt,
             frozen_unix_ms: self.frozen_unix_ms,
         })
+    }
+
+    /// What the boot guard does before the network and the services; where it came too early for a card, all that followed from
+    /// that is done now.
+    fn arrive(&self) -> Result<(), WorkError> {
+        let armed = self.armed.as_ref().ok_or(WorkError::Missing("adapting the network", "a plan"))?;
+        let host = self.host.as_ref();
+        let names = adapt_network::AdaptNetwork { plan: &armed.arrival };
+        if names.precheck(host)? == Precheck::Ready {
+            start_network::is_late(host)?;
+        }
+        perform(&names, host)?;
+        perform(&start_network::StartNetwork { plan: &armed.arrival }, host)?;
+        let quiesce = self.quiesce()?;
+        if quiesce.is_kept_down(host) {
+            quiesce.undo(host)?;
+        }
+        Ok(())
     }
 
     fn serve(&self) -> Result<(), WorkError> {

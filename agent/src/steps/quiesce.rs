@@ -65,6 +65,11 @@ impl Quiesce<'_> {
         close_gates(host, &self.all())
     }
 
+    /// Whether anything is kept down: the boot guard takes an arrival whose card shows up late for the source.
+    pub(crate) fn is_kept_down(&self, host: &dyn Host) -> bool {
+        self.all().iter().any(|unit| host.exists(&gate(unit)))
+    }
+
     /// Whether the services that ran before run again.
     fn is_undone(&self, host: &dyn Host) -> Result<bool, HostError> {
         for unit in self.all() {

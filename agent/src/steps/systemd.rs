@@ -45,6 +45,11 @@ pub(super) fn start(host: &dyn Host, unit: &str, limit: Duration) -> Result<(), 
     host.ask("systemctl", &["start", "--", unit], limit).map(drop)
 }
 
+/// Stops a unit if it runs, starts it, and waits for it.
+pub(super) fn restart(host: &dyn Host, unit: &str, limit: Duration) -> Result<(), HostError> {
+    host.ask("systemctl", &["restart", "--", unit], limit).map(drop)
+}
+
 /// Makes systemd read its unit files again.
 pub(super) fn reload(host: &dyn Host) -> Result<(), HostError> {
     host.ask("systemctl", &["daemon-reload"], LOOK_LIMIT).map(drop)

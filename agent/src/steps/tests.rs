@@ -4,6 +4,7 @@ use super::adapt_network::AdaptNetwork;
 use super::prepare_boot::PrepareBoot;
 use super::quiesce::{Quiesce, running};
 use super::serve_units::{ServeUnits, observe};
+use super::start_network::{StartNetwork, is_late};
 use super::*;
 use crate::host::Output;
 use crate::host::fake::Fake;
@@ -336,6 +337,63 @@ fn without_the_card_or_with_a_name_that_is_none_nothing_is_changed() {
         assert!(matches!(perform(&AdaptNetwork { plan: &plan }, &host), Err(StepError::Refused { .. })));
         assert!(host.changes().is_empty());
     }
+}
+
+/// The card is there and down, as after a boot whose ifupdown came too early; a restart of `unit` brings it up.
+fn network_down(unit: &'static str) -> Fake {
+    Fake::default().file("/sys/class/net/eno1/flags", "0x1002\n").program("systemctl", move |host, args| {
+        let of_unit = args.last() == Some(&unit);
+        if of_unit && args[0] == "restart" {
+            host.put("/sys/class/net/eno1/flags", "0x1003\n");
+        }
+        let state = if of_unit { "failed" } else { "inactive" };
+        Output { stdout: format!("{state}\n"), ..Output::default() }
+    })
+}
+
+#[test]
+fn a_network_that_was_started_before_its_card_was_named_is_started_again() {
+    let plan = plan("52:54:00:00:00:01", "eno1");
+    for unit in ["networking.service", "network.service"] {
+        let host = network_down(unit);
+        is_late(&host).unwrap();
+        perform(&StartNetwork { plan: &plan }, &host).unwrap();
+        let restarts = host.changes().into_iter().filter(|change| change.contains("restart"));
+        assert_eq!(restarts.collect::<Vec<_>>(), [format!("run systemctl restart -- {unit}")]);
+    }
+}
+
+#[test]
+fn starting_a_late_network_again_is_finished_after_a_kill_at_any_change() {
+    let plan = plan("52:54:00:00:00:01", "eno1");
+    let step = StartNetwork { plan: &plan };
+    let late = || network_down("network.service").file("/run/qianyun/network-is-late", "");
+    let first = late();
+    perform(&step, &first).unwrap();
+    for kill_at in 0..first.changes().len() {
+        let host = late();
+        host.fail_at(Some(kill_at));
+        assert!(perform(&step, &host).is_err(), "killed at change {kill_at}");
+        host.fail_at(None);
+        perform(&step, &host).unwrap();
+        assert_eq!(host.files(), first.files(), "killed at change {kill_at} and begun again");
+    }
+}
+
+#[test]
+fn a_network_that_is_up_is_let_alone_unless_it_was_late() {
+    let plan = ArrivalPlan {
+        nics: ["eno1", "eno2"]
+            .map(|name| ArrivalNic { mac: "52:54:00:00:00:01".into(), takes_name: name.into() })
+            .into(),
+    };
+    let host = network_down("networking.service").file("/sys/class/net/eno2/flags", "0x1003\n");
+    perform(&StartNetwork { plan: &plan }, &host).unwrap();
+    assert!(host.changes().is_empty(), "a card that is not configured stays down");
+    is_late(&host).unwrap();
+    perform(&StartNetwork { plan: &plan }, &host).unwrap();
+    assert!(host.changes().iter().any(|change| change.contains("restart")));
+    assert!(!host.exists("/run/qianyun/network-is-late"));
 }
 
 #[test]
