@@ -4,7 +4,7 @@
 //! does not come back to it. It never changes a configuration, and lets a network alone that was started in time.
 
 use super::{HostStep, Precheck, StepError, systemd};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, LOOK_LIMIT};
 use qianyun_agent_api::desired::ArrivalPlan;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -35,12 +35,16 @@ pub(crate) fn is_late(host: &dyn Host) -> Result<(), HostError> {
     host.write(IS_LATE, b"", 0o644)
 }
 
+/// Whether something brought the card up; a cable is not needed for that.
+fn is_card_up(host: &dyn Host, card: &str) -> bool {
+    let flags = host.text(&format!("/sys/class/net/{card}/flags")).unwrap_or_default();
+    u32::from_str_radix(flags.trim_start_matches("0x"), 16).is_ok_and(|flags| flags & UP != 0)
+}
+
 impl StartNetwork<'_> {
-    /// Whether something brought one of the cards up; a cable is not needed for that, and more than one may not be configured.
+    /// One card is enough: others may not be configured.
     fn is_up(&self, host: &dyn Host) -> bool {
-        let flags = |card: &str| host.text(&format!("/sys/class/net/{card}/flags")).unwrap_or_default();
-        let is_set = |text: String| u32::from_str_radix(text.trim_start_matches("0x"), 16).is_ok_and(|f| f & UP != 0);
-        self.plan.nics.is_empty() || self.plan.nics.iter().any(|nic| is_set(flags(&nic.takes_name)))
+        self.plan.nics.is_empty() || self.plan.nics.iter().any(|nic| is_card_up(host, &nic.takes_name))
     }
 
     fn wait_until_up(&self, host: &dyn Host) -> bool {
@@ -65,16 +69,22 @@ impl HostStep for StartNetwork<'_> {
         if !host.exists(IS_LATE) && self.wait_until_up(host) {
             return Ok(());
         }
+        // Addresses that a try which failed half-way left on a card are in the way of the next: ifupdown does not take them.
+        for nic in self.plan.nics.iter().filter(|nic| !is_card_up(host, &nic.takes_name)) {
+            host.ask("ip", &["address", "flush", "dev", &nic.takes_name], LOOK_LIMIT)?;
+        }
         let mut tried = Vec::new();
         for unit in UNITS {
             if matches!(systemd::active_state(host, unit)?.as_str(), "active" | "failed") {
                 tried.push(systemd::restart(host, unit, RESTART_LIMIT));
             }
         }
-        // Each is tried: what fails for one card or in one unit must not keep the others down.
-        tried.into_iter().collect::<Result<(), _>>()?;
-        self.wait_until_up(host);
-        Ok(host.remove(IS_LATE)?)
+        // Each is tried: what fails for one card or in one unit must not keep the others down. ifupdown fails as a whole for a
+        // card that the old machine had and this one lacks, and begun again for that it would take the others down each time.
+        if self.wait_until_up(host) {
+            return Ok(host.remove(IS_LATE)?);
+        }
+        Ok(tried.into_iter().collect::<Result<(), _>>()?)
     }
 
     /// A network that is up is what every machine has; nothing is taken back.

@@ -341,7 +341,8 @@ fn without_the_card_or_with_a_name_that_is_none_nothing_is_changed() {
 
 /// The card is there and down, as after a boot whose ifupdown came too early; a restart of `unit` brings it up.
 fn network_down(unit: &'static str) -> Fake {
-    Fake::default().file("/sys/class/net/eno1/flags", "0x1002\n").program("systemctl", move |host, args| {
+    let host = Fake::default().file("/sys/class/net/eno1/flags", "0x1002\n").prints("ip", "");
+    host.program("systemctl", move |host, args| {
         let of_unit = args.last() == Some(&unit);
         if of_unit && args[0] == "restart" {
             host.put("/sys/class/net/eno1/flags", "0x1003\n");
@@ -361,6 +362,20 @@ fn a_network_that_was_started_before_its_card_was_named_is_started_again() {
         let restarts = host.changes().into_iter().filter(|change| change.contains("restart"));
         assert_eq!(restarts.collect::<Vec<_>>(), [format!("run systemctl restart -- {unit}")]);
     }
+}
+
+#[test]
+fn a_network_that_fails_for_a_card_of_the_old_machine_is_started_again_only_once() {
+    let plan = plan("52:54:00:00:00:01", "eno1");
+    let host = network_down("networking.service").program("systemctl", |host, args| {
+        host.put("/sys/class/net/eno1/flags", "0x1003\n");
+        Output { status: i32::from(args[0] == "restart"), stdout: "failed\n".into(), ..Output::default() }
+    });
+    is_late(&host).unwrap();
+    perform(&StartNetwork { plan: &plan }, &host).unwrap();
+    let before = host.changes().len();
+    perform(&StartNetwork { plan: &plan }, &host).unwrap();
+    assert_eq!(host.changes().len(), before);
 }
 
 #[test]
