@@ -6,6 +6,7 @@ mod attack;
 mod checkpoint;
 pub(crate) mod city;
 mod kill;
+mod late_card;
 mod mistakes;
 pub(crate) mod papers;
 mod place;
@@ -141,6 +142,7 @@ impl Stage {
             self.confirm_service()?;
             self.told(transcript, "Trial: confirmed", "Trial", "Serve")?;
             transcript.close()?;
+            self.survive_a_late_card()?;
         }
         Ok(checkpoint)
     }
