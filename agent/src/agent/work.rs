@@ -8,9 +8,7 @@ use crate::host::{Host, HostError};
 use crate::inventory::{self, Machine};
 use crate::ledger::Armed;
 use crate::logging::Log;
-use crate::steps::{
-    HostStep, Precheck, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units, start_network,
-};
+use crate::steps::{HostStep, StepError, adapt_network, perform, prepare_boot, quiesce, serve_units, start_network};
 use qianyun_agent_api::desired::{CutoverIntent, HookMoment, Intent, ReplicateIntent};
 use qianyun_agent_api::record::SignedRecord;
 use std::sync::Arc;
@@ -206,7 +204,7 @@ impl Work {
         let armed = self.armed.as_ref().ok_or(WorkError::Missing("adapting the network", "a plan"))?;
         let host = self.host.as_ref();
         let names = adapt_network::AdaptNetwork { plan: &armed.arrival };
-        if names.precheck(host)? == Precheck::Ready {
+        if names.renames(host) {
             start_network::is_late(host)?;
         }
         perform(&names, host)?;

@@ -46,6 +46,13 @@ fn is_mac(mac: &str) -> bool {
     mac.len() == 17 && mac.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
 }
 
+impl AdaptNetwork<'_> {
+    /// Whether a card is there whose name is not yet the one that the configuration knows.
+    pub(crate) fn renames(&self, host: &dyn Host) -> bool {
+        self.plan.nics.iter().any(|nic| name_of(host, &nic.mac).is_some_and(|name| name != nic.takes_name))
+    }
+}
+
 impl HostStep for AdaptNetwork<'_> {
     fn name(&self) -> &'static str {
         "naming the network cards"
