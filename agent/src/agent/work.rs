@@ -205,7 +205,7 @@ impl Work {
         let host = self.host.as_ref();
         let names = adapt_network::AdaptNetwork { plan: &armed.arrival };
         if names.renames(host) {
-            start_network::is_late(host)?;
+            start_network::mark_late(host)?;
         }
         perform(&names, host)?;
         perform(&start_network::StartNetwork { plan: &armed.arrival }, host)?;

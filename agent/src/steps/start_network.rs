@@ -31,7 +31,7 @@ pub(crate) struct StartNetwork<'a> {
 }
 
 /// Cards are about to get their names after the network was started: to be said before they do.
-pub(crate) fn is_late(host: &dyn Host) -> Result<(), HostError> {
+pub(crate) fn mark_late(host: &dyn Host) -> Result<(), HostError> {
     host.write(IS_LATE, b"", 0o644)
 }
 

@@ -4,7 +4,7 @@ use super::adapt_network::AdaptNetwork;
 use super::prepare_boot::PrepareBoot;
 use super::quiesce::{Quiesce, running};
 use super::serve_units::{ServeUnits, observe};
-use super::start_network::{StartNetwork, is_late};
+use super::start_network::{StartNetwork, mark_late};
 use super::*;
 use crate::host::Output;
 use crate::host::fake::Fake;
@@ -357,7 +357,7 @@ fn a_network_that_was_started_before_its_card_was_named_is_started_again() {
     let plan = plan("52:54:00:00:00:01", "eno1");
     for unit in ["networking.service", "network.service"] {
         let host = network_down(unit);
-        is_late(&host).unwrap();
+        mark_late(&host).unwrap();
         perform(&StartNetwork { plan: &plan }, &host).unwrap();
         let restarts = host.changes().into_iter().filter(|change| change.contains("restart"));
         assert_eq!(restarts.collect::<Vec<_>>(), [format!("run systemctl restart -- {unit}")]);
@@ -371,7 +371,7 @@ fn a_network_that_fails_for_a_card_of_the_old_machine_is_started_again_only_once
         host.put("/sys/class/net/eno1/flags", "0x1003\n");
         Output { status: i32::from(args[0] == "restart"), stdout: "failed\n".into(), ..Output::default() }
     });
-    is_late(&host).unwrap();
+    mark_late(&host).unwrap();
     perform(&StartNetwork { plan: &plan }, &host).unwrap();
     let before = host.changes().len();
     perform(&StartNetwork { plan: &plan }, &host).unwrap();
@@ -405,7 +405,7 @@ fn a_network_that_is_up_is_let_alone_unless_it_was_late() {
     let host = network_down("networking.service").file("/sys/class/net/eno2/flags", "0x1003\n");
     perform(&StartNetwork { plan: &plan }, &host).unwrap();
     assert!(host.changes().is_empty(), "a card that is not configured stays down");
-    is_late(&host).unwrap();
+    mark_late(&host).unwrap();
     perform(&StartNetwork { plan: &plan }, &host).unwrap();
     assert!(host.changes().iter().any(|change| change.contains("restart")));
     assert!(!host.exists("/run/qianyun/network-is-late"));
