@@ -168,6 +168,12 @@ pub(crate) async fn run(
             return Ok(());
         }
         agent.apply(event)?;
+        if agent.has_arrived() {
+            tracing::info!(
+                "a card that was announced for the arrival has shown up: starting anew as the moved machine"
+            );
+            return Ok(());
+        }
         agent.act();
         agent.tell();
     }
@@ -231,6 +237,15 @@ impl Agent {
             status: status::StatusFile::default(),
             renewing: false,
         })
+    }
+
+    /// Whether this is the moved machine after all: its card was not there yet when this process took it for the source. What
+    /// a process is it stays, so that it ends and the service manager starts the next one.
+    fn has_arrived(&self) -> bool {
+        // Asked at every event: on the source itself the first question answers it.
+        self.role == Role::Source
+            && self.fingerprint != self.ledger.ledger.fingerprint
+            && role::role(self.host.as_ref(), &self.ledger.ledger) == Role::Arrival
     }
 
     fn apply(&mut self, event: Event) -> Result<(), AgentError> {

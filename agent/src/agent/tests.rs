@@ -523,6 +523,35 @@ async fn services_that_were_kept_down_on_the_arrival_run_once_its_card_has_shown
     assert!(!bench.host.exists(gate));
 }
 
+/// A driver that comes late: the machine has no card at all when its agent starts.
+#[tokio::test]
+async fn a_process_that_took_the_arrival_for_the_source_ends_when_the_card_shows_up() {
+    let bench = voted().await;
+    let card = ("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n");
+    bench.host.put("/sys/class/dmi/id/product_uuid", "other");
+    let bench = bench.reboot();
+    assert!(!bench.agent.has_arrived(), "a board that was replaced makes no arrival");
+    let service = tokio::spawn(run(bench.host.clone(), bench.engine.clone(), Paths::default(), Log::default()));
+    let deadline = Instant::now() + DEADLINE;
+    while !bench.host.exists(&Paths::default().status()) {
+        assert!(Instant::now() < deadline, "it does not run");
+        tokio::task::yield_now().await;
+    }
+    bench.host.put(card.0, card.1);
+    tokio::time::timeout(DEADLINE, service).await.expect("it ends").unwrap().unwrap();
+    let next = bench.restart();
+    assert_eq!(next.agent.role, Role::Arrival);
+    assert!(!next.agent.has_arrived(), "and stays what it is");
+}
+
+#[tokio::test]
+async fn the_source_never_takes_itself_for_the_arrival() {
+    let bench = voted().await;
+    bench.host.put("/sys/class/net/enp0s3/address", "52:54:00:00:00:01\n");
+    assert!(!bench.agent.has_arrived());
+    assert!(!bench.reboot().agent.has_arrived());
+}
+
 #[tokio::test]
 async fn an_inventory_that_was_lost_on_the_way_is_sent_again() {
     let mut bench = Bench::new();
