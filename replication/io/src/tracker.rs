@@ -227,6 +227,15 @@ impl std::fmt::Debug for Tracker {
     }
 }
 
+/// Refuses a disk that has another size than when it was opened: what came to it would not be in the copy.
+pub(crate) fn check_size(disk: &LeafDisk) -> Result<(), TrackerError> {
+    let (found, expected) = (device::current_size(disk.name())?, disk.size_bytes());
+    if found == expected {
+        return Ok(());
+    }
+    Err(TrackerError::Resized { disk: disk.name().to_owned(), expected, found })
+}
+
 fn ring_bytes() -> usize {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let share = ALL_RINGS_BYTES / cpus.next_power_of_two();
@@ -248,10 +257,7 @@ impl Tracker {
             if device::read_text(&path)? != "1" {
                 return Err(Unavailable::NoCounts { disk: disk.name().to_owned() }.into());
             }
-            let (found, expected) = (device::current_size(disk.name())?, disk.size_bytes());
-            if found != expected {
-                return Err(TrackerError::Resized { disk: disk.name().to_owned(), expected, found });
-            }
+            check_size(disk)?;
         }
         let events = Events::open(disks, way, cpu_bytes.unwrap_or_else(ring_bytes))?;
         let nothing = Sample { traced_before: 0, counted: 0, traced_after: 0, busy: true };

@@ -6,7 +6,7 @@ use super::Mode;
 use crate::device::{DeviceError, LeafDisk};
 use crate::ranges::{covers, merged};
 use crate::trackd::{self, Client, Keep, TrackdError};
-use crate::tracker::{Counts, Doubt, Drained, Landing, Tracker, TrackerError, Waiter, Way, fly};
+use crate::tracker::{Counts, Doubt, Drained, Landing, Tracker, TrackerError, Waiter, Way, check_size, fly};
 use qianyun_replication::block_set::BlockSet;
 use qianyun_replication::geometry::BLOCK_BYTES;
 use std::ops::Range;
@@ -86,7 +86,14 @@ impl Tracking {
         ring_bytes: Option<usize>,
     ) -> Result<Self, TrackingError> {
         match keep.map(|keep| Client::start(keep, way)) {
-            Some(Ok(client)) => Ok(Self::kept(client, leaves)),
+            Some(Ok(client)) => {
+                // It opened the disks anew, and takes the size that one has now for the right one. What changes later is a doubt.
+                if let Err(error) = leaves.iter().try_for_each(check_size) {
+                    let _gone = client.end();
+                    return Err(error.into());
+                }
+                Ok(Self::kept(client, leaves))
+            }
             Some(Err(error)) => {
                 let error = super::words_of(&error);
                 tracing::warn!(error, "a restart of this process will compare all disks");
