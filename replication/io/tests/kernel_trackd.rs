@@ -8,7 +8,7 @@ mod ends;
 mod rig;
 mod tls;
 
-use ends::{PATIENCE, Site, assert_same_bytes, in_sync, source_to};
+use ends::{PATIENCE, Site, assert_same_bytes, in_sync, source_to, wait_for};
 use qianyun_replication::checkpoint::{Checkpoint, DiskCheckpoint, KeptOpening};
 use qianyun_replication::geometry::{BLOCKS_PER_CHUNK, CHUNK_BYTES};
 use qianyun_replication::ledger::Ledger;
@@ -46,7 +46,7 @@ fn main() {
 
 fn run_all() {
     tracefs();
-    let tests: [(&str, Scenario); 9] = [
+    let tests: [(&str, Scenario); 11] = [
         ("a_source_that_is_killed_goes_on_and_sends_what_changed", a_source_that_is_killed_goes_on),
         ("a_source_that_is_killed_with_its_receiver_goes_on", both_ends_that_are_killed_go_on),
         ("a_source_that_was_stopped_sends_nothing_again", a_source_that_was_stopped_sends_nothing_again),
@@ -55,6 +55,8 @@ fn run_all() {
         ("a_killed_tracker_is_a_doubt_and_a_rescan", a_killed_tracker_is_a_doubt_and_a_rescan),
         ("a_tracker_that_died_with_its_source_is_not_believed", a_tracker_that_died_with_its_source),
         ("a_tracker_that_speaks_another_version_is_not_believed", a_tracker_that_speaks_another_version),
+        ("a_disk_that_has_grown_is_not_armed_anew_at_its_old_size", a_disk_that_has_grown),
+        ("what_cannot_be_tracked_leaves_no_dead_processes", what_cannot_be_tracked),
         ("rings_that_are_too_small_end_in_a_doubt_that_stays", rings_that_are_too_small),
     ];
     for (name, test) in tests {
@@ -464,6 +466,47 @@ fn greet(world: &World, version: u16) -> u8 {
     let mut answer = [0; 5];
     stream.read_exact(&mut answer).unwrap();
     answer[4]
+}
+
+/// The process that keeps the map opens the disk anew, and would take its new size for the right one: nobody would ever copy
+/// what lies beyond the old end.
+fn a_disk_that_has_grown() -> Result<(), Withheld> {
+    let world = World::new();
+    let (old, grown) = (world.disk.leaf().size_bytes(), 2 * world.disk.leaf().size_bytes());
+    let authority = Authority::with_key(&std::fs::read_to_string(world.keep.path().join("key")).unwrap());
+    world.runtime.block_on(async {
+        let replication = source_to(world.site.address(), &authority, &world.disk.leaf(), Some(world.kept()));
+        wait_for(&replication, "in sync", in_sync).await;
+        assert_eq!(world.trackers().len(), 1);
+        world.disk.resize(grown);
+        let words = format!("has {grown} bytes, {old} when it was opened");
+        wait_for(&replication, "the words", |disk| disk.message.contains(&words)).await;
+        assert!(!in_sync(&replication.progress()[0]));
+        replication.prepare_final().unwrap();
+        let refused = replication.finalise(Instant::now() + PATIENCE).await.unwrap_err().to_string();
+        assert!(refused.contains(&words), "{refused}");
+        replication.stop().await;
+    });
+    assert_eq!(world.trackers(), Vec::<u32>::new(), "none that is armed on another size stays");
+    Ok(())
+}
+
+fn what_cannot_be_tracked() -> Result<(), Withheld> {
+    let disk = LoopDisk::new(MIB);
+    let keep = tempfile::tempdir().unwrap();
+    let keep = Keep {
+        dir: keep.path().to_owned(),
+        subject: [1; 32],
+        disks: vec![disk.leaf()],
+        // No power of two: no memory can be had.
+        ring_bytes: Some(3),
+    };
+    for _ in 0..5 {
+        Client::start(&keep, Way::Rings).unwrap_err();
+    }
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children, "", "zombies");
+    Ok(())
 }
 
 fn a_tracker_that_speaks_another_version() -> Result<(), Withheld> {

@@ -64,7 +64,7 @@ impl Client {
     pub fn connect(keep: &Keep) -> Result<Self, TrackdError> {
         let failed = |source| TrackdError::Io { action: "connect to", source };
         let stream = UnixStream::connect(keep.dir.join(SOCKET)).map_err(failed)?;
-        Self::greet(stream, None, keep)
+        Self::greet(stream, keep)
     }
 
     /// A new process, armed before this returns; one that runs already is ended.
@@ -83,15 +83,26 @@ impl Client {
         command.arg(keep.ring_bytes.unwrap_or(0).to_string()).args(keep.disks.iter().map(LeafDisk::node));
         // No working directory that could be unmounted, and no output that could end on a frozen filesystem.
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-        let child = command.spawn().map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
         // The command holds our copy of the other end, and a process that dies is a stream that ends.
         drop(command);
-        Self::greet(ours, Some(child), keep)
+        match Self::greet(ours, keep) {
+            Ok(mut client) => {
+                client.child = Some(child);
+                Ok(client)
+            }
+            Err(error) => {
+                // It is about to end, or no good. Not waited for, each try would leave a zombie.
+                let _dead_already = child.kill();
+                let _status = child.wait();
+                Err(error)
+            }
+        }
     }
 
-    fn greet(stream: UnixStream, child: Option<Child>, keep: &Keep) -> Result<Self, TrackdError> {
+    fn greet(stream: UnixStream, keep: &Keep) -> Result<Self, TrackdError> {
         let ends = keep.disks.iter().map(|disk| disk.size_bytes().div_ceil(BLOCK_BYTES)).collect();
-        let mut client = Self { stream, child, ends, generation: [0; 16], doubted: false, given_up: false };
+        let mut client = Self { stream, child: None, ends, generation: [0; 16], doubted: false, given_up: false };
         match client.ask(&Request::Hello { version: VERSION, subject: keep.subject }, ANSWER_LIMIT)? {
             Reply::Welcome { generation, doubted } => {
                 (client.generation, client.doubted) = (generation, doubted);
