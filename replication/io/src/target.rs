@@ -112,6 +112,14 @@ pub enum TargetError {
         #[source]
         source: DeviceError,
     },
+    /// A volume that was there before, or a device, is not there.
+    #[error("volume {name:?} is gone: {} is not there; attach it again, or begin anew in an empty folder", path.display())]
+    Gone {
+        /// Its name.
+        name: String,
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A disk has a size that no disk has.
     #[error("volume {name:?} is for a disk that cannot be")]
     Size {
@@ -242,10 +250,11 @@ impl Shared {
         if let Some(ledger) = &ledger {
             check_ledger(ledger, session, &volumes)?;
         }
-        let last_epoch = ledger.map_or(0, |ledger| ledger.epoch);
+        let last_epoch = ledger.as_ref().map_or(0, |ledger| ledger.epoch);
+        let before = ledger.filter(|ledger| ledger.session == session).map(|ledger| ledger.volumes).unwrap_or_default();
         let (mut specs, mut opened) = (Vec::new(), Vec::new());
         for volume in volumes {
-            let (spec, open) = open_volume(&volume)?;
+            let (spec, open) = open_volume(&volume, before.iter().any(|(name, _)| *name == volume.name))?;
             specs.push(spec);
             opened.push((volume, open));
         }
@@ -329,13 +338,21 @@ fn check_ledger(ledger: &Ledger, session: u64, volumes: &[TargetVolume]) -> Resu
     Ok(())
 }
 
-fn open_volume(volume: &TargetVolume) -> Result<(VolumeSpec, Volume), TargetError> {
+/// Opens a volume, or makes it: only what was not `opened_before` in this session, for a new one would be taken for the copy; and
+/// no file among devices, which would be one of memory.
+fn open_volume(volume: &TargetVolume, opened_before: bool) -> Result<(VolumeSpec, Volume), TargetError> {
     let TargetVolume { name, identity, path } = volume;
     let size = DeviceSize::from_bytes(identity.size_bytes)
         .map_err(|source| TargetError::Size { name: name.clone(), source })?;
     let unusable = |source| TargetError::Volume { name: name.clone(), source };
-    let open = if path.exists() { Volume::open(path, size.bytes()) } else { Volume::create(path, size.bytes()) };
-    let open = open.map_err(unusable)?;
+    let is_there = path.exists();
+    if !is_there && (opened_before || path.starts_with("/dev")) {
+        return Err(TargetError::Gone { name: name.clone(), path: path.clone() });
+    }
+    // Killed while it made the file, the one before left an empty one.
+    let is_begun = !opened_before && std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0);
+    let open = if is_there && !is_begun { Volume::open } else { Volume::create };
+    let open = open(path, size.bytes()).map_err(unusable)?;
     let maybe_written = holes::maybe_written(path, size).map_err(unusable)?;
     Ok((VolumeSpec { name: name.clone(), identity: identity.clone(), size, maybe_written }, open))
 }
@@ -400,4 +417,44 @@ fn digest(volume: &Volume, job: &mut ReadBack, buffer: &mut AlignedBuffer) -> Re
         job.subtrees.put(grain, &buffer[bytes]);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(path: PathBuf) -> TargetVolume {
+        let size_bytes = 1 << 20;
+        let identity = DeviceIdentity {
+            logical_block_bytes: 512,
+            serial: "s".into(),
+            size_bytes,
+            table_id: String::new(),
+            wwn: String::new(),
+        };
+        TargetVolume { name: "sda".into(), identity, path }
+    }
+
+    #[test]
+    fn a_volume_that_is_gone_is_not_made_anew_and_no_file_is_made_among_devices() {
+        let dir = tempfile::tempdir().unwrap();
+        let gone = volume(dir.path().join("sda.raw"));
+        let refused = open_volume(&gone, true).unwrap_err();
+        assert!(matches!(&refused, TargetError::Gone { path, .. } if *path == gone.path), "{refused}");
+        let device = volume("/dev/not-there".into());
+        assert!(matches!(open_volume(&device, false), Err(TargetError::Gone { .. })));
+        assert!(!gone.path.exists() && !device.path.exists());
+        drop(open_volume(&gone, false).unwrap());
+        open_volume(&gone, true).unwrap();
+    }
+
+    #[test]
+    fn a_volume_that_was_begun_by_a_process_that_was_killed_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let begun = volume(dir.path().join("sda.raw"));
+        std::fs::write(&begun.path, []).unwrap();
+        assert!(open_volume(&begun, true).is_err(), "what was a volume before is none without its bytes");
+        open_volume(&begun, false).unwrap();
+        assert_eq!(std::fs::metadata(&begun.path).unwrap().len(), 1 << 20);
+    }
 }

@@ -30,10 +30,16 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 impl Volume {
-    /// Makes a new volume of `size` zero bytes that takes no room yet.
+    /// Makes a new volume of `size` zero bytes that takes no room yet. One that was begun and has no bytes is made; any other
+    /// that is there is refused.
     pub fn create(path: &Path, size: u64) -> Result<Self, DeviceError> {
-        let file =
-            File::options().read(true).write(true).create_new(true).open(path).map_err(io_error("create", path))?;
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(io_error("create", path))?;
+        let found = file.metadata().map_err(io_error("look at", path))?.len();
+        if found > 0 {
+            return Err(DeviceError::Size { path: path.to_owned(), expected: 0, found });
+        }
         file.set_len(size).map_err(io_error("set the size of", path))?;
         file.sync_all().map_err(io_error("flush", path))?;
         let dir = folder_of(path);
@@ -220,7 +226,7 @@ mod tests {
         }
         drop(volume);
         assert!(matches!(Volume::open(&path, SIZE + 512), Err(DeviceError::Size { found: SIZE, .. })));
-        assert!(matches!(Volume::create(&path, SIZE), Err(DeviceError::Io { .. })));
+        assert!(matches!(Volume::create(&path, SIZE), Err(DeviceError::Size { expected: 0, found: SIZE, .. })));
         Volume::open(&path, SIZE).unwrap();
     }
 }
