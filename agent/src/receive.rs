@@ -27,6 +27,9 @@ pub(crate) struct Entry {
     pub(crate) path: String,
     /// The disk that may be copied to it.
     pub(crate) identity: DiskIdentity,
+    /// What a block device was called when the copy began, if it has a name that lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
 }
 
 /// Why the receiver cannot start or go on.
@@ -70,7 +73,7 @@ pub(crate) async fn run(host: &dyn Host, args: &ReceiveArgs) -> Result<Infallibl
     let identity = Arc::new(Identity::from_pem(&key, certificate, read(&args.ca)?)?);
     let config = TargetConfig {
         session: args.session,
-        volumes: volumes(&args.volumes_file, &host.read(&args.volumes_file)?)?,
+        volumes: volumes(entries(&args.volumes_file, &host.read(&args.volumes_file)?)?),
         ledger_dir: args.dir.clone().into(),
         tls: tls::receiver(&identity)?,
         authorize: only(&args.host),
@@ -81,19 +84,24 @@ pub(crate) async fn run(host: &dyn Host, args: &ReceiveArgs) -> Result<Infallibl
     Ok(target.serve().await?)
 }
 
-/// The volumes that a file names.
-pub(crate) fn volumes(path: &str, text: &[u8]) -> Result<Vec<TargetVolume>, ReceiveError> {
+/// What a file says of volumes.
+pub(crate) fn entries(path: &str, text: &[u8]) -> Result<Vec<Entry>, ReceiveError> {
     let bad = |found: String| ReceiveError::Volumes { path: path.to_owned(), found };
     let entries: Vec<Entry> = serde_json::from_slice(text).map_err(|error| bad(error.to_string()))?;
     if !(1..=MAX_VOLUMES).contains(&entries.len()) {
         return Err(bad(format!("found {}", entries.len())));
     }
+    Ok(entries)
+}
+
+/// The volumes as the engine has them.
+pub(crate) fn volumes(entries: Vec<Entry>) -> Vec<TargetVolume> {
     let volume = |entry: Entry| TargetVolume {
         identity: engine_identity(&entry.identity),
         name: entry.name,
         path: entry.path.into(),
     };
-    Ok(entries.into_iter().map(volume).collect())
+    entries.into_iter().map(volume).collect()
 }
 
 /// The one host. That its certificate comes from the CA has been checked by TLS.
@@ -121,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_volumes_file_names_each_volume_and_its_disk() {
-        let found = volumes("v.json", format!("[{ONE}]").as_bytes()).unwrap();
+        let found = volumes(entries("v.json", format!("[{ONE}]").as_bytes()).unwrap());
         assert_eq!((found[0].name.as_str(), found[0].identity.size_bytes), ("sda", 4096));
     }
 
@@ -129,7 +137,7 @@ mod tests {
     fn no_volume_too_many_or_one_without_a_disk_is_an_error_that_says_so() {
         let many = vec![ONE; MAX_VOLUMES + 1].join(",");
         for text in ["[]", &format!("[{many}]"), r#"[{"name":"a","path":"b"}]"#, "no json"] {
-            let error = volumes("v.json", text.as_bytes()).unwrap_err().to_string();
+            let error = entries("v.json", text.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with("v.json: expected a list of 1 to 64 volumes"), "{error}");
         }
     }

@@ -437,6 +437,52 @@ fn what_is_wrong_is_said_before_anything_is_copied() {
     sender.wait().unwrap();
 }
 
+/// After a reboot of the receiving machine, the name that it was told may be another disk's.
+#[test]
+fn a_receiver_that_is_started_again_does_not_write_to_another_disk_of_the_same_name() {
+    let disk = LoopDisk::noisy(16 * MIB, 1);
+    let target = LoopDisk::new(16 * MIB);
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("vdb");
+    std::os::unix::fs::symlink(&target.node, &link).unwrap();
+    let place = format!("{}={}", disk.node.file_name().unwrap().to_str().unwrap(), link.display());
+    let mut receiver = Receiver::new(&["--volume", &place]);
+    receiver.sent(&disk.node);
+    receiver.kill();
+
+    let other = LoopDisk::new(16 * MIB);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other.node, &link).unwrap();
+    receiver.more.push("--overwrite".to_owned());
+    receiver.start();
+    wait("its refusal", || receiver.log().contains("is another device than the copy was begun on"));
+    assert!(!receiver.process.as_mut().unwrap().wait().unwrap().success());
+    assert!(fs::read(&other.node).unwrap().iter().all(|byte| *byte == 0));
+
+    fs::remove_file(&link).unwrap();
+    receiver.start();
+    wait("the word of what is missing", || receiver.log().contains("is gone"));
+    assert!(!receiver.process.as_mut().unwrap().wait().unwrap().success());
+
+    std::os::unix::fs::symlink(&target.node, &link).unwrap();
+    receiver.start();
+    assert!(column(&receiver.sent(&disk.node), "wire") < 1e6, "the copy is known again");
+
+    // As an earlier release left it, or where a disk has no name: only what lies on the disk can tell, and noise does not.
+    receiver.kill();
+    let file = receiver.dir.path().join("volumes.json");
+    let mut volumes: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert!(volumes[0].as_object_mut().unwrap().remove("device").is_some());
+    fs::write(&file, volumes.to_string()).unwrap();
+    receiver.more.pop();
+    receiver.start();
+    wait("its refusal", || receiver.log().contains("neither a serial number nor a WWN"));
+    assert!(!receiver.process.as_mut().unwrap().wait().unwrap().success());
+    receiver.more.push("--overwrite".to_owned());
+    receiver.start();
+    receiver.sent(&disk.node);
+}
+
 #[test]
 fn what_the_readme_says_and_nothing_else_leaves_the_record_where_the_sender_was_started() {
     let disk = LoopDisk::noisy(16 * MIB, 1);

@@ -3,6 +3,7 @@
 
 use super::announce::{Announced, Announcement};
 use crate::receive::{Entry, MAX_VOLUMES};
+use qianyun_replication_io::device::{DeviceError, LeafDisk, lasting_name};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -55,7 +56,8 @@ pub(super) fn choose(wishes: &Wishes, announcement: &Announcement) -> Result<Vec
             return Err(format!("disk {name} or its place {path} comes twice"));
         }
         check(&path, identity.size_bytes, wishes.overwrite)?;
-        entries.push(Entry { name: name.clone(), path, identity: identity.clone() });
+        let device = device_of(&path)?;
+        entries.push(Entry { name: name.clone(), path, identity: identity.clone(), device });
     }
     match wishes.named.keys().find(|name| disks.iter().all(|disk| disk.name != **name)) {
         Some(name) => {
@@ -86,6 +88,45 @@ fn check(path: &str, size_bytes: u64, overwrite: bool) -> Result<(), String> {
         return Err(format!("{path} is not empty; start the receiver with --overwrite if what is there may be lost"));
     }
     Ok(())
+}
+
+/// What the block device at `path` is called on every boot; none for a file, or where nothing is.
+fn device_of(path: &str) -> Result<Option<String>, String> {
+    match lasting_name(Path::new(path)) {
+        Ok(name) => Ok(name),
+        Err(DeviceError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{path}: {error}")),
+    }
+}
+
+/// Whether a place that was chosen before is still the same one: after a reboot, `/dev/vdb` may be another disk.
+pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<(), String> {
+    let Entry { path, identity, device, .. } = entry;
+    let is_device = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device());
+    let found = device_of(path)?;
+    if is_device && device.is_some() && *device != found {
+        return Err(format!(
+            "{path} is another device than the copy was begun on, which was {}; this one is {}; attach that one there, or begin \
+             anew in an empty folder",
+            device.as_deref().unwrap_or_default(),
+            found.as_deref().unwrap_or("without a name of its own")
+        ));
+    }
+    if !is_device || device.is_some() || overwrite {
+        return Ok(());
+    }
+    // Nothing but what lies on it tells it from another.
+    let (_, start) = length_and_start(path).map_err(|error| format!("{path}: {error}"))?;
+    let is_empty = start.iter().all(|byte| *byte == 0);
+    let table_id =
+        LeafDisk::from_node(Path::new(path)).map(|disk| disk.identity().table_id.clone()).unwrap_or_default();
+    if is_empty || (!table_id.is_empty() && table_id == identity.table_id) {
+        return Ok(());
+    }
+    Err(format!(
+        "{path} has neither a serial number nor a WWN, and what lies on it is not the begun copy; if it is the right disk all the \
+         same, start the receiver with --overwrite"
+    ))
 }
 
 fn length_and_start(path: &str) -> io::Result<(u64, Vec<u8>)> {
@@ -138,6 +179,17 @@ mod tests {
         assert!(choose(&wishes, &coming(&["sda"])).unwrap_err().contains("neither a file nor a block device"));
         wishes.named = [("sda".to_owned(), "/dev/not-there".to_owned())].into();
         assert!(choose(&wishes, &coming(&["sda"])).unwrap_err().contains("/dev/not-there"));
+    }
+
+    #[test]
+    fn a_file_that_was_chosen_or_is_gone_is_for_the_receiver_to_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let wishes = Wishes { dir: dir.path().to_str().unwrap().into(), ..Wishes::default() };
+        let entry = choose(&wishes, &coming(&["sda"])).unwrap().remove(0);
+        assert_eq!(entry.device, None);
+        check_again(&entry, false).unwrap();
+        std::fs::write(&entry.path, [1; 4096]).unwrap();
+        check_again(&entry, false).unwrap();
     }
 
     #[test]

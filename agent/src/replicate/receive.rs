@@ -36,15 +36,19 @@ pub(crate) async fn run(
     host.write(&format!("{}/ca.pem", args.dir), identity.ca_pem.as_bytes(), 0o644)?;
     say(out, &welcome(language, &args.listen.to_string(), &code))?;
     let file = format!("{}/volumes.json", args.dir);
+    let wishes = wishes(args)?;
     if !host.exists(&file) {
-        let wishes = wishes(args)?;
         let listener = TcpListener::bind(args.listen).await.map_err(AnnounceError::Listen)?;
         let mut chosen: Vec<Entry> = Vec::new();
         let judge = |announcement: &_| places::choose(&wishes, announcement).map(|entries| chosen = entries);
         announce::await_announcement(&listener, &identity, judge).await?;
         host.write(&file, &serde_json::to_vec_pretty(&chosen).map_err(AnnounceError::Words)?, 0o644)?;
     }
-    let volumes = receive::volumes(&file, &host.read(&file)?)?;
+    let entries = receive::entries(&file, &host.read(&file)?)?;
+    for entry in &entries {
+        places::check_again(entry, wishes.overwrite).map_err(|words| ReplicateError::Place { words })?;
+    }
+    let volumes = receive::volumes(entries);
     for volume in &volumes {
         say(out, &format!("{} → {}\n", volume.name, volume.path.display()))?;
     }

@@ -130,6 +130,21 @@ fn is_passing(name: &str) -> bool {
     ["loop", "ram", "zram", "sr", "fd", "nbd"].contains(&kind)
 }
 
+/// What a block device is called on every boot and behind every cable, and where on its disk it begins: the UUID of a mapped
+/// device, a disk's world-wide name or serial number, the file of a loop device. `None` for what is no block device, and for a
+/// disk without any such name.
+pub fn lasting_name(path: &Path) -> Result<Option<String>, DeviceError> {
+    let metadata = std::fs::metadata(path).map_err(io_error("look at", path))?;
+    if !metadata.file_type().is_block_device() {
+        return Ok(None);
+    }
+    let Some(place) = place(DeviceNumber::from_dev(metadata.rdev()))? else { return Ok(None) };
+    let mapped = || sysfs::text(&format!("/sys/block/{}/dm/uuid", place.name));
+    let names = [mapped(), Some(sysfs::wwn(&place.name, sysfs::text)), Some(sysfs::serial(&place.name))];
+    let name = names.into_iter().flatten().find(|name| !name.is_empty()).or_else(|| sysfs::backing_file(&place.name));
+    Ok(name.map(|name| format!("{name}, from byte {}", place.start_bytes)))
+}
+
 impl LeafDisk {
     /// All disks of the machine that hold data for good: not RAM disks, loop devices, floppies, or optical drives, and
     /// none of size zero (an empty card reader) or without a node (one path of a multipath NVMe disk).
