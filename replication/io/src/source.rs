@@ -10,6 +10,7 @@
 //! says what is waited for. Nothing here writes to a disk. Workers block their thread while they read and hash, so the
 //! runtime must have several threads.
 
+mod again;
 mod finish;
 mod follow;
 mod keep;
@@ -191,6 +192,7 @@ pub struct Replication {
     follower: JoinHandle<()>,
     linker: JoinHandle<()>,
     measurer: JoinHandle<()>,
+    rereader: JoinHandle<()>,
 }
 
 impl Replication {
@@ -201,7 +203,8 @@ impl Replication {
         let follower = tokio::task::spawn_blocking(move || follow::run(&following));
         let linker = tokio::spawn(link::run(Arc::clone(&shared)));
         let measurer = tokio::spawn(load::run(Arc::clone(&shared)));
-        Ok(Self { shared, follower, linker, measurer })
+        let rereader = tokio::spawn(again::run(Arc::clone(&shared)));
+        Ok(Self { shared, follower, linker, measurer, rereader })
     }
 
     /// The disks, in their order.
@@ -285,6 +288,7 @@ impl Replication {
         let _ended = (&mut self.follower).await;
         let _ended = (&mut self.linker).await;
         let _ended = (&mut self.measurer).await;
+        let _ended = (&mut self.rereader).await;
     }
 }
 
@@ -294,6 +298,7 @@ impl Drop for Replication {
         self.shared.touch();
         self.linker.abort();
         self.measurer.abort();
+        self.rereader.abort();
     }
 }
 

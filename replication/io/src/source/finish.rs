@@ -63,14 +63,16 @@ pub enum FinishError {
     },
     /// Zeros were sent for what cannot be read: equal roots would say more than anybody knows.
     #[error(
-        "{bytes} bytes of the disk for volume {volume:?} cannot be read; restore what lies there, or write zeros over it, \
-         and it is read again"
+        "{bytes} bytes of the disk for volume {volume:?} cannot be read, the first at byte {first}; what can be read again is \
+         copied within minutes, and what is lost has to be written anew, as by restoring the file that lies there"
     )]
     Unreadable {
         /// The volume.
         volume: String,
         /// Bytes for which zeros were sent.
         bytes: u64,
+        /// Where the first of them lies.
+        first: u64,
     },
     /// The engine does not call it proved.
     #[error("the two ends are not proved to be the same")]
@@ -93,6 +95,12 @@ pub enum FinishError {
 }
 
 impl Replication {
+    /// That no place of the disks was lost when it was read last: with one, no attempt can come to its end. For before anything
+    /// is stopped.
+    pub fn check_all_read(&self) -> Result<(), FinishError> {
+        check_all_read(&self.shared)
+    }
+
     /// Opens what reading the filesystems' free space under a freeze needs, and keeps the follower from touching any
     /// filesystem until [`Replication::resume`]. To be called right before the freeze: changes wait in the tracker's rings.
     pub fn prepare_final(&self) -> Result<(), FinishError> {
@@ -276,11 +284,13 @@ fn with_tracking<T>(
 
 fn check_all_read(shared: &Shared) -> Result<(), FinishError> {
     let unread = lock(&shared.unread);
-    let found = shared.disks.iter().map(|disk| (disk, unread.bad_bytes(disk.id))).find(|(_, bytes)| *bytes > 0);
-    match found {
-        Some((disk, bytes)) => Err(FinishError::Unreadable { volume: disk.volume.clone(), bytes }),
-        None => Ok(()),
+    for disk in &shared.disks {
+        if let Some(place) = unread.bad_places(disk.id).first() {
+            let (volume, bytes) = (disk.volume.clone(), unread.bad_bytes(disk.id));
+            return Err(FinishError::Unreadable { volume, bytes, first: place.start });
+        }
     }
+    Ok(())
 }
 
 fn prove(shared: &Shared, roots: &[(DeviceId, DeviceRoot)], audits: &[Audit]) -> Result<Vec<DiskRecord>, FinishError> {

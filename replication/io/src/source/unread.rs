@@ -43,6 +43,12 @@ impl Unread {
         self.bad.get(&disk).map_or(0, BlockSet::count) * SECTOR_BYTES
     }
 
+    /// The places of a disk that could not be read when they were read last, in order.
+    pub(super) fn bad_places(&self, disk: DeviceId) -> Vec<Range<u64>> {
+        let runs = self.bad.get(&disk).into_iter().flat_map(BlockSet::runs);
+        runs.map(|run| run.start * SECTOR_BYTES..run.end * SECTOR_BYTES).collect()
+    }
+
     /// Whether zeros were sent for anything.
     pub(super) fn has_bad_places(&self) -> bool {
         self.bad.values().any(|places| !places.is_empty())
@@ -51,8 +57,11 @@ impl Unread {
     /// For people; empty if all could be read.
     pub(super) fn words(&self, disk: DeviceId) -> String {
         let silent = self.silent.get(&disk).cloned();
-        let bad = Some(self.bad_bytes(disk)).filter(|bytes| *bytes > 0);
-        let bad = bad.map(|bytes| format!("{bytes} bytes cannot be read, zeros are sent for them"));
+        let first = self.bad.get(&disk).and_then(|places| places.runs().next());
+        let bad = first.map(|first| {
+            let (bytes, from) = (self.bad_bytes(disk), first.start * SECTOR_BYTES);
+            format!("{bytes} bytes cannot be read, the first at byte {from}; zeros are sent for them, and they are tried again")
+        });
         silent.into_iter().chain(bad).collect::<Vec<_>>().join("; ")
     }
 }
@@ -73,7 +82,11 @@ mod tests {
         for _ in 0..2 {
             unread.read(DISK, &(0..8192), &[512..1024, 4096..5120]);
         }
-        assert_eq!(unread.words(DISK), "1536 bytes cannot be read, zeros are sent for them");
+        assert_eq!(
+            unread.words(DISK),
+            "1536 bytes cannot be read, the first at byte 512; zeros are sent for them, and they are tried again"
+        );
+        assert_eq!(unread.bad_places(DISK), [512..1024, 4096..5120]);
         assert_eq!(unread.words(DeviceId(4)), "");
         unread.read(DISK, &(0..4096), &[]);
         assert_eq!(unread.bad_bytes(DISK), 1024);
