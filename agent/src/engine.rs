@@ -84,6 +84,8 @@ pub(crate) trait Engine: Send + Sync {
     fn stop(&self) -> Result<(), EngineError>;
     /// Where it stands; `None` when no session runs.
     fn following(&self) -> Option<Following>;
+    /// Why an attempt could not come to its end, whatever is done for it; `None` if nothing is known against it.
+    fn unfit(&self) -> Option<String>;
     /// Starts the independent watchdog and freezes all filesystems; says which ones on the disks could only be flushed, if any.
     fn freeze(&self, limit: Duration) -> Result<String, EngineError>;
     /// The freeze, if it holds.

@@ -363,6 +363,19 @@ fn what_a_program_stopped_before_it_failed_is_started_again_and_the_next_attempt
     assert_eq!(fs::read_to_string(dir.join("ran")).unwrap(), "before\nafter\nbefore\nafter\n");
 }
 
+#[test]
+fn no_program_is_run_for_an_attempt_that_a_lost_place_of_the_disk_makes_vain() {
+    let disk = LoopDisk::noisy(16 * MIB, 1);
+    disk.resize_file(15 * MIB);
+    let receiver = Receiver::new(&[]);
+    let before = program(receiver.dir.path(), "before", "echo before >> ran");
+    let output = receiver.send(&disk.node, &["--before-freeze", &before]).output().unwrap();
+    assert!(!output.status.success());
+    let words = format!("{} bytes of the disk for volume", MIB);
+    assert!(said(&output).contains(&words) && said(&output).contains("cannot be read"), "{}", said(&output));
+    assert!(!receiver.dir.path().join("ran").exists(), "what it stops was stopped in vain");
+}
+
 /// Writes until a write hangs, and returns that one. Asking by a freeze of our own would collide with the sender's.
 fn hanging_write(place: &Path) -> std::thread::JoinHandle<std::io::Result<()>> {
     let deadline = Instant::now() + DEADLINE;

@@ -312,6 +312,17 @@ async fn a_freeze_that_the_kernel_does_not_bear_is_refused_before_anything_is_st
     assert!(bench.runs("writer.service"));
 }
 
+#[tokio::test]
+async fn for_an_attempt_that_cannot_come_to_its_end_nothing_is_stopped() {
+    let mut bench = Bench::new();
+    bench.engine.fail("unfit");
+    let intent = cutover(&bench.host);
+    bench.ask(1, intent);
+    bench.until("gives up", |agent, _| agent.ledger.ledger.outcome.is_some()).await;
+    assert_eq!(bench.agent.report(false).cutover.unwrap().message, "4096 bytes cannot be read");
+    assert!(deeds(&bench.host).is_empty() && bench.runs("writer.service"));
+}
+
 /// A machine whose admin lists hooks: one for each moment, of which `fails` fails.
 fn with_hooks(fails: &'static str) -> Bench {
     let host = Arc::into_inner(joined()).unwrap();

@@ -148,11 +148,12 @@ impl Work {
         })
     }
 
-    /// A freeze that this kernel does not bear is known before the services are stopped for it.
+    /// A freeze that this kernel does not bear, and a disk that is lost in part, are known before the services are stopped for
+    /// it.
     fn unfit(&self) -> Result<Option<String>, WorkError> {
         let limit = Duration::from_millis(self.cutover()?.freeze_limit_ms);
         let settings = inventory::hung_task(self.host.as_ref()).unwrap_or_default();
-        Ok(settings.check(limit).err().map(|error| error.to_string()))
+        Ok(settings.check(limit).err().map(|error| error.to_string()).or_else(|| self.engine.unfit()))
     }
 
     fn run_hooks(&self, moment: HookMoment) -> Result<String, WorkError> {

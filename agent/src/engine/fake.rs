@@ -78,6 +78,10 @@ impl Engine for FakeEngine {
         Some(Following { session, in_sync: true, disks: Vec::new(), load: OwnLoad::default() })
     }
 
+    fn unfit(&self) -> Option<String> {
+        (self.state.lock().unwrap().fails == Some("unfit")).then(|| "4096 bytes cannot be read".to_owned())
+    }
+
     fn freeze(&self, _: Duration) -> Result<String, EngineError> {
         self.call("freeze", |state| state.frozen = true).map(|()| "not frozen: /boot/efi (vfat)".to_owned())
     }

@@ -192,6 +192,11 @@ impl Engine for Disks {
         Some(Following { session: session.number, in_sync, disks, load: session.replication.own_load() })
     }
 
+    fn unfit(&self) -> Option<String> {
+        let replication = self.replication().ok()?;
+        replication.check_all_read().err().map(|error| sentence(&error).to_string())
+    }
+
     fn freeze(&self, limit: Duration) -> Result<String, EngineError> {
         let replication = self.replication()?;
         replication.prepare_final().map_err(|error| sentence(&error))?;

@@ -67,6 +67,8 @@ pub(super) struct Finished {
 impl Attempt<'_> {
     /// Makes attempt `number`.
     pub(super) async fn make(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
+        // Nothing is stopped for an attempt that cannot come to its end.
+        replication.check_all_read()?;
         let result = match self.hook("before-freeze", self.before_freeze) {
             Ok(()) => self.held(replication, number).await,
             Err(error) => Err(error),
