@@ -266,6 +266,11 @@ impl Sender {
         }
     }
 
+    /// Whether anything is on its way that the target has to answer.
+    pub fn awaits_target(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_awaited)
+    }
+
     /// The epoch of the link, if there is one.
     pub fn epoch(&self) -> Option<u32> {
         self.link.as_ref().map(|link| link.epoch)
@@ -292,7 +297,8 @@ impl Sender {
             remaining_bytes: disk.remaining_bytes(),
             unverified_bytes,
             unproved_bytes: disk.unproved_chunks() * CHUNK_BYTES,
-            target_unproved_bytes: target_unproved * CHUNK_BYTES,
+            // A number from outside.
+            target_unproved_bytes: target_unproved.saturating_mul(CHUNK_BYTES),
             change_rate,
             send_rate,
             best_send_rate: disk.best_send_rate,

@@ -17,6 +17,7 @@ mod keep;
 mod link;
 mod load;
 mod pack;
+mod stall;
 mod tracking;
 mod unread;
 mod worker;
@@ -35,7 +36,8 @@ use qianyun_replication::governor::Held;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::ErrorCode;
 use qianyun_replication::progress::{Progress, ReplicationState};
-use qianyun_replication::sender::{Sender, SenderConfig};
+use qianyun_replication::sender::{Job, Sender, SenderConfig};
+use stall::Stalls;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -176,6 +178,8 @@ struct Shared {
     link_trouble: Mutex<String>,
     /// What of the disks cannot be read.
     unread: Mutex<Unread>,
+    /// What hangs.
+    stalls: Mutex<Stalls>,
     /// A doubt from outside; the follower takes it.
     doubt: Mutex<Option<String>>,
     /// For each lane of the link: frames that go before the next job.
@@ -362,6 +366,7 @@ impl Shared {
             tracker_trouble: Mutex::default(),
             link_trouble: Mutex::default(),
             unread: Mutex::default(),
+            stalls: Mutex::new(Stalls::new(lanes, Instant::now())),
             doubt: Mutex::default(),
             controls: Mutex::default(),
             roots: Mutex::default(),
@@ -400,7 +405,25 @@ impl Shared {
 
     fn message(&self, id: DeviceId, waits: &str, doubt: &str) -> String {
         let unread = lock(&self.unread).words(id);
-        [waits, doubt, &unread].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+        let hangs = self.hangs(id);
+        [waits, doubt, &unread, &hangs].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What keeps a disk's copy waiting without saying so, in words; empty if nothing does.
+    fn hangs(&self, id: DeviceId) -> String {
+        let waits = self.engine().awaits_target();
+        lock(&self.stalls).words(id, waits, Instant::now())
+    }
+
+    /// The next thing to do on a lane. The target's time begins with the first that it is asked for.
+    fn next_job(&self, lane: u16) -> Option<Job> {
+        let mut engine = self.engine();
+        let owed_before = engine.awaits_target();
+        let job = engine.next_job(lane, self.now_ms());
+        if !owed_before {
+            lock(&self.stalls).answered(Instant::now());
+        }
+        job
     }
 
     /// Puts a frame before the next job of a lane. A lane that is gone, or whose worker hangs, is the link's to notice.

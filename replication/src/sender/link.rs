@@ -99,6 +99,11 @@ impl Link {
         self.lanes.get_mut(usize::from(lane))?.compares.remove(&seq)
     }
 
+    /// Whether a copy or a comparison is on its way.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.copies.is_empty() || !lane.compares.is_empty())
+    }
+
     pub(super) fn begin_barrier(&mut self) -> u64 {
         self.barrier += 1;
         self.barrier

@@ -87,6 +87,27 @@ fn nothing_is_clean_before_it_is_durable() {
 }
 
 #[test]
+fn the_target_owes_an_answer_from_the_first_job_to_the_last_acknowledgement() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    assert!(!sender.awaits_target());
+    let job = sender.next_job(0, 0).unwrap();
+    sender.copied(&job, copied(&job, b"x"), 0);
+    assert!(sender.awaits_target());
+    sender.acked(0, job.seq, 0, 0);
+    assert!(!sender.awaits_target());
+}
+
+#[test]
+fn a_target_that_claims_to_have_more_to_read_back_than_there_is_is_not_believed() {
+    let mut sender = following(std::slice::from_ref(&(0..1)));
+    let job = sender.next_job(0, 0).unwrap();
+    sender.copied(&job, copied(&job, b"x"), 0);
+    sender.acked(0, job.seq, 1 << 44, 0);
+    let progress = sender.progress(DISK, 0).unwrap();
+    assert_ne!(progress.state, ReplicationState::InSync, "as a product of 64 bits it would be none");
+}
+
+#[test]
 fn a_change_during_a_copy_is_sent_again_but_never_at_the_same_time() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
     let first = sender.next_job(0, 0).unwrap();

@@ -52,14 +52,14 @@ pub enum FinishError {
     #[error("what the filesystems use cannot be read")]
     FreeMap(#[from] DeviceError),
     /// Not within the time that the freeze leaves.
-    #[error("no time is left while waiting for {what}; {left_bytes} bytes were still to be sent{link}")]
+    #[error("no time is left while waiting for {what}; {left_bytes} bytes were still to be sent{why}")]
     Deadline {
         /// What was waited for.
         what: &'static str,
         /// Bytes that were left.
         left_bytes: u64,
-        /// Why there was no link, if there was none.
-        link: String,
+        /// Why there was no link, or what hung, as far as either is known.
+        why: String,
     },
     /// Zeros were sent for what cannot be read: equal roots would say more than anybody knows.
     #[error(
@@ -331,8 +331,10 @@ async fn wait<T>(
         }
         if Instant::now() >= deadline {
             let link = lock(&shared.link_trouble).clone();
-            let link = if link.is_empty() { link } else { format!("; {link}") };
-            return Err(FinishError::Deadline { what, left_bytes: shared.engine().remaining_bytes(), link });
+            let hang = shared.disks.iter().map(|disk| shared.hangs(disk.id)).find(|words| !words.is_empty());
+            let why = [link, hang.unwrap_or_default()].into_iter().filter(|words| !words.is_empty());
+            let why = why.map(|words| format!("; {words}")).collect();
+            return Err(FinishError::Deadline { what, left_bytes: shared.engine().remaining_bytes(), why });
         }
         let _late = timeout(LOOK, changed.changed()).await;
     }

@@ -89,7 +89,7 @@ impl Worker {
                 writer.send(&lane::frame(&Message::Ping { seq: 0 }, self.shared.session, self.epoch)).await?;
                 last_sent = Instant::now();
             }
-            let job = self.shared.engine().next_job(self.lane, self.shared.now_ms());
+            let job = self.shared.next_job(self.lane);
             match job {
                 Some(job) => {
                     let began = Instant::now();
@@ -165,7 +165,10 @@ impl Worker {
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
         self.frames.clear();
         self.payload = 0..0;
-        let read_bytes = self.read(job, &job.reads())?;
+        lock(&self.shared.stalls).begins(self.lane, job.device, Instant::now());
+        let read = self.read(job, &job.reads());
+        lock(&self.shared.stalls).ended(self.lane);
+        let read_bytes = read?;
         let subtrees = job.digest(&mut self.buffer[..place(job.len)]);
         Ok(match job.work {
             Work::Copy { blocks } => Outcome::Copied(self.copy(job, &blocks, subtrees, read_bytes)),
