@@ -170,6 +170,49 @@ async fn finish_in_vain(replication: &Replication) -> FinishError {
     }
 }
 
+/// Who switches the disk's counts off while it is followed takes away what lost events show in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_whose_counts_are_switched_off_is_waited_for_and_compared_once_they_are_on() {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::noisy(8 * MIB, 1);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    let switch = format!("/sys/block/{}/queue/iostats", disk.node.file_name().unwrap().to_str().unwrap());
+    std::fs::write(&switch, "0").unwrap();
+    disk.write(MIB, 4096, 1);
+    wait_for(&replication, "the words", waits_for("keeps no counts; write 1 to /sys/block/")).await;
+    assert_eq!(replication.progress()[0].progress.state, ReplicationState::Suspect);
+    let refused = finish_in_vain(&replication).await;
+    assert!(matches!(refused, FinishError::NoTracker { .. }), "{refused:?}");
+    replication.resume();
+    std::fs::write(&switch, "1").unwrap();
+    wait_for(&replication, "in sync again", |disk| in_sync(disk) && disk.progress.unverified_bytes == 0).await;
+    assert_proved(&replication, &disk, &site.volume()).await;
+    replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_disk_with_large_sectors_the_places_that_cannot_be_read_are_found_too() {
+    const DISK_BYTES: u64 = 8 * MIB;
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::of_large_sectors(DISK_BYTES);
+    disk.write_bytes(0, &noise(8 << 20, 3));
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let (leaf, content) = (disk.leaf(), std::fs::read(disk.image()).unwrap());
+    assert_eq!(leaf.identity().logical_block_bytes, 4096);
+    disk.resize_file(DISK_BYTES - 3 * 4096);
+    let replication = site.source(&leaf);
+    let words = "12288 bytes cannot be read, the first at byte 8376320;";
+    wait_for(&replication, "all the rest", |disk| in_sync(disk) && disk.message.starts_with(words)).await;
+    std::fs::write(disk.image(), content).unwrap();
+    wait_for(&replication, "the places are read", |disk| in_sync(disk) && disk.message.is_empty()).await;
+    assert_proved(&replication, &disk, &site.volume()).await;
+    replication.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_disk_that_has_grown_is_waited_for_in_words_and_never_proved() {
     is_never_in_sync_with_another_size(16 * MIB).await;

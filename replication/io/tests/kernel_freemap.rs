@@ -30,7 +30,19 @@ fn thawed<T>(path: &str, body: impl FnOnce() -> T) -> T {
 
 #[test]
 fn what_ext4_on_a_partition_calls_free_is_what_its_tools_find_also_under_a_freeze() {
-    let disk = LoopDisk::partitioned(160 * MIB, "label: gpt\n1MiB,128MiB\n", &[(2048, 262_144)]);
+    finds_what_the_tools_find(&LoopDisk::new(160 * MIB), 0);
+}
+
+#[test]
+fn what_ext4_on_a_partition_of_a_disk_with_large_sectors_calls_free_is_what_its_tools_find() {
+    // For blocks of 4 KiB the kernel sets up to 2 MiB aside on each processor, which only it knows.
+    let processors = std::thread::available_parallelism().unwrap().get() as u64;
+    finds_what_the_tools_find(&LoopDisk::of_large_sectors(160 * MIB), 2 * MIB * processors);
+}
+
+/// `set_aside`: bytes that the kernel may call used though the tools find them free.
+fn finds_what_the_tools_find(disk: &LoopDisk, set_aside: u64) {
+    disk.make_partitions("label: gpt\n1MiB,128MiB\n", &[(2048, 262_144)]);
     let mounted = Mounted::ext4(&disk.partition(1));
     fill(&mounted);
     let map = FreeMap::prepare(&disk.leaf(), Reading::Frozen).unwrap();
@@ -40,7 +52,10 @@ fn what_ext4_on_a_partition_calls_free_is_what_its_tools_find_also_under_a_freez
     let (under_freeze, expected) = thawed(mounted.path().to_str().unwrap(), || {
         (map.read().unwrap(), as_blocks(free_by_dumpe2fs(&disk.partition(1)), MIB))
     });
-    assert_eq!(under_freeze.ranges, expected);
+    let is_free = |range: &Range<u64>| expected.iter().any(|free| free.start <= range.start && range.end <= free.end);
+    assert!(under_freeze.ranges.iter().all(is_free), "{:?} of {expected:?}", under_freeze.ranges);
+    let missed = total(&expected) - total(&under_freeze.ranges);
+    assert!(missed <= set_aside, "{missed} bytes: {:?} of {expected:?}", under_freeze.ranges);
     assert!(total(&under_freeze.ranges) + 300_000 <= total(&before.ranges) + 4096);
     let outside = |range: &Range<u64>| range.start < MIB || range.end > 129 * MIB;
     assert!(!under_freeze.ranges.iter().any(outside), "tables and gaps are used");

@@ -31,13 +31,14 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 14] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("what_can_only_be_flushed_is_on_the_disk_and_goes_on", what_can_only_be_flushed_is_on_the_disk_and_goes_on),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
         ("the_watchdog_thaws_at_the_deadline", the_watchdog_thaws_at_the_deadline),
         ("the_watchdog_thaws_when_its_parent_is_killed", the_watchdog_thaws_when_its_parent_is_killed),
         ("a_freeze_that_fails_leaves_nothing_frozen", a_freeze_that_fails_leaves_nothing_frozen),
+        ("a_freeze_that_takes_too_long_leaves_nothing_frozen", a_freeze_that_takes_too_long_leaves_nothing_frozen),
         ("what_lost_its_watchdog_too_is_thawed", what_lost_its_watchdog_too_is_thawed),
         ("a_btrfs_is_frozen_too", a_btrfs_is_frozen_too),
         (
@@ -239,6 +240,20 @@ fn a_freeze_that_fails_leaves_nothing_frozen() {
     write_in(&mounts[1].path).recv_timeout(Duration::from_secs(10)).unwrap();
     // `--unfreeze` fails if the watchdog has undone the foreign freeze as well, which is the safe side.
     let _ = Command::new("fsfreeze").args(["--unfreeze", &foreign]).output();
+}
+
+fn a_freeze_that_takes_too_long_leaves_nothing_frozen() {
+    let ((first, _first_disk), (second, _second_disk)) = (new_filesystem(), new_filesystem());
+    let mounts = mounts_at(&[first.path(), second.path()]);
+    for mount in &mounts {
+        // What has to be flushed takes longer than there is.
+        std::fs::write(mount.path.join("dirty"), vec![7; 16 << 20]).unwrap();
+    }
+    let result = Freezer::new().prepare(&mounts, Duration::from_millis(1)).unwrap().freeze();
+    assert!(matches!(result, Err(FreezeError::Deadline { .. })), "{result:?}");
+    for mount in &mounts {
+        write_in(&mount.path).recv_timeout(Duration::from_secs(10)).unwrap();
+    }
 }
 
 fn a_btrfs_is_frozen_too() {

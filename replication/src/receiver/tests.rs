@@ -82,9 +82,17 @@ fn only_the_right_session_and_the_present_link_may_join() {
 #[test]
 fn another_disk_does_not_get_the_volume() {
     let mut receiver = linked();
-    let other = DeviceIdentity { serial: "S2".to_owned(), ..identity() };
-    let refusal = receiver.open(FIRST, DISK, "disk-0", &other).unwrap_err();
-    assert_eq!(refusal.code(), ErrorCode::WrongDisk);
+    let others = [
+        DeviceIdentity { serial: "S2".to_owned(), ..identity() },
+        DeviceIdentity { wwn: "W2".to_owned(), ..identity() },
+        DeviceIdentity { table_id: "T2".to_owned(), ..identity() },
+        DeviceIdentity { logical_block_bytes: 4096, ..identity() },
+        DeviceIdentity { size_bytes: identity().size_bytes * 2, ..identity() },
+    ];
+    for other in others {
+        let refusal = receiver.open(FIRST, DISK, "disk-0", &other).unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::WrongDisk, "{other}");
+    }
     let refusal = receiver.open(FIRST, DISK, "disk-1", &identity()).unwrap_err();
     assert_eq!(refusal.code(), ErrorCode::NoSuchVolume);
     assert!(matches!(receiver.open(ConnectionId(9), DISK, "disk-0", &identity()), Err(Refusal::NotGreeted)));

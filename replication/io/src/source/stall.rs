@@ -51,7 +51,7 @@ impl Stalls {
         // Whoever cannot read has nothing to ask the target for.
         match since(self.answered).filter(|_| waits && hung.is_empty()) {
             Some(time) => format!(
-                "the target has made nothing durable for {} s, though its connections live: its storage does not answer",
+                "the target has made nothing durable for {} s, though its connections live: its storage does not answer, or very slowly",
                 time.as_secs()
             ),
             None => String::new(),

@@ -33,7 +33,11 @@ pub struct LoopDisk {
 
 impl LoopDisk {
     pub fn new(bytes: u64) -> Self {
-        Self::with_table(bytes, None)
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        File::create(&image).unwrap().set_len(bytes).unwrap();
+        let node = run("losetup", &["--find", "--show", image.to_str().unwrap()]).into();
+        Self { node, dir }
     }
 
     /// Full of noise.
@@ -43,17 +47,35 @@ impl LoopDisk {
         disk
     }
 
+    /// With sectors of 4 KiB, as the disks that are called 4Kn.
+    pub fn of_large_sectors(bytes: u64) -> Self {
+        let disk = Self::new(bytes);
+        run("losetup", &["--sector-size", "4096", disk.node_text()]);
+        disk
+    }
+
     /// With a partition table written by `sfdisk` from `script`, and the kernel told about the partitions at
     /// `(first, count)` sectors of 512 bytes: these kernels may have no parser of their own.
     pub fn partitioned(bytes: u64, script: &str, partitions: &[(u64, u64)]) -> Self {
-        let disk = Self::with_table(bytes, Some(script));
+        let disk = Self::new(bytes);
+        disk.make_partitions(script, partitions);
+        disk
+    }
+
+    /// As [`Self::partitioned`], on what is made already.
+    pub fn make_partitions(&self, script: &str, partitions: &[(u64, u64)]) {
+        let file = self.dir.path().join("table");
+        std::fs::write(&file, script).unwrap();
+        let mut sfdisk = Command::new("sfdisk");
+        sfdisk.args(["-q", "--no-reread", "--no-tell-kernel", self.node_text()]).stdin(File::open(&file).unwrap());
+        let output = sfdisk.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         for (index, (first, count)) in partitions.iter().enumerate() {
-            if !disk.partition(index + 1).exists() {
+            if !self.partition(index + 1).exists() {
                 let numbers = [(index + 1).to_string(), first.to_string(), count.to_string()];
-                run("addpart", &[disk.node_text(), &numbers[0], &numbers[1], &numbers[2]]);
+                run("addpart", &[self.node_text(), &numbers[0], &numbers[1], &numbers[2]]);
             }
         }
-        disk
     }
 
     /// On a copy of an image.
@@ -61,21 +83,6 @@ impl LoopDisk {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         run("cp", &["--sparse=always", path.to_str().unwrap(), image.to_str().unwrap()]);
-        let node = run("losetup", &["--find", "--show", image.to_str().unwrap()]).into();
-        Self { node, dir }
-    }
-
-    fn with_table(bytes: u64, script: Option<&str>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let image = dir.path().join("image");
-        File::create(&image).unwrap().set_len(bytes).unwrap();
-        if let Some(script) = script {
-            let file = dir.path().join("table");
-            std::fs::write(&file, script).unwrap();
-            let output =
-                Command::new("sfdisk").arg("-q").arg(&image).stdin(File::open(&file).unwrap()).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
         let node = run("losetup", &["--find", "--show", image.to_str().unwrap()]).into();
         Self { node, dir }
     }
