@@ -266,9 +266,9 @@ impl Sender {
         }
     }
 
-    /// Whether anything is on its way that the target has to answer.
-    pub fn awaits_target(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::is_awaited)
+    /// How many jobs of this link the target has answered; `None` if there is none for it to answer.
+    pub fn awaited_after(&self) -> Option<u64> {
+        self.link.as_ref().and_then(Link::awaited_after)
     }
 
     /// The epoch of the link, if there is one.

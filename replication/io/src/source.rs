@@ -36,7 +36,7 @@ use qianyun_replication::governor::Held;
 use qianyun_replication::identity::DeviceIdentity;
 use qianyun_replication::message::ErrorCode;
 use qianyun_replication::progress::{Progress, ReplicationState};
-use qianyun_replication::sender::{Job, Sender, SenderConfig};
+use qianyun_replication::sender::{Sender, SenderConfig};
 use stall::Stalls;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -292,7 +292,8 @@ impl Replication {
         let _ended = (&mut self.follower).await;
         let _ended = (&mut self.linker).await;
         let _ended = (&mut self.measurer).await;
-        let _ended = (&mut self.rereader).await;
+        // It may be in a read of what cannot be read, which nobody has to wait for.
+        self.rereader.abort();
     }
 }
 
@@ -345,6 +346,7 @@ impl Shared {
             disks: disks.iter().map(|disk| disk.leaf.clone()).collect(),
             ring_bytes,
         });
+        let stalls = Mutex::new(Stalls::new(disks.len(), Instant::now()));
         Ok(Self {
             session,
             address: receiver_address,
@@ -366,7 +368,7 @@ impl Shared {
             tracker_trouble: Mutex::default(),
             link_trouble: Mutex::default(),
             unread: Mutex::default(),
-            stalls: Mutex::new(Stalls::new(lanes, Instant::now())),
+            stalls,
             doubt: Mutex::default(),
             controls: Mutex::default(),
             roots: Mutex::default(),
@@ -409,21 +411,13 @@ impl Shared {
         [waits, doubt, &unread, &hangs].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
-    /// What keeps a disk's copy waiting without saying so, in words; empty if nothing does.
+    /// What keeps a disk's copy waiting without saying so, in words; empty if nothing does. Known by whoever asks often.
     fn hangs(&self, id: DeviceId) -> String {
-        let waits = self.engine().awaits_target();
-        lock(&self.stalls).words(id, waits, Instant::now())
-    }
-
-    /// The next thing to do on a lane. The target's time begins with the first that it is asked for.
-    fn next_job(&self, lane: u16) -> Option<Job> {
-        let mut engine = self.engine();
-        let owed_before = engine.awaits_target();
-        let job = engine.next_job(lane, self.now_ms());
-        if !owed_before {
-            lock(&self.stalls).answered(Instant::now());
-        }
-        job
+        let Some(index) = self.disks.iter().position(|disk| disk.id == id) else { return String::new() };
+        let reads = self.disks[index].leaf.own_reads();
+        let reads_ended = (reads.under_way > 0).then_some(reads.calls);
+        let answers = self.engine().awaited_after();
+        lock(&self.stalls).words(index, reads_ended, answers, Instant::now())
     }
 
     /// Puts a frame before the next job of a lane. A lane that is gone, or whose worker hangs, is the link's to notice.

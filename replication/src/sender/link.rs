@@ -99,9 +99,12 @@ impl Link {
         self.lanes.get_mut(usize::from(lane))?.compares.remove(&seq)
     }
 
-    /// Whether a copy or a comparison is on its way.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.copies.is_empty() || !lane.compares.is_empty())
+    /// How many copies and comparisons were answered; `None` if none is on its way.
+    pub(super) fn awaited_after(&self) -> Option<u64> {
+        let on_the_way = |lane: &Lane| (lane.copies.len() + lane.compares.len()) as u64;
+        let begun: u64 = self.lanes.iter().map(|lane| lane.last_seq).sum();
+        let left: u64 = self.lanes.iter().map(on_the_way).sum();
+        (left > 0).then_some(begun - left)
     }
 
     pub(super) fn begin_barrier(&mut self) -> u64 {

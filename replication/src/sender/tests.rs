@@ -89,12 +89,17 @@ fn nothing_is_clean_before_it_is_durable() {
 #[test]
 fn the_target_owes_an_answer_from_the_first_job_to_the_last_acknowledgement() {
     let mut sender = following(std::slice::from_ref(&(0..1)));
-    assert!(!sender.awaits_target());
+    assert_eq!(sender.awaited_after(), None);
     let job = sender.next_job(0, 0).unwrap();
     sender.copied(&job, copied(&job, b"x"), 0);
-    assert!(sender.awaits_target());
+    assert_eq!(sender.awaited_after(), Some(0));
+    sender.acked(0, 0, 0, 0);
+    assert_eq!(sender.awaited_after(), Some(0), "that it lives is no answer");
     sender.acked(0, job.seq, 0, 0);
-    assert!(!sender.awaits_target());
+    assert_eq!(sender.awaited_after(), None);
+    sender.changed(DISK, 0..1, 5);
+    let _on_the_way = sender.next_job(0, 5).unwrap();
+    assert_eq!(sender.awaited_after(), Some(1));
 }
 
 #[test]

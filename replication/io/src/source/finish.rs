@@ -329,9 +329,9 @@ async fn wait<T>(
         if let Some(found) = look() {
             return Ok(found);
         }
+        let hang = shared.disks.iter().map(|disk| shared.hangs(disk.id)).find(|words| !words.is_empty());
         if Instant::now() >= deadline {
             let link = lock(&shared.link_trouble).clone();
-            let hang = shared.disks.iter().map(|disk| shared.hangs(disk.id)).find(|words| !words.is_empty());
             let why = [link, hang.unwrap_or_default()].into_iter().filter(|words| !words.is_empty());
             let why = why.map(|words| format!("; {words}")).collect();
             return Err(FinishError::Deadline { what, left_bytes: shared.engine().remaining_bytes(), why });

@@ -189,8 +189,6 @@ async fn read_all(shared: Arc<Shared>, lane: u16, mut reader: Reader) -> Result<
     loop {
         let (_, message) = reader.next(SILENCE_LIMIT).await?;
         let now_ms = shared.now_ms();
-        // A target whose storage hangs answers that it lives.
-        let is_pong = matches!(message, Message::Pong { .. });
         match message {
             Message::Ack { seq, unproved_chunks } => shared.engine().acked(lane, seq, unproved_chunks, now_ms),
             Message::Stale { seq } => shared.engine().stale(lane, seq),
@@ -202,9 +200,6 @@ async fn read_all(shared: Arc<Shared>, lane: u16, mut reader: Reader) -> Result<
             }
             Message::Pong { .. } => {}
             other => return Err(unexpected(&other, "a receiver's message")),
-        }
-        if !is_pong {
-            lock(&shared.stalls).answered(Instant::now());
         }
         shared.touch();
     }

@@ -1,61 +1,67 @@
 //! What keeps a copy waiting and says nothing: storage that does not end a read of ours, a target that makes nothing durable though its
 //! connections live. Tells it in words; never ends or repeats anything, since what hangs in the kernel cannot be ended.
 
-use qianyun_replication::geometry::DeviceId;
 use std::time::{Duration, Instant};
 
-/// Longer than a disk takes to find out that a place is bad (7 s for those of servers), and a slow target to write a window.
-const LIMIT: Duration = Duration::from_secs(15);
+/// Longer than a disk of a server tries to read a place that is bad, which is 7 s, and what a desktop's mostly needs.
+const READ_LIMIT: Duration = Duration::from_secs(15);
+/// Longer than four connections need for a chunk each at half a megabit per second.
+const TARGET_LIMIT: Duration = Duration::from_secs(60);
+
+/// A count that has to grow as long as something is under way.
+#[derive(Debug)]
+struct Watched {
+    /// At the last look; `None` if nothing was under way.
+    count: Option<u64>,
+    since: Instant,
+}
+
+impl Watched {
+    /// For how long the count has stood still; from one look to the next nothing is known to.
+    fn look(&mut self, count: Option<u64>, now: Instant) -> Duration {
+        if count.is_none() || count != self.count {
+            (self.count, self.since) = (count, now);
+        }
+        now.saturating_duration_since(self.since)
+    }
+}
 
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Stalls {
-    /// For each lane, the disk that it reads and since when.
-    reads: Vec<Option<(DeviceId, Instant)>>,
-    /// When the target last answered, or was last asked while nothing was on its way.
-    answered: Instant,
+    reads: Vec<Watched>,
+    target: Watched,
 }
 
 impl Stalls {
-    pub(super) fn new(lanes: u16, now: Instant) -> Self {
-        Self { reads: vec![None; usize::from(lanes)], answered: now }
+    pub(super) fn new(disks: usize, now: Instant) -> Self {
+        let watched = || Watched { count: None, since: now };
+        Self { reads: std::iter::repeat_with(watched).take(disks).collect(), target: watched() }
     }
 
-    /// A lane begins to read a disk.
-    pub(super) fn begins(&mut self, lane: u16, disk: DeviceId, now: Instant) {
-        if let Some(read) = self.reads.get_mut(usize::from(lane)) {
-            *read = Some((disk, now));
+    /// What hangs for the disk at a place in their order, in words; empty if nothing does. To be asked often. `reads_ended` and
+    /// `answers` count what ended and what the target answered, and are `None` where nothing is under way.
+    pub(super) fn words(
+        &mut self,
+        disk: usize,
+        reads_ended: Option<u64>,
+        answers: Option<u64>,
+        now: Instant,
+    ) -> String {
+        let target = self.target.look(answers, now);
+        let read = self.reads.get_mut(disk).map(|read| read.look(reads_ended, now)).unwrap_or_default();
+        if read >= READ_LIMIT {
+            return format!("a read of the disk has not ended for {} s: its storage does not answer", read.as_secs());
         }
-    }
-
-    /// The read has ended, well or not.
-    pub(super) fn ended(&mut self, lane: u16) {
-        if let Some(read) = self.reads.get_mut(usize::from(lane)) {
-            *read = None;
+        // Whoever cannot read has nothing to send.
+        let hangs = |read: &Watched| read.count.is_some() && now.saturating_duration_since(read.since) >= READ_LIMIT;
+        if target >= TARGET_LIMIT && !self.reads.iter().any(hangs) {
+            return format!(
+                "nothing that was sent was made durable for {} s: the target's storage or the line hangs, or is very slow",
+                target.as_secs()
+            );
         }
-    }
-
-    /// From now on an answer is waited for, or one has come.
-    pub(super) fn answered(&mut self, now: Instant) {
-        self.answered = now;
-    }
-
-    /// For people, about one disk; empty where nothing hangs. `waits` is whether the target owes an answer.
-    pub(super) fn words(&self, disk: DeviceId, waits: bool, now: Instant) -> String {
-        let since = |at: Instant| Some(now.saturating_duration_since(at)).filter(|time| *time >= LIMIT);
-        let reads = self.reads.iter().flatten();
-        let hung: Vec<_> = reads.filter_map(|(of, at)| since(*at).map(|time| (*of, time))).collect();
-        if let Some((_, time)) = hung.iter().filter(|(of, _)| *of == disk).max_by_key(|(_, time)| *time) {
-            return format!("a read of the disk has not ended for {} s: its storage does not answer", time.as_secs());
-        }
-        // Whoever cannot read has nothing to ask the target for.
-        match since(self.answered).filter(|_| waits && hung.is_empty()) {
-            Some(time) => format!(
-                "the target has made nothing durable for {} s, though its connections live: its storage does not answer, or very slowly",
-                time.as_secs()
-            ),
-            None => String::new(),
-        }
+        String::new()
     }
 }
 
@@ -63,36 +69,33 @@ impl Stalls {
 mod tests {
     use super::*;
 
-    const DISK: DeviceId = DeviceId(0);
-    const OTHER: DeviceId = DeviceId(1);
-
     #[test]
     fn a_read_that_does_not_end_is_told_for_its_disk_and_hides_what_follows_from_it() {
         let began = Instant::now();
         let at = |seconds| began + Duration::from_secs(seconds);
         let mut stalls = Stalls::new(2, began);
-        stalls.begins(0, DISK, at(0));
-        stalls.begins(1, OTHER, at(0));
-        assert_eq!(stalls.words(DISK, true, at(14)), "");
-        stalls.ended(1);
-        let words = "a read of the disk has not ended for 40 s: its storage does not answer";
-        assert_eq!(stalls.words(DISK, true, at(40)), words);
-        assert_eq!(stalls.words(OTHER, true, at(40)), "");
-        stalls.ended(0);
-        assert_eq!(stalls.words(DISK, false, at(40)), "");
+        assert_eq!(stalls.words(0, Some(7), Some(1), at(5)), "");
+        assert_eq!(stalls.words(1, Some(7), Some(1), at(5)), "");
+        assert_eq!(stalls.words(0, Some(7), Some(1), at(19)), "", "nobody looked before");
+        let words = "a read of the disk has not ended for 60 s: its storage does not answer";
+        assert_eq!(stalls.words(0, Some(7), Some(1), at(65)), words);
+        assert_eq!(stalls.words(1, Some(8), Some(1), at(65)), "", "another disk reads on");
+        assert!(
+            stalls.words(0, Some(8), Some(1), at(66)).starts_with("nothing that was sent"),
+            "now it is the target's"
+        );
+        assert_eq!(stalls.words(0, None, None, at(200)), "");
     }
 
     #[test]
     fn a_target_that_owes_an_answer_for_long_is_told() {
         let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
         let mut stalls = Stalls::new(1, began);
-        let late = began + Duration::from_secs(15);
-        assert!(stalls.words(DISK, true, late).starts_with("the target has made nothing durable for 15 s"));
-        assert_eq!(stalls.words(DISK, false, late), "", "nothing was asked for");
-        stalls.answered(late);
-        assert_eq!(stalls.words(DISK, true, late), "");
-        // A lane that there is not.
-        stalls.begins(7, DISK, began);
-        stalls.ended(7);
+        assert_eq!(stalls.words(0, None, Some(3), at(1)), "");
+        assert_eq!(stalls.words(0, None, Some(4), at(60)), "", "it answered meanwhile");
+        assert!(stalls.words(0, None, Some(4), at(120)).starts_with("nothing that was sent was made durable for 60 s"));
+        assert_eq!(stalls.words(0, None, None, at(500)), "", "nothing is owed");
+        assert_eq!(stalls.words(9, Some(1), None, at(500)), "", "a disk that there is not");
     }
 }

@@ -89,7 +89,7 @@ impl Worker {
                 writer.send(&lane::frame(&Message::Ping { seq: 0 }, self.shared.session, self.epoch)).await?;
                 last_sent = Instant::now();
             }
-            let job = self.shared.next_job(self.lane);
+            let job = self.shared.engine().next_job(self.lane, self.shared.now_ms());
             match job {
                 Some(job) => {
                     let began = Instant::now();
@@ -165,10 +165,7 @@ impl Worker {
     fn perform(&mut self, job: &Job) -> Result<Outcome, DeviceError> {
         self.frames.clear();
         self.payload = 0..0;
-        lock(&self.shared.stalls).begins(self.lane, job.device, Instant::now());
-        let read = self.read(job, &job.reads());
-        lock(&self.shared.stalls).ended(self.lane);
-        let read_bytes = read?;
+        let read_bytes = self.read(job, &job.reads())?;
         let subtrees = job.digest(&mut self.buffer[..place(job.len)]);
         Ok(match job.work {
             Work::Copy { blocks } => Outcome::Copied(self.copy(job, &blocks, subtrees, read_bytes)),
