@@ -85,6 +85,7 @@ impl Tracking {
         way: Way,
         ring_bytes: Option<usize>,
     ) -> Result<Self, TrackingError> {
+        leaves.iter().try_for_each(check_size)?;
         match keep.map(|keep| Client::start(keep, way)) {
             Some(Ok(client)) => {
                 // It opened the disks anew, and takes the size that one has now for the right one. What changes later is a doubt.

@@ -92,9 +92,9 @@ impl Client {
                 Ok(client)
             }
             Err(error) => {
-                // It is about to end, or no good. Not waited for, each try would leave a zombie.
+                // It is about to end, or no good.
                 let _dead_already = child.kill();
-                let _status = child.wait();
+                reap(child);
                 Err(error)
             }
         }
@@ -183,7 +183,7 @@ impl Client {
             if told.is_err() {
                 let _dead_already = child.kill();
             }
-            let _status = child.wait();
+            reap(child);
         }
         // A stream ends when its process does.
         let _ended = receive(&self.stream, 0);
@@ -220,10 +220,18 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // It lives on without us; one that is dead already is not left as a zombie.
-        if let Some(child) = self.child.as_mut() {
-            let _status = child.try_wait();
+        // It lives on without us.
+        if let Some(child) = self.child.take() {
+            reap(child);
         }
+    }
+}
+
+/// Leaves no zombie of a process whenever it ends. One that hangs in the kernel, on a disk that does not answer, is not waited for:
+/// even a killed one may never end.
+fn reap(mut child: Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        let _without = std::thread::Builder::new().name("reap trackd".to_owned()).spawn(move || child.wait());
     }
 }
 
