@@ -16,7 +16,7 @@ mod ledger_file;
 
 use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
-use crate::device::volume::Volume;
+use crate::device::volume::{Volume, folder_of};
 use crate::lane;
 use crate::signer::Signer;
 use ledger_file::LedgerFile;
@@ -31,7 +31,7 @@ use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ pub type Authorize = Arc<dyn Fn(&[CertificateDer<'static>]) -> Result<(), String
 pub struct TargetConfig {
     /// Replication session, from the controller.
     pub session: u64,
-    /// The volumes of the session. One that does not exist is made.
+    /// The volumes of the session. A file that was none before is made.
     pub volumes: Vec<TargetVolume>,
     /// Where ledger and record are kept; exists.
     pub ledger_dir: PathBuf,
@@ -346,7 +346,7 @@ fn open_volume(volume: &TargetVolume, opened_before: bool) -> Result<(VolumeSpec
         .map_err(|source| TargetError::Size { name: name.clone(), source })?;
     let unusable = |source| TargetError::Volume { name: name.clone(), source };
     let is_there = path.exists();
-    if !is_there && (opened_before || path.starts_with("/dev")) {
+    if !is_there && (opened_before || leads_elsewhere(path) || is_among_devices(path)) {
         return Err(TargetError::Gone { name: name.clone(), path: path.clone() });
     }
     // Killed while it made the file, the one before left an empty one.
@@ -355,6 +355,17 @@ fn open_volume(volume: &TargetVolume, opened_before: bool) -> Result<(VolumeSpec
     let open = open(path, size.bytes()).map_err(unusable)?;
     let maybe_written = holes::maybe_written(path, size).map_err(unusable)?;
     Ok((VolumeSpec { name: name.clone(), identity: identity.clone(), size, maybe_written }, open))
+}
+
+/// Whether there is a name that leads to nothing: of a device, as a rule, that is not attached.
+fn leads_elsewhere(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether a file would be made below `/dev`, by whatever way its path takes.
+fn is_among_devices(path: &Path) -> bool {
+    let folder = std::fs::canonicalize(folder_of(path));
+    path.starts_with("/dev") || folder.is_ok_and(|folder| folder.starts_with("/dev"))
 }
 
 /// Makes durable what was applied, again and again.
@@ -441,9 +452,14 @@ mod tests {
         let gone = volume(dir.path().join("sda.raw"));
         let refused = open_volume(&gone, true).unwrap_err();
         assert!(matches!(&refused, TargetError::Gone { path, .. } if *path == gone.path), "{refused}");
-        let device = volume("/dev/not-there".into());
-        assert!(matches!(open_volume(&device, false), Err(TargetError::Gone { .. })));
-        assert!(!gone.path.exists() && !device.path.exists());
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("nothing"), &link).unwrap();
+        for device in ["/dev/not-there".into(), "/usr/../dev/not-there".into(), link] {
+            let device = volume(device);
+            assert!(matches!(open_volume(&device, false), Err(TargetError::Gone { .. })), "{:?}", device.path);
+            assert!(!device.path.exists());
+        }
+        assert!(!gone.path.exists());
         drop(open_volume(&gone, false).unwrap());
         open_volume(&gone, true).unwrap();
     }

@@ -1,7 +1,7 @@
 //! The raw volume that a disk is copied into: a file of exactly the disk's size, or a block device of at least that size.
 //!
 //! Writes go past the page cache where the filesystem allows it, and what is read back always comes from the medium.
-//! One writer at a time, by a lock on the file. Never grows or shrinks a volume.
+//! One writer at a time, by a lock on the file. Never grows or shrinks a volume that has bytes.
 
 use super::{DeviceError, io_error};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
@@ -33,8 +33,9 @@ impl Volume {
     /// Makes a new volume of `size` zero bytes that takes no room yet. One that was begun and has no bytes is made; any other
     /// that is there is refused.
     pub fn create(path: &Path, size: u64) -> Result<Self, DeviceError> {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        // A name that leads elsewhere is not followed to where nothing is.
+        let begun = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        let file = File::options().read(true).write(true).create_new(!begun).open(path);
         let file = file.map_err(io_error("create", path))?;
         let found = file.metadata().map_err(io_error("look at", path))?.len();
         if found > 0 {
