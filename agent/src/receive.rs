@@ -23,7 +23,7 @@ pub(crate) const MAX_VOLUMES: usize = 64;
 pub(crate) struct Entry {
     /// Name of the volume, as the source calls it.
     pub(crate) name: String,
-    /// A file, made if it is not there, or a block device.
+    /// A file, made the first time, or a block device.
     pub(crate) path: String,
     /// The disk that may be copied to it.
     pub(crate) identity: DiskIdentity,

@@ -489,11 +489,12 @@ fn a_receiver_that_is_started_again_does_not_write_to_another_disk_of_the_same_n
     fs::write(&file, volumes.to_string()).unwrap();
     receiver.more.pop();
     receiver.start();
-    wait("its refusal", || receiver.log().contains("neither a serial number nor a WWN"));
+    wait("its refusal", || receiver.log().contains("cannot be told from another disk"));
     assert!(!receiver.process.as_mut().unwrap().wait().unwrap().success());
     receiver.more.push("--overwrite".to_owned());
     receiver.start();
     receiver.sent(&disk.node);
+    assert!(fs::read_to_string(&file).unwrap().contains("\"device\""), "from now on its name tells");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use super::announce::{Announced, Announcement};
 use crate::receive::{Entry, MAX_VOLUMES};
-use qianyun_replication_io::device::{DeviceError, LeafDisk, lasting_name};
+use qianyun_replication_io::device::{DeviceError, lasting_name};
+use qianyun_replication_io::freemap::layout::table_id_at;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -99,33 +100,38 @@ fn device_of(path: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// Whether a place that was chosen before is still the same one: after a reboot, `/dev/vdb` may be another disk.
-pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<(), String> {
+/// Whether a place that was chosen before is still the same one, and what it is called: after a reboot, `/dev/vdb` may be another
+/// disk. A file, and where nothing is, is for the receiver to open.
+pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<Option<String>, String> {
     let Entry { path, identity, device, .. } = entry;
-    let is_device = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device());
     let found = device_of(path)?;
-    if is_device && device.is_some() && *device != found {
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(device.clone()) };
+    let is_device = metadata.file_type().is_block_device();
+    if device.is_some() && *device != found {
+        let found = match &found {
+            Some(name) => name.as_str(),
+            None if is_device => "without a name of its own",
+            None => "a file",
+        };
         return Err(format!(
-            "{path} is another device than the copy was begun on, which was {}; this one is {}; attach that one there, or begin \
-             anew in an empty folder",
+            "{path} is another device than the copy was begun on, which was {}; this one is {found}; attach that one there, or \
+             begin anew in an empty folder",
             device.as_deref().unwrap_or_default(),
-            found.as_deref().unwrap_or("without a name of its own")
         ));
     }
     if !is_device || device.is_some() || overwrite {
-        return Ok(());
+        return Ok(found);
     }
-    // Nothing but what lies on it tells it from another.
-    let (_, start) = length_and_start(path).map_err(|error| format!("{path}: {error}"))?;
-    let is_empty = start.iter().all(|byte| *byte == 0);
-    let table_id =
-        LeafDisk::from_node(Path::new(path)).map(|disk| disk.identity().table_id.clone()).unwrap_or_default();
-    if is_empty || (!table_id.is_empty() && table_id == identity.table_id) {
-        return Ok(());
+    // Nothing was noted of it, or it has nothing to note: what lies on it has to tell.
+    let failed = |error: &dyn std::fmt::Display| format!("{path}: {error}");
+    let (_, start) = length_and_start(path).map_err(|error| failed(&error))?;
+    let table_id = table_id_at(Path::new(path)).map_err(|error| failed(&error))?;
+    if start.iter().all(|byte| *byte == 0) || (!table_id.is_empty() && table_id == identity.table_id) {
+        return Ok(found);
     }
     Err(format!(
-        "{path} has neither a serial number nor a WWN, and what lies on it is not the begun copy; if it is the right disk all the \
-         same, start the receiver with --overwrite"
+        "{path} cannot be told from another disk: no name of it was noted that would be the same after a reboot, and what lies on \
+         it is not the begun copy; if it is the right one all the same, start the receiver once with --overwrite"
     ))
 }
 
@@ -187,9 +193,11 @@ mod tests {
         let wishes = Wishes { dir: dir.path().to_str().unwrap().into(), ..Wishes::default() };
         let entry = choose(&wishes, &coming(&["sda"])).unwrap().remove(0);
         assert_eq!(entry.device, None);
-        check_again(&entry, false).unwrap();
+        assert_eq!(check_again(&entry, false), Ok(None));
         std::fs::write(&entry.path, [1; 4096]).unwrap();
-        check_again(&entry, false).unwrap();
+        assert_eq!(check_again(&entry, false), Ok(None));
+        let device = Entry { device: Some("disk 5".to_owned()), ..entry };
+        assert!(check_again(&device, true).unwrap_err().contains("which was disk 5; this one is a file"));
     }
 
     #[test]

@@ -44,9 +44,15 @@ pub(crate) async fn run(
         announce::await_announcement(&listener, &identity, judge).await?;
         host.write(&file, &serde_json::to_vec_pretty(&chosen).map_err(AnnounceError::Words)?, 0o644)?;
     }
-    let entries = receive::entries(&file, &host.read(&file)?)?;
-    for entry in &entries {
-        places::check_again(entry, wishes.overwrite).map_err(|words| ReplicateError::Place { words })?;
+    let mut entries = receive::entries(&file, &host.read(&file)?)?;
+    let noted = entries.clone();
+    for entry in &mut entries {
+        let name = places::check_again(entry, wishes.overwrite);
+        entry.device = name.map_err(|words| ReplicateError::Place { words })?;
+    }
+    if entries != noted {
+        // From now on it is known by its name: an earlier release noted none.
+        host.write(&file, &serde_json::to_vec_pretty(&entries).map_err(AnnounceError::Words)?, 0o644)?;
     }
     let volumes = receive::volumes(entries);
     for volume in &volumes {

@@ -30,6 +30,8 @@ const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// Attempts at the end: a doubt of the tracker, or a busy link, costs one; five in a row have a reason that stays.
 const ATTEMPTS: u32 = 5;
+/// Between two of them: a place that could not be read may have been tried again.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(5);
 
 /// Copies until the copy is proved, or a signal.
 pub(crate) async fn run(
@@ -206,7 +208,10 @@ async fn follow_and_finish(
         match attempt.make(replication, attempts).await {
             Ok(finished) => return Ok(finished),
             Err(source) if attempts == ATTEMPTS => return Err(ReplicateError::NotFinished { attempts, source }),
-            Err(source) => screen.failed(&source),
+            Err(source) => {
+                screen.failed(&source);
+                sleep(BETWEEN_ATTEMPTS).await;
+            }
         }
     }
 }

@@ -131,7 +131,7 @@ fn is_passing(name: &str) -> bool {
 }
 
 /// What a block device is called on every boot and behind every cable, and where on its disk it begins: the UUID of a mapped
-/// device, a disk's world-wide name or serial number, the file of a loop device. `None` for what is no block device, and for a
+/// device or an array, a disk's world-wide name or serial number, the file of a loop device. `None` for what is no block device, and for a
 /// disk without any such name.
 pub fn lasting_name(path: &Path) -> Result<Option<String>, DeviceError> {
     let metadata = std::fs::metadata(path).map_err(io_error("look at", path))?;
@@ -139,8 +139,13 @@ pub fn lasting_name(path: &Path) -> Result<Option<String>, DeviceError> {
         return Ok(None);
     }
     let Some(place) = place(DeviceNumber::from_dev(metadata.rdev()))? else { return Ok(None) };
-    let mapped = || sysfs::text(&format!("/sys/block/{}/dm/uuid", place.name));
-    let names = [mapped(), Some(sysfs::wwn(&place.name, sysfs::text)), Some(sysfs::serial(&place.name))];
+    let stacked = |file: &str| sysfs::text(&format!("/sys/block/{}/{file}", place.name));
+    let names = [
+        stacked("dm/uuid"),
+        stacked("md/uuid"),
+        Some(sysfs::wwn(&place.name, sysfs::text)),
+        Some(sysfs::serial(&place.name)),
+    ];
     let name = names.into_iter().flatten().find(|name| !name.is_empty()).or_else(|| sysfs::backing_file(&place.name));
     Ok(name.map(|name| format!("{name}, from byte {}", place.start_bytes)))
 }

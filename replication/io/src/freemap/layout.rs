@@ -3,8 +3,12 @@
 //! Reads through a closure, so that the parsers in `mbr` and `gpt` see bytes alone. Never writes, never guesses: a table
 //! that does not hold together is an error, and the caller then calls nothing on the disk free.
 
-use crate::device::{DeviceError, LeafDisk};
+use crate::device::{DeviceError, LeafDisk, io_error};
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use super::{gpt, mbr};
 
@@ -93,6 +97,26 @@ pub fn read(disk: &LeafDisk) -> Result<Layout, LayoutError> {
     // A bad sector reads as zeros here, and zeros are no table: everything then counts as used.
     let mut read = |offset: u64, len: usize| disk.read_run(offset, len).map(|(bytes, _bad)| bytes);
     parse(&mut Source { read: &mut read, size, block })
+}
+
+/// What the table on any device or file calls itself, whatever the size of its sectors; empty if there is none, or none that holds
+/// together.
+pub fn table_id_at(path: &Path) -> Result<String, DeviceError> {
+    let mut file = File::open(path).map_err(io_error("open", path))?;
+    let size = file.seek(SeekFrom::End(0)).map_err(io_error("ask the size of", path))?;
+    for block in [512, 4096] {
+        let mut read = |offset: u64, len: usize| {
+            let mut bytes = vec![0; len];
+            file.read_exact_at(&mut bytes, offset).map_err(io_error("read", path))?;
+            Ok(bytes)
+        };
+        match parse(&mut Source { read: &mut read, size, block }) {
+            Ok(layout) if !layout.table_id.is_empty() => return Ok(layout.table_id),
+            Ok(_) | Err(LayoutError::Malformed { .. }) => {}
+            Err(LayoutError::Read(error)) => return Err(error),
+        }
+    }
+    Ok(String::new())
 }
 
 /// What the table calls itself; empty if there is none, or none that holds together.
