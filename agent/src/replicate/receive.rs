@@ -140,10 +140,14 @@ async fn tell_of_records(
         let found = host.read(&file).ok();
         if found.is_some() && found != known {
             let words =
-                language.pick("复制完成,两端一致,记录在", "the copy is complete and proved equal; the record is");
+                language.pick("两端一致,已签名,记录在", "both ends hold the same and have signed it; the record is");
             say(out, &format!("{words} {file}\n  qianyun-agent verify-record {file} --ca {dir}/ca.pem\n"))?;
-            known = found;
+        } else if found.is_none() && known.is_some() {
+            let words =
+                language.pick("源端继续写入,先前的记录不再有效", "the sender goes on: the record before is withdrawn");
+            say(out, &format!("{words}\n"))?;
         }
+        known = found;
     }
 }
 

@@ -14,6 +14,7 @@ use qianyun_replication::message::{ErrorCode, Message};
 use qianyun_replication::receiver::{Admission, ConnectionId, Incoming, Outbox, Refusal};
 use qianyun_replication::record::{CutoverRecord, RecordError, Signature, SignedRecord};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -298,10 +299,11 @@ fn write(
         Admission::Nothing => {}
         Admission::Write(permit) => {
             let (_, volume) = &shared.volumes[permit.volume];
-            let written = match raw {
+            // Before the first byte: a record is of what was there when it was signed.
+            let written = shared.withdraw_record().and_then(|()| match raw {
                 Some(raw) => volume.write(offset, raw),
                 None => volume.zero(offset, u64::from(raw_len)),
-            };
+            });
             shared.engine().wrote(permit);
             // A newer link may be waiting for just this write.
             shared.touch();
@@ -324,6 +326,7 @@ fn sign(shared: &Shared, text: String, source: Signature) -> Result<Message<'sta
     let target = Signature { certificate_pem: certificate_pem.clone(), signature: hex::encode(&signature) };
     let signed = SignedRecord { record: text, source, target };
     let bytes = serde_json::to_vec_pretty(&signed).expect("a signed record holds texts only");
-    ledger_file::replace(&shared.ledger_dir.join("record.json"), &bytes).map_err(ConnectionError::RecordStore)?;
+    shared.has_record.store(true, Ordering::Release);
+    ledger_file::replace(&shared.record(), &bytes).map_err(ConnectionError::RecordStore)?;
     Ok(Message::RecordAnswer { signature, certificate_pem })
 }

@@ -11,6 +11,8 @@ use std::path::Path;
 /// Runs of chunks that are not wholly in a hole. A volume without holes, as a block device, is all of it.
 pub(super) fn maybe_written(path: &Path, size: DeviceSize) -> Result<Vec<Range<u64>>, DeviceError> {
     let file = File::open(path).map_err(io_error("open", path))?;
+    // Some filesystems have called a hole what was not on the disk yet.
+    file.sync_all().map_err(io_error("flush", path))?;
     let failed = |errno: Errno| io_error("look for holes in", path)(errno.into());
     let mut runs: Vec<Range<u64>> = Vec::new();
     let mut at = 0;
