@@ -5,6 +5,7 @@
 
 pub(crate) mod arrays;
 pub mod buffer;
+mod flush;
 mod leaves;
 pub mod paths;
 pub mod reader;
@@ -19,6 +20,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use flush::flush_nodes;
 pub use leaves::leaves;
 pub use reader::OwnReads;
 use reader::ReadCounter;
@@ -233,7 +235,7 @@ impl LeafDisk {
 
     fn open(name: &str) -> Result<Self, DeviceError> {
         // The kernel writes `!` for the `/` of names such as cciss/c0d0.
-        Self::open_node(name, Path::new("/dev").join(name.replace('!', "/")))
+        Self::open_node(name, Path::new("/dev").join(sysfs::node_name(name)))
     }
 
     fn open_node(name: &str, node: PathBuf) -> Result<Self, DeviceError> {

@@ -12,6 +12,8 @@ use qianyun_replication::record::{CutoverRecord, OwnVolume, SignedRecord};
 use qianyun_replication_io::signer::Signer as _;
 use qianyun_replication_io::source::{FinishError, Replication};
 use rig::{LoopDisk, Mounted, run};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -200,11 +202,36 @@ async fn what_is_written_after_the_proof_is_never_signed() {
     disk.write(MIB, 4096, 1);
     let signed = replication.sign_record(&record(disks), &authority.signer("source"), Instant::now() + PATIENCE).await;
     assert!(matches!(signed, Err(FinishError::Late)), "{signed:?}");
+    let record = site.dir.path().join("record.json");
+    assert!(record.exists(), "the target signs what it knows by itself");
     replication.resume();
     wait_for(&replication, "the change", in_sync).await;
+    assert!(!record.exists() && site.dir.path().join("record.withdrawn.json").exists(), "it holds something else now");
     replication.prepare_final().unwrap();
     replication.finalise(Instant::now() + PATIENCE).await.unwrap();
     assert_same_bytes(&disk, &site.volume());
+    replication.stop().await;
+}
+
+/// As a database on a whole disk that was stopped, or `dd`: the kernel has it in memory, and no freeze brings it to the disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_written_to_nodes_and_waits_in_memory_is_sent_before_the_proof() {
+    let authority = Arc::new(Authority::new());
+    let disk = LoopDisk::partitioned(16 * MIB, "label: dos\n1MiB,8MiB\n", &[(2048, 16_384)]);
+    let site = Site::new(&authority);
+    let _target = site.start(&disk.leaf()).await;
+    let replication = site.source(&disk.leaf());
+    wait_for(&replication, "in sync", in_sync).await;
+    for (node, offset) in [(disk.node.clone(), 12 * MIB), (disk.partition(1), 4 * MIB)] {
+        File::options().write(true).open(node).unwrap().write_all_at(&[9; 4096], offset).unwrap();
+    }
+    replication.prepare_final().unwrap();
+    let _records = replication.finalise(Instant::now() + PATIENCE).await.unwrap();
+    let arrived = std::fs::read(site.volume()).unwrap();
+    for at in [12 * MIB, 5 * MIB] {
+        let at = usize::try_from(at).unwrap();
+        assert!(arrived[at..at + 4096].iter().all(|byte| *byte == 9), "at {at}");
+    }
     replication.stop().await;
 }
 

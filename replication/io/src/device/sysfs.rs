@@ -85,6 +85,11 @@ pub(crate) fn block_dir(name: &str) -> PathBuf {
     Path::new("/sys/block").join(name)
 }
 
+/// The name below `/dev` of what `/sys` calls so.
+pub(super) fn node_name(name: &str) -> String {
+    name.replace('!', "/")
+}
+
 /// Names in `/sys/block`, in order.
 pub(super) fn disk_names() -> Result<Vec<String>, DeviceError> {
     names_in(Path::new("/sys/block"))

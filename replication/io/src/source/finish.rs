@@ -6,9 +6,9 @@
 //! final mode until [`Replication::resume`].
 
 use super::tracking::{Tracking, TrackingError};
-use super::{Mode, RecordReply, Replication, Shared, follow, lock};
-use crate::device::DeviceError;
+use super::{Mode, RecordReply, Replication, Shared, follow, lock, words_of};
 use crate::device::arrays::Arrays;
+use crate::device::{DeviceError, flush_nodes};
 use crate::lane;
 use crate::signer::Signer;
 use qianyun_replication::digest::DeviceRoot;
@@ -105,6 +105,12 @@ impl Replication {
     /// filesystem until [`Replication::resume`]. To be called right before the freeze: changes wait in the tracker's rings.
     pub fn prepare_final(&self) -> Result<(), FinishError> {
         check_all_read(&self.shared)?;
+        // Who wrote to a disk past the filesystems was stopped before this; what is in memory of it is to be seen and sent.
+        for error in
+            block_in_place(|| self.shared.disks.iter().flat_map(|disk| flush_nodes(&disk.leaf)).collect::<Vec<_>>())
+        {
+            tracing::warn!(error = words_of(&error), "what was written past the filesystems may not be on the disk");
+        }
         let maps = block_in_place(|| follow::prepare(&self.shared.disks))?;
         *lock(&self.shared.free_maps) = maps;
         *lock(&self.shared.arrays) = block_in_place(|| Arrays::on(&self.disks()));
