@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_flushed_and_not_frozen_is_named_once() {
         let text = "28 1 8:1 / / rw - ext4 /dev/sda1 rw\n32 28 8:2 / /boot/efi rw - vfat /dev/sda2 rw\n";
-        let mounts = mounts::parse(text).unwrap();
+        let mounts = mounts::parse(text.as_bytes()).unwrap();
         assert_eq!(not_frozen(&mounts), "flushed and not frozen, as they cannot be: /boot/efi (vfat)");
         assert_eq!(not_frozen(&mounts[..1]), "");
     }

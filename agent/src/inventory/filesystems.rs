@@ -47,7 +47,7 @@ pub(super) fn unfrozen(host: &dyn Host, disks: &[Disk]) -> Option<Vec<String>> {
         // A loop device lies on a file, which may lie anywhere.
         disk.is_empty() || disk.starts_with("loop") || listed(&disk)
     };
-    let parsed = mounts::parse(&host.text("/proc/self/mountinfo")?).ok()?;
+    let parsed = mounts::parse(&host.read("/proc/self/mountinfo").ok()?).ok()?;
     Some(mounts::unfrozen(&parsed.into_iter().filter(concerns).collect::<Vec<_>>()))
 }
 

@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 use qianyun_replication_io::foreign;
 
 fuzz_target!(|text: &str| {
-    foreign::mounts(text);
+    foreign::mounts(text.as_bytes());
     foreign::swaps(text);
 });

@@ -31,7 +31,7 @@ pub fn kernel_types(btf: &[u8]) -> bool {
 }
 
 /// The mounts in the text of a `mountinfo` file; how many.
-pub fn mounts(text: &str) -> usize {
+pub fn mounts(text: &[u8]) -> usize {
     mounts::parse(text).map_or(0, |mounts| mounts.len())
 }
 

@@ -81,12 +81,12 @@ pub fn unfrozen(mounts: &[Mount]) -> Vec<String> {
 
 /// Undoes the octal escapes of the kernel: space, tab, newline, backslash.
 pub(crate) fn unescape(text: &str) -> String {
-    String::from_utf8_lossy(&unescape_bytes(text)).into_owned()
+    String::from_utf8_lossy(&unescape_bytes(text.as_bytes())).into_owned()
 }
 
-fn unescape_bytes(text: &str) -> Vec<u8> {
+fn unescape_bytes(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
         let octal = (*byte == b'\\').then(|| after.get(..3)).flatten();
         let value = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
@@ -96,33 +96,36 @@ fn unescape_bytes(text: &str) -> Vec<u8> {
     out
 }
 
-fn parse_line(line: &str) -> Option<Mount> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut columns = mount.split(' ').skip(2);
-    let device = DeviceNumber::parse(columns.next()?)?;
+/// A path is bytes, on older servers often of GBK, and has to be found again; all else is for people or is ASCII.
+fn parse_line(line: &[u8]) -> Option<Mount> {
+    const BETWEEN: &[u8] = b" - ";
+    let between = line.windows(BETWEEN.len()).position(|window| window == BETWEEN)?;
+    let mut columns = line[..between].split(|byte| *byte == b' ').skip(2);
+    let device = DeviceNumber::parse(std::str::from_utf8(columns.next()?).ok()?)?;
     let path = PathBuf::from(std::ffi::OsString::from_vec(unescape_bytes(columns.nth(1)?)));
+    let filesystem = String::from_utf8_lossy(&line[between + BETWEEN.len()..]);
     let mut columns = filesystem.split(' ');
     let (kind, source, options) = (columns.next()?, columns.next()?, columns.next()?);
-    let read_only = options.split(',').any(|option| option == "ro");
+    // The last two are what recent kernels call one that they gave up.
+    let read_only = options.split(',').any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown"));
     Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only })
 }
 
 /// All mounts of a text as `/proc/self/mountinfo` has it, in the order in which they were made.
-pub fn parse(mountinfo: &str) -> Result<Vec<Mount>, DeviceError> {
-    let parsed = |line: &str| {
+pub fn parse(mountinfo: &[u8]) -> Result<Vec<Mount>, DeviceError> {
+    let parsed = |line: &[u8]| {
         parse_line(line).ok_or_else(|| {
-            crate::device::malformed(Path::new(MOUNTINFO), "device, path, kind, source and options", line)
+            let found = String::from_utf8_lossy(line);
+            crate::device::malformed(Path::new(MOUNTINFO), "device, path, kind, source and options", &found)
         })
     };
-    mountinfo.lines().map(parsed).collect()
+    mountinfo.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parsed).collect()
 }
 
 /// The mounts that this process sees.
 pub fn mounted() -> Result<Vec<Mount>, DeviceError> {
     let path = Path::new(MOUNTINFO);
-    // Names need not be UTF-8: what is not is replaced, and then simply not found.
-    let text = std::fs::read(path).map_err(crate::device::io_error("read", path))?;
-    parse(&String::from_utf8_lossy(&text))
+    parse(&std::fs::read(path).map_err(crate::device::io_error("read", path))?)
 }
 
 #[cfg(test)]
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn mounts_are_read_with_their_escapes_and_the_state_of_the_filesystem() {
-        let mounts = parse(TEXT).unwrap();
+        let mounts = parse(TEXT.as_bytes()).unwrap();
         assert_eq!(mounts[1].device, DeviceNumber { major: 8, minor: 1 });
         assert_eq!(mounts[2].path, Path::new("/srv/a b"));
         assert!(mounts[2].read_only && !mounts[1].read_only);
@@ -149,7 +152,7 @@ mod tests {
             37 28 0:52 / /tmp rw - tmpfs tmpfs rw\n38 28 0:53 / /doc rw - fuse.portal /dev/fuse rw\n\
             39 28 7:0 / /snap rw - squashfs /dev/loop0 ro\n40 28 8:2 / /efi rw - vfat /dev/sda2 rw\n\
             41 28 8:7 / /shared rw - gfs2 /dev/sda7 rw\n";
-        let mounts = parse(&format!("{TEXT}{more}")).unwrap();
+        let mounts = parse(format!("{TEXT}{more}").as_bytes()).unwrap();
         let held = |hold| {
             let held = mounts.iter().filter(move |mount| mount.hold() == hold);
             held.map(|mount| mount.path.to_str().unwrap()).collect::<Vec<_>>()
@@ -163,8 +166,17 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_a_mount_is_named() {
-        assert!(parse("28 1 8:1 / /\n").unwrap_err().to_string().contains("28 1 8:1"));
+        assert!(parse(b"28 1 8:1 / /\n").unwrap_err().to_string().contains("28 1 8:1"));
         assert_eq!(unescape("a\\04"), "a\\04");
+    }
+
+    #[test]
+    fn a_path_that_is_no_utf8_is_found_and_a_filesystem_that_was_given_up_is_read_only() {
+        // "档案" in GBK.
+        let line = b"28 1 8:1 / /srv/\xb5\xb5\xb0\xb8 rw - ext4 /dev/sda1 rw,emergency_ro\n";
+        let mounts = parse(line).unwrap();
+        assert_eq!(mounts[0].path.as_os_str().as_encoded_bytes(), b"/srv/\xb5\xb5\xb0\xb8");
+        assert!(mounts[0].read_only);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod rig;
 
 use qianyun_replication_io::freemap::{Free, FreeMap, Reading, Unmapped, Ways};
 use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
-use qianyun_replication_io::mounts::{Mount, mounted};
+use qianyun_replication_io::mounts::{Mount, held_on, mounted};
 use qianyun_replication_io::tracker::Tracker;
 use rig::{LoopDisk, Mounted};
 use std::io::{Read as _, Write as _};
@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 15] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("what_can_only_be_flushed_is_on_the_disk_and_goes_on", what_can_only_be_flushed_is_on_the_disk_and_goes_on),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
@@ -45,6 +45,7 @@ fn run_all() {
             "a_filesystem_in_a_file_of_another_is_frozen_before_it",
             a_filesystem_in_a_file_of_another_is_frozen_before_it,
         ),
+        ("a_filesystem_in_a_file_of_a_btrfs_is_held_with_its_disk", a_filesystem_in_a_file_of_a_btrfs_is_held),
         ("what_was_not_written_yet_is_on_the_disk_once_frozen", what_was_not_written_yet_is_on_the_disk_once_frozen),
         ("an_own_reader_finds_the_disk_up_to_date", an_own_reader_finds_the_disk_up_to_date),
         ("what_cannot_be_frozen_is_copied_whole", what_cannot_be_frozen_is_copied_whole),
@@ -141,6 +142,17 @@ fn a_filesystem_in_a_file_of_another_is_frozen_before_it() {
     for written in written {
         written.recv_timeout(Duration::from_secs(10)).unwrap();
     }
+}
+
+/// The file has the number of no device, so that nobody knows on which disk it lies.
+fn a_filesystem_in_a_file_of_a_btrfs_is_held() {
+    let disk = LoopDisk::new(256 * MIB);
+    rig::run("mkfs.btrfs", &["-q", disk.node_text()]);
+    let outer = Mounted::existing(&disk.node);
+    let image = Inner::new(&outer.path().join("image"));
+    let inner = Mounted::ext4(&image.node);
+    let held = held_on(&[disk.leaf().number()]).unwrap();
+    assert!(held.iter().any(|mount| mount.path == inner.path()), "{held:?}");
 }
 
 fn what_was_not_written_yet_is_on_the_disk_once_frozen() {

@@ -27,13 +27,29 @@ fn follow(device: DeviceNumber, depth: usize, found: &mut BTreeSet<DeviceNumber>
     for slave in below {
         follow(slave, depth, found)?;
     }
-    if let Some(file) = sysfs::backing_file(&place.name)
-        && let Ok(metadata) = std::fs::metadata(Path::new(&file))
-    {
-        // A file in memory lies on no disk; one that is deleted cannot be followed, and its filesystem is mounted anyway.
-        let _on_no_disk = follow(DeviceNumber::from_dev(metadata.dev()), depth, found);
+    match sysfs::backing_file(&place.name) {
+        Some(file) => follow_file(Path::new(&file), depth, found),
+        None => Some(()),
     }
-    Some(())
+}
+
+/// Where a file lies. One that is deleted, or has its path in another namespace, cannot be followed; nor one on a btrfs, an overlay
+/// or what else has a number of no device.
+fn follow_file(file: &Path, depth: usize, found: &mut BTreeSet<DeviceNumber>) -> Option<()> {
+    let device = DeviceNumber::from_dev(std::fs::metadata(file).ok()?.dev());
+    if device.major == 0 && is_in_memory(file)? {
+        return Some(());
+    }
+    follow(device, depth, found)
+}
+
+/// Whether a file lies on no disk at all.
+fn is_in_memory(file: &Path) -> Option<bool> {
+    /// From linux/magic.h.
+    const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+    const RAMFS: rustix::fs::FsWord = 0x8584_58f6;
+    let kind = rustix::fs::statfs(file).ok()?.f_type;
+    Some(matches!(kind, TMPFS | RAMFS))
 }
 
 #[cfg(test)]
