@@ -68,8 +68,8 @@ pub enum Unmapped {
         /// The volume.
         device: DeviceNumber,
     },
-    /// It is read-only, and the kernel does not tell: what its journal holds may not be on the disk.
-    #[error("{} is read-only, and this kernel does not tell what is free", path.display())]
+    /// It is read-only: what its journal holds may not be on the disk, whoever tells.
+    #[error("{} is read-only, so that its disk may be older than what is told of it", path.display())]
     ReadOnly {
         /// Where it is mounted.
         path: PathBuf,
@@ -167,7 +167,7 @@ fn agreed(seen: &[(DeviceNumber, Range<u64>)], on_disk: &[Range<u64>], size: u64
     seen.iter().filter(plain).cloned().collect()
 }
 
-fn active_swaps() -> Result<Vec<DeviceNumber>, DeviceError> {
+fn active_swaps() -> Result<Vec<swap::Active>, DeviceError> {
     let text = match std::fs::read_to_string(SWAPS) {
         Ok(text) => text,
         // A kernel without swap.
@@ -175,8 +175,10 @@ fn active_swaps() -> Result<Vec<DeviceNumber>, DeviceError> {
         Err(error) => return Err(io_error("read", Path::new(SWAPS))(error)),
     };
     // A name without a node cannot be told apart from others: its partition then counts as used.
-    let number = |path: String| Some(DeviceNumber::from_dev(std::fs::metadata(path).ok()?.rdev()));
-    Ok(swap::partitions(&text).into_iter().filter_map(number).collect())
+    let active = |(path, bytes): (String, u64)| {
+        Some(swap::Active { device: DeviceNumber::from_dev(std::fs::metadata(path).ok()?.rdev()), bytes })
+    };
+    Ok(swap::partitions(&text).into_iter().filter_map(active).collect())
 }
 
 impl FreeMap {
@@ -192,7 +194,7 @@ impl FreeMap {
         let find = |disk: &LeafDisk, place: (DeviceNumber, Range<u64>)| {
             Ok(match Region::filesystem(&mounts, place.clone(), reading, ways)? {
                 Some(region) => Some(region),
-                None if swaps.contains(&place.0) => Some(Region::swap(place)),
+                None if swaps.iter().any(|swap| swap.device == place.0) => Some(Region::swap(place)),
                 None => Region::btrfs(disk, &mounts, place)?,
             })
         };

@@ -26,6 +26,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"_BHRfS_M");
 /// All that kernels know up to the squota of 6.7, but for zones (0x1000), whose superblocks move, and the second
 /// extent tree (0x2000), which is not finished.
 const KNOWN_INCOMPAT: u64 = 0x0FFF | 0x4000 | 0x1_0000;
+/// The flag of a superblock that other filesystems may grow from.
+const SEEDING: u64 = 1 << 32;
 /// Nothing is allocated below, where boot loaders live.
 const RESERVED_BYTES: u64 = 1 << 20;
 /// Superblocks, each with all of the 64 KiB that no chunk begins in.
@@ -59,6 +61,8 @@ impl Member {
             ensure_sum("checksum of the superblock", OFFSET, word(bytes, 0), crc32c(&bytes[32..]))?;
         }
         ensure_known("incompatible features", number(bytes, 188, 8), KNOWN_INCOMPAT)?;
+        // What a filesystem that was sprouted from it gives up is free to that one, and its own still.
+        ensure_equal("flag of a seed device", OFFSET, number(bytes, 56, 8) & SEEDING, 0)?;
         // Number 0 is a device that takes another's place: what is copied to it is in no tree until it has.
         ensure_within("number of the device", OFFSET, number(bytes, 201, 8), 1..=u64::MAX)?;
         Ok(Self { number: number(bytes, 201, 8), uuid: std::array::from_fn(|index| bytes[267 + index]) })

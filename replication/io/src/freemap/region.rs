@@ -66,6 +66,11 @@ fn flush(mount: &Mount, file: &File) -> Result<(), DeviceError> {
 impl Teller {
     /// The first of the ways that is open for a filesystem of which `file` is a part.
     fn choose(mount: &Mount, file: &File, reading: Reading, ways: Ways) -> Self {
+        if mount.read_only {
+            // Its journal may hold what its disk does not, if it was mounted without replaying that, or was given up: what the
+            // kernel has in memory is then not what is on the disk either.
+            return Self::Nobody(None);
+        }
         let asked = match ways {
             Ways::All => fsmap::probe(file),
             Ways::OwnReaders => Err(Errno::NOTTY),
@@ -137,12 +142,14 @@ impl Region {
     pub(super) fn free(
         &self,
         disk: &LeafDisk,
-        swaps: &[DeviceNumber],
+        swaps: &[swap::Active],
         unmapped: &mut Vec<Unmapped>,
     ) -> Vec<Range<u64>> {
         let free = match &self.content {
-            Content::Swap if swaps.contains(&self.device) => return vec![swap::free(&self.bytes)],
-            Content::Swap => Err(Unmapped::NotSwap { start: self.bytes.start }),
+            Content::Swap => match swaps.iter().find(|swap| swap.device == self.device) {
+                Some(swap) => return vec![swap::free(&self.bytes, swap.bytes)],
+                None => Err(Unmapped::NotSwap { start: self.bytes.start }),
+            },
             Content::Filesystem { path, file, teller } => self.told(disk, path, file, teller).map(|(free, partly)| {
                 unmapped.extend(partly);
                 free

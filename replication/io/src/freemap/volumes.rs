@@ -5,6 +5,7 @@ use super::Unmapped;
 use super::placement::Placement;
 use super::region::Region;
 use super::stack::{self, Kernel};
+use super::swap::Active;
 use crate::device::{DeviceError, DeviceNumber, LeafDisk};
 use std::ops::Range;
 
@@ -46,7 +47,7 @@ impl Volumes {
     }
 
     /// What is free now, in bytes of the disk; what could not be mapped goes to `unmapped`.
-    pub(super) fn free(&self, swaps: &[DeviceNumber], unmapped: &mut Vec<Unmapped>) -> Vec<Range<u64>> {
+    pub(super) fn free(&self, swaps: &[Active], unmapped: &mut Vec<Unmapped>) -> Vec<Range<u64>> {
         let told = self.volumes.iter().map(|volume| volume.region.free(&volume.node, swaps, unmapped));
         let told: Vec<_> = told.collect();
         // Where they lay when they were prepared and lie after they were asked, there they lay meanwhile.
