@@ -352,7 +352,14 @@ mod tests {
 
     fn mount(path: &str, minor: u32) -> Mount {
         let device = DeviceNumber { major: 8, minor };
-        Mount { path: path.into(), device, kind: "ext4".into(), source: String::new(), read_only: false }
+        Mount {
+            path: path.into(),
+            device,
+            kind: "ext4".into(),
+            source: String::new(),
+            read_only: false,
+            is_stale: false,
+        }
     }
 
     #[test]

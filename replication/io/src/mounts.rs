@@ -39,7 +39,12 @@ pub struct Mount {
     pub source: String,
     /// Whether the filesystem, not just this mount, is read-only.
     pub read_only: bool,
+    /// Whether its disk is not what its memory is: mounted without replaying its journal, or given up.
+    pub is_stale: bool,
 }
+
+/// Options that say so. The last two are what recent kernels call a filesystem that they gave up.
+const STALE: [&str; 5] = ["norecovery", "noload", "nologreplay", "emergency_ro", "shutdown"];
 
 impl Mount {
     /// How it is held still.
@@ -106,9 +111,9 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let filesystem = String::from_utf8_lossy(&line[between + BETWEEN.len()..]);
     let mut columns = filesystem.split(' ');
     let (kind, source, options) = (columns.next()?, columns.next()?, columns.next()?);
-    // The last two are what recent kernels call one that they gave up.
     let read_only = options.split(',').any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown"));
-    Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only })
+    let is_stale = options.split(',').any(|option| STALE.contains(&option) || option.starts_with("rescue="));
+    Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only, is_stale })
 }
 
 /// All mounts of a text as `/proc/self/mountinfo` has it, in the order in which they were made.
@@ -176,7 +181,13 @@ mod tests {
         let line = b"28 1 8:1 / /srv/\xb5\xb5\xb0\xb8 rw - ext4 /dev/sda1 rw,emergency_ro\n";
         let mounts = parse(line).unwrap();
         assert_eq!(mounts[0].path.as_os_str().as_encoded_bytes(), b"/srv/\xb5\xb5\xb0\xb8");
-        assert!(mounts[0].read_only);
+        assert!(mounts[0].read_only && mounts[0].is_stale);
+        for (options, is_stale) in
+            [("ro,norecovery", true), ("ro,rescue=all", true), ("ro,attr2", false), ("rw", false)]
+        {
+            let line = format!("28 1 8:1 / / rw - xfs /dev/sda1 {options}\n");
+            assert_eq!(parse(line.as_bytes()).unwrap()[0].is_stale, is_stale, "{options}");
+        }
     }
 
     #[test]

@@ -63,12 +63,23 @@ fn flush(mount: &Mount, file: &File) -> Result<(), DeviceError> {
     rustix::fs::syncfs(file).map_err(|errno| io_error("flush", &mount.path)(errno.into()))
 }
 
+/// Whether a read-only ext may have become so by an error: its journal was given up then, and older kernels call it `ro` alone.
+/// The count lasts until the filesystem is checked. The other kinds do not answer once they are given up.
+fn had_errors(mount: &Mount) -> bool {
+    if !mount.kind.starts_with("ext") {
+        return false;
+    }
+    let named = std::fs::canonicalize(format!("/sys/dev/block/{}", mount.device)).ok();
+    let name = named.as_deref().and_then(|dir| dir.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let count = name.and_then(|name| std::fs::read_to_string(format!("/sys/fs/ext4/{name}/errors_count")).ok());
+    count.is_none_or(|count| count.trim() != "0")
+}
+
 impl Teller {
     /// The first of the ways that is open for a filesystem of which `file` is a part.
     fn choose(mount: &Mount, file: &File, reading: Reading, ways: Ways) -> Self {
-        if mount.read_only {
-            // Its journal may hold what its disk does not, if it was mounted without replaying that, or was given up: what the
-            // kernel has in memory is then not what is on the disk either.
+        if mount.is_stale || (mount.read_only && had_errors(mount)) {
+            // Its journal holds what its disk does not, and what the kernel has in memory is not what is on the disk.
             return Self::Nobody(None);
         }
         let asked = match ways {
