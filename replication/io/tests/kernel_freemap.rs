@@ -55,6 +55,7 @@ fn finds_what_the_tools_find(disk: &LoopDisk, set_aside: u64) {
     let is_free = |range: &Range<u64>| expected.iter().any(|free| free.start <= range.start && range.end <= free.end);
     assert!(under_freeze.ranges.iter().all(is_free), "{:?} of {expected:?}", under_freeze.ranges);
     let missed = total(&expected) - total(&under_freeze.ranges);
+    assert!(set_aside > 0 || under_freeze.ranges == expected, "{:?}, not {expected:?}", under_freeze.ranges);
     assert!(missed <= set_aside, "{missed} bytes: {:?} of {expected:?}", under_freeze.ranges);
     assert!(total(&under_freeze.ranges) + 300_000 <= total(&before.ranges) + 4096);
     let outside = |range: &Range<u64>| range.start < MIB || range.end > 129 * MIB;
