@@ -292,8 +292,6 @@ impl Replication {
         let _ended = (&mut self.follower).await;
         let _ended = (&mut self.linker).await;
         let _ended = (&mut self.measurer).await;
-        // It may be in a read of what cannot be read, which nobody has to wait for.
-        self.rereader.abort();
     }
 }
 
@@ -303,6 +301,7 @@ impl Drop for Replication {
         self.shared.touch();
         self.linker.abort();
         self.measurer.abort();
+        // It may be in a read of what cannot be read, which nobody has to wait for, after a `halt` either.
         self.rereader.abort();
     }
 }

@@ -291,9 +291,9 @@ fn with_tracking<T>(
 fn check_all_read(shared: &Shared) -> Result<(), FinishError> {
     let unread = lock(&shared.unread);
     for disk in &shared.disks {
-        if let Some(place) = unread.bad_places(disk.id).first() {
+        if let Some(first) = unread.first_bad(disk.id) {
             let (volume, bytes) = (disk.volume.clone(), unread.bad_bytes(disk.id));
-            return Err(FinishError::Unreadable { volume, bytes, first: place.start });
+            return Err(FinishError::Unreadable { volume, bytes, first });
         }
     }
     Ok(())

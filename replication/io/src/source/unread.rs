@@ -43,6 +43,11 @@ impl Unread {
         self.bad.get(&disk).map_or(0, BlockSet::count) * SECTOR_BYTES
     }
 
+    /// Where the first byte of a disk lies that could not be read; `None` if all could.
+    pub(super) fn first_bad(&self, disk: DeviceId) -> Option<u64> {
+        Some(self.bad.get(&disk)?.runs().next()?.start * SECTOR_BYTES)
+    }
+
     /// The places of a disk that could not be read when they were read last, in order.
     pub(super) fn bad_places(&self, disk: DeviceId) -> Vec<Range<u64>> {
         let runs = self.bad.get(&disk).into_iter().flat_map(BlockSet::runs);
@@ -57,9 +62,8 @@ impl Unread {
     /// For people; empty if all could be read.
     pub(super) fn words(&self, disk: DeviceId) -> String {
         let silent = self.silent.get(&disk).cloned();
-        let first = self.bad.get(&disk).and_then(|places| places.runs().next());
-        let bad = first.map(|first| {
-            let (bytes, from) = (self.bad_bytes(disk), first.start * SECTOR_BYTES);
+        let bad = self.first_bad(disk).map(|from| {
+            let bytes = self.bad_bytes(disk);
             format!("{bytes} bytes cannot be read, the first at byte {from}; zeros are sent for them, and they are tried again")
         });
         silent.into_iter().chain(bad).collect::<Vec<_>>().join("; ")
