@@ -107,24 +107,25 @@ async fn places_that_cannot_be_read_are_counted_and_keep_a_copy_from_being_prove
     replication.stop().await;
 }
 
-/// A path that was cut and came back: nobody writes there, and nothing is lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn places_that_can_be_read_again_are_copied_though_nobody_writes_there() {
-    const DISK_BYTES: u64 = 8 * MIB;
+/// A path that was cut at `cut` bytes and came back: nobody writes there, and nothing is lost. `words` begin what is said meanwhile.
+async fn is_copied_once_it_can_be_read_again(disk: LoopDisk, cut: u64, words: &str) {
     let authority = Arc::new(Authority::new());
-    let disk = LoopDisk::noisy(DISK_BYTES, 1);
     let site = Site::new(&authority);
     let _target = site.start(&disk.leaf()).await;
     let (leaf, content) = (disk.leaf(), std::fs::read(disk.image()).unwrap());
-    disk.resize_file(DISK_BYTES / 2);
+    disk.resize_file(cut);
     let replication = site.source(&leaf);
-    let words = format!("{} bytes cannot be read", DISK_BYTES / 2);
-    wait_for(&replication, "all the rest", |disk| in_sync(disk) && disk.message.starts_with(&words)).await;
+    wait_for(&replication, "all the rest", |disk| in_sync(disk) && disk.message.starts_with(words)).await;
     // In the file alone: the kernel knows of no write to the disk.
     std::fs::write(disk.image(), content).unwrap();
     wait_for(&replication, "the places are read", |disk| in_sync(disk) && disk.message.is_empty()).await;
     assert_proved(&replication, &disk, &site.volume()).await;
     replication.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn places_that_can_be_read_again_are_copied_though_nobody_writes_there() {
+    is_copied_once_it_can_be_read_again(LoopDisk::noisy(8 * MIB, 1), 4 * MIB, "4194304 bytes cannot be read").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -195,22 +196,11 @@ async fn a_disk_whose_counts_are_switched_off_is_waited_for_and_compared_once_th
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_disk_with_large_sectors_the_places_that_cannot_be_read_are_found_too() {
-    const DISK_BYTES: u64 = 8 * MIB;
-    let authority = Arc::new(Authority::new());
-    let disk = LoopDisk::of_large_sectors(DISK_BYTES);
+    let disk = LoopDisk::of_large_sectors(8 * MIB);
     disk.write_bytes(0, &noise(8 << 20, 3));
-    let site = Site::new(&authority);
-    let _target = site.start(&disk.leaf()).await;
-    let (leaf, content) = (disk.leaf(), std::fs::read(disk.image()).unwrap());
-    assert_eq!(leaf.identity().logical_block_bytes, 4096);
-    disk.resize_file(DISK_BYTES - 3 * 4096);
-    let replication = site.source(&leaf);
+    assert_eq!(disk.leaf().identity().logical_block_bytes, 4096);
     let words = "12288 bytes cannot be read, the first at byte 8376320;";
-    wait_for(&replication, "all the rest", |disk| in_sync(disk) && disk.message.starts_with(words)).await;
-    std::fs::write(disk.image(), content).unwrap();
-    wait_for(&replication, "the places are read", |disk| in_sync(disk) && disk.message.is_empty()).await;
-    assert_proved(&replication, &disk, &site.volume()).await;
-    replication.stop().await;
+    is_copied_once_it_can_be_read_again(disk, 8 * MIB - 3 * 4096, words).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
