@@ -43,8 +43,10 @@ pub struct Mount {
     pub is_stale: bool,
 }
 
-/// Options that say so. The last two are what recent kernels call a filesystem that they gave up.
-const STALE: [&str; 5] = ["norecovery", "noload", "nologreplay", "emergency_ro", "shutdown"];
+/// Options of a filesystem whose journal was not replayed.
+const UNREPLAYED: [&str; 3] = ["norecovery", "noload", "nologreplay"];
+/// What recent kernels call a filesystem that they gave up.
+const GIVEN_UP: [&str; 2] = ["emergency_ro", "shutdown"];
 
 impl Mount {
     /// How it is held still.
@@ -111,8 +113,10 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let filesystem = String::from_utf8_lossy(&line[between + BETWEEN.len()..]);
     let mut columns = filesystem.split(' ');
     let (kind, source, options) = (columns.next()?, columns.next()?, columns.next()?);
-    let read_only = options.split(',').any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown"));
-    let is_stale = options.split(',').any(|option| STALE.contains(&option) || option.starts_with("rescue="));
+    let any = |is: fn(&str) -> bool| options.split(',').any(is);
+    let given_up = any(|option| GIVEN_UP.contains(&option));
+    let read_only = given_up || any(|option| option == "ro");
+    let is_stale = given_up || any(|option| UNREPLAYED.contains(&option) || option.starts_with("rescue="));
     Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only, is_stale })
 }
 
