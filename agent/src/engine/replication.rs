@@ -206,7 +206,8 @@ impl Engine for Disks {
             Hold::Flush => mount.may_lie_on(&disks),
             Hold::Nothing => false,
         })?;
-        let unfrozen = not_frozen(&mounts);
+        let out_of_reach = mounts::out_of_reach(&disks).map_err(|error| sentence(&error))?;
+        let unfrozen = not_frozen(&mounts, &out_of_reach);
         let prepared = Freezer::new().prepare(&mounts, limit).map_err(|error| sentence(&error))?;
         let since = Instant::now();
         let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
@@ -271,13 +272,13 @@ impl Engine for Disks {
 }
 
 fn mounts_where(wanted: impl Fn(&Mount) -> bool) -> Result<Vec<Mount>, EngineError> {
-    let mounts = mounts::mounted().map_err(|error| sentence(&error))?;
+    let mounts = mounts::everywhere().map_err(|error| sentence(&error))?;
     Ok(mounts.into_iter().filter(wanted).collect())
 }
 
 /// Which of the filesystems stay open to writers, in one sentence; empty if none does.
-fn not_frozen(mounts: &[Mount]) -> String {
-    let unfrozen = mounts::unfrozen(mounts);
+fn not_frozen(mounts: &[Mount], out_of_reach: &[String]) -> String {
+    let unfrozen = [&mounts::unfrozen(mounts), out_of_reach].concat();
     if unfrozen.is_empty() {
         return String::new();
     }
@@ -301,8 +302,9 @@ mod tests {
     fn what_is_flushed_and_not_frozen_is_named_once() {
         let text = "28 1 8:1 / / rw - ext4 /dev/sda1 rw\n32 28 8:2 / /boot/efi rw - vfat /dev/sda2 rw\n";
         let mounts = mounts::parse(text.as_bytes()).unwrap();
-        assert_eq!(not_frozen(&mounts), "flushed and not frozen, as they cannot be: /boot/efi (vfat)");
-        assert_eq!(not_frozen(&mounts[..1]), "");
+        assert_eq!(not_frozen(&mounts, &[]), "flushed and not frozen, as they cannot be: /boot/efi (vfat)");
+        assert_eq!(not_frozen(&mounts[..1], &[]), "");
+        assert!(not_frozen(&mounts[..1], &["sdb1 (xfs)".to_owned()]).ends_with(": sdb1 (xfs)"));
     }
 
     #[test]

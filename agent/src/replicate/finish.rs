@@ -82,7 +82,8 @@ impl Attempt<'_> {
 
     /// What on the disks is written to, and cannot be frozen. Mounts that cannot be read fail the attempt itself.
     pub(super) fn not_frozen(&self) -> Vec<String> {
-        mounts::held_on(self.disks).map(|held| mounts::unfrozen(&held)).unwrap_or_default()
+        let unfrozen = mounts::held_on(self.disks).map(|held| mounts::unfrozen(&held));
+        [unfrozen, mounts::out_of_reach(self.disks)].into_iter().flat_map(Result::unwrap_or_default).collect()
     }
 
     /// The part in which nothing may be logged.

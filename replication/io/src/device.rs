@@ -25,7 +25,7 @@ pub use leaves::leaves;
 pub use reader::OwnReads;
 use reader::ReadCounter;
 pub use sysfs::{DeviceNumber, Place};
-pub(crate) use sysfs::{block_dir, malformed, partitions, place, read_text, size_bytes as current_size};
+pub(crate) use sysfs::{block_dir, malformed, names_in, partitions, place, read_text, size_bytes as current_size};
 
 /// Why a disk or volume cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,6 @@
-//! What is mounted, from `/proc/self/mountinfo`. The parser is pure.
+//! What is mounted, from `/proc/self/mountinfo` and that of other namespaces. The parser is pure.
+
+mod elsewhere;
 
 use crate::device::{self, DeviceError, DeviceNumber};
 use std::collections::HashSet;
@@ -74,9 +76,10 @@ impl Mount {
     }
 }
 
-/// The filesystems that have to be held still for a copy of `disks`, in the order in which they were mounted.
+/// The filesystems that have to be held still for a copy of `disks`, in the order in which they were mounted, those of other
+/// namespaces last.
 pub fn held_on(disks: &[DeviceNumber]) -> Result<Vec<Mount>, DeviceError> {
-    Ok(mounted()?.into_iter().filter(|mount| mount.hold() != Hold::Nothing && mount.may_lie_on(disks)).collect())
+    Ok(everywhere()?.into_iter().filter(|mount| mount.hold() != Hold::Nothing && mount.may_lie_on(disks)).collect())
 }
 
 /// Those that cannot be frozen, each once, as `/boot/efi (vfat)`: who writes there is to be stopped by other means.
@@ -84,6 +87,15 @@ pub fn unfrozen(mounts: &[Mount]) -> Vec<String> {
     let mut seen = HashSet::new();
     let flushed = mounts.iter().filter(|mount| mount.hold() == Hold::Flush && seen.insert(mount.device));
     flushed.map(|mount| format!("{} ({})", mount.path.display(), mount.kind)).collect()
+}
+
+/// The filesystems on `disks` that are in use and mounted nowhere, so that they cannot even be flushed: by what has a file of
+/// theirs open since before they were unmounted lazily. Each once, as `sdb1 (xfs, mounted nowhere: not flushed either)`.
+pub fn out_of_reach(disks: &[DeviceNumber]) -> Result<Vec<String>, DeviceError> {
+    let hidden = elsewhere::without_mount(&everywhere()?).into_iter();
+    let on_disks = |number| device::leaves(number).is_some_and(|leaves| disks.iter().any(|disk| leaves.contains(disk)));
+    let hidden = hidden.filter(|(number, ..)| on_disks(*number));
+    Ok(hidden.map(|(_, name, kind)| format!("{name} ({kind}, mounted nowhere: not flushed either)")).collect())
 }
 
 /// Undoes the octal escapes of the kernel: space, tab, newline, backslash.
@@ -135,6 +147,14 @@ pub fn parse(mountinfo: &[u8]) -> Result<Vec<Mount>, DeviceError> {
 pub fn mounted() -> Result<Vec<Mount>, DeviceError> {
     let path = Path::new(MOUNTINFO);
     parse(&std::fs::read(path).map_err(crate::device::io_error("read", path))?)
+}
+
+/// The mounts that this process sees, and one of each filesystem that is mounted in other namespaces alone: what these write to
+/// is held still as well.
+pub fn everywhere() -> Result<Vec<Mount>, DeviceError> {
+    let mut mounts = mounted()?;
+    mounts.extend(elsewhere::in_other_namespaces(&mounts)?);
+    Ok(mounts)
 }
 
 #[cfg(test)]

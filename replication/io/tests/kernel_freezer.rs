@@ -7,13 +7,13 @@ mod rig;
 
 use qianyun_replication_io::freemap::{Free, FreeMap, Reading, Unmapped, Ways};
 use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
-use qianyun_replication_io::mounts::{Mount, held_on, mounted};
+use qianyun_replication_io::mounts::{Mount, held_on, mounted, out_of_reach};
 use qianyun_replication_io::tracker::Tracker;
 use rig::{LoopDisk, Mounted};
 use std::io::{Read as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 17] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("what_can_only_be_flushed_is_on_the_disk_and_goes_on", what_can_only_be_flushed_is_on_the_disk_and_goes_on),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
@@ -46,6 +46,8 @@ fn run_all() {
             a_filesystem_in_a_file_of_another_is_frozen_before_it,
         ),
         ("a_filesystem_in_a_file_of_a_btrfs_is_held_with_its_disk", a_filesystem_in_a_file_of_a_btrfs_is_held),
+        ("what_only_another_namespace_has_mounted_is_frozen", what_only_another_namespace_has_mounted_is_frozen),
+        ("what_is_in_use_and_mounted_nowhere_is_named", what_is_in_use_and_mounted_nowhere_is_named),
         ("what_was_not_written_yet_is_on_the_disk_once_frozen", what_was_not_written_yet_is_on_the_disk_once_frozen),
         ("an_own_reader_finds_the_disk_up_to_date", an_own_reader_finds_the_disk_up_to_date),
         ("what_cannot_be_frozen_is_copied_whole", what_cannot_be_frozen_is_copied_whole),
@@ -153,6 +155,71 @@ fn a_filesystem_in_a_file_of_a_btrfs_is_held() {
     let inner = Mounted::ext4(&image.node);
     let held = held_on(&[disk.leaf().number()]).unwrap();
     assert!(held.iter().any(|mount| mount.path == inner.path()), "{held:?}");
+}
+
+/// A process that has a filesystem mounted which nobody else sees, as a container's does.
+struct Hermit {
+    process: Child,
+    place: tempfile::TempDir,
+}
+
+impl Hermit {
+    fn with(device: &Path) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let mut process = Command::new("unshare")
+            .args(["--mount", "sh", "-c", "mount \"$1\" \"$2\" && echo mounted && read end", "sh"])
+            .args([device, place.path()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        process.stdout.take().unwrap().read_exact(&mut [0; 7]).unwrap();
+        Self { process, place }
+    }
+}
+
+impl Drop for Hermit {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn what_only_another_namespace_has_mounted_is_frozen() {
+    for kind in ["ext4", "btrfs"] {
+        let disk = LoopDisk::new(128 * MIB);
+        rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
+        let hermit = Hermit::with(&disk.node);
+        let number = disk.leaf().number();
+        let held: Vec<_> = held_on(&[number]).unwrap();
+        let inside = Path::new("proc").join(hermit.process.id().to_string()).join("root");
+        let inside = Path::new("/").join(inside).join(hermit.place.path().strip_prefix("/").unwrap());
+        let held: Vec<_> = held.into_iter().filter(|mount| mount.path == inside).collect();
+        assert_eq!(held.len(), 1, "{kind}");
+        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}");
+        let frozen = Freezer::new().prepare(&held, Duration::from_secs(20)).unwrap().freeze().unwrap();
+        let written = write_in(&inside);
+        assert!(written.recv_timeout(Duration::from_millis(300)).is_err(), "{kind}: written while frozen");
+        frozen.thaw().unwrap();
+        written.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
+
+fn what_is_in_use_and_mounted_nowhere_is_named() {
+    for kind in ["ext4", "xfs", "btrfs"] {
+        let disk = LoopDisk::new(320 * MIB);
+        rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
+        let mounted = Mounted::existing(&disk.node);
+        let number = disk.leaf().number();
+        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}: it is mounted");
+        let open = std::fs::File::create(mounted.path().join("open")).unwrap();
+        rig::run("umount", &["--lazy", mounted.path().to_str().unwrap()]);
+        let name = disk.node.file_name().unwrap().to_str().unwrap();
+        let named = format!("{name} ({kind}, mounted nowhere: not flushed either)");
+        assert_eq!(out_of_reach(&[number]).unwrap(), [named], "{kind}");
+        drop(open);
+        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}: its last file is closed");
+    }
 }
 
 fn what_was_not_written_yet_is_on_the_disk_once_frozen() {

@@ -96,7 +96,7 @@ pub(super) fn disk_names() -> Result<Vec<String>, DeviceError> {
 }
 
 /// Names in a folder, in order.
-pub(super) fn names_in(dir: &Path) -> Result<Vec<String>, DeviceError> {
+pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, DeviceError> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io_error("list", dir))? {
         names.push(entry.map_err(io_error("list", dir))?.file_name().to_string_lossy().into_owned());
