@@ -17,7 +17,7 @@ use qianyun_replication::progress::ReplicationState as EngineState;
 use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
-use qianyun_replication_io::mounts::{self, Hold, Mount};
+use qianyun_replication_io::mounts::{Everywhere, Hold, Mount};
 use qianyun_replication_io::source::{self, Replication, SourceConfig};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -201,13 +201,15 @@ impl Engine for Disks {
         let replication = self.replication()?;
         replication.prepare_final().map_err(|error| sentence(&error))?;
         let disks = replication.disks();
-        let mounts = mounts_where(|mount| match mount.hold() {
-            Hold::Freeze => true,
+        let everywhere = Everywhere::look().map_err(|error| sentence(&error))?;
+        let unfrozen = not_frozen(&everywhere.not_frozen(&disks));
+        let mut mounts = everywhere.mounts;
+        mounts.retain(|mount| match mount.hold() {
+            // All that is the server's own, on whatever disk; others may have mounted what is gone, or nobody's any more.
+            Hold::Freeze => mount.door.is_none() || mount.may_lie_on(&disks),
             Hold::Flush => mount.may_lie_on(&disks),
             Hold::Nothing => false,
-        })?;
-        let out_of_reach = mounts::out_of_reach(&disks).map_err(|error| sentence(&error))?;
-        let unfrozen = not_frozen(&mounts, &out_of_reach);
+        });
         let prepared = Freezer::new().prepare(&mounts, limit).map_err(|error| sentence(&error))?;
         let since = Instant::now();
         let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
@@ -255,7 +257,8 @@ impl Engine for Disks {
     }
 
     fn thaw_left_frozen(&self) -> Result<(), EngineError> {
-        let mounts = mounts_where(Mount::is_freezable)?;
+        let mut mounts = Everywhere::look().map_err(|error| sentence(&error))?.mounts;
+        mounts.retain(Mount::is_freezable);
         freezer::thaw_left_frozen(&mounts).map_err(|error| sentence(&error))
     }
 
@@ -271,14 +274,8 @@ impl Engine for Disks {
     }
 }
 
-fn mounts_where(wanted: impl Fn(&Mount) -> bool) -> Result<Vec<Mount>, EngineError> {
-    let mounts = mounts::everywhere().map_err(|error| sentence(&error))?;
-    Ok(mounts.into_iter().filter(wanted).collect())
-}
-
 /// Which of the filesystems stay open to writers, in one sentence; empty if none does.
-fn not_frozen(mounts: &[Mount], out_of_reach: &[String]) -> String {
-    let unfrozen = [&mounts::unfrozen(mounts), out_of_reach].concat();
+fn not_frozen(unfrozen: &[String]) -> String {
     if unfrozen.is_empty() {
         return String::new();
     }
@@ -299,12 +296,10 @@ mod tests {
     use qianyun_replication::progress::Progress;
 
     #[test]
-    fn what_is_flushed_and_not_frozen_is_named_once() {
-        let text = "28 1 8:1 / / rw - ext4 /dev/sda1 rw\n32 28 8:2 / /boot/efi rw - vfat /dev/sda2 rw\n";
-        let mounts = mounts::parse(text.as_bytes()).unwrap();
-        assert_eq!(not_frozen(&mounts, &[]), "flushed and not frozen, as they cannot be: /boot/efi (vfat)");
-        assert_eq!(not_frozen(&mounts[..1], &[]), "");
-        assert!(not_frozen(&mounts[..1], &["sdb1 (xfs)".to_owned()]).ends_with(": sdb1 (xfs)"));
+    fn what_is_flushed_and_not_frozen_is_said_if_there_is_any() {
+        let named = ["/boot/efi (vfat)".to_owned(), "/data (exfat)".to_owned()];
+        assert_eq!(not_frozen(&named), "flushed and not frozen, as they cannot be: /boot/efi (vfat), /data (exfat)");
+        assert_eq!(not_frozen(&[]), "");
     }
 
     #[test]

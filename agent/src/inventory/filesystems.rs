@@ -48,7 +48,7 @@ pub(super) fn unfrozen(host: &dyn Host, disks: &[Disk]) -> Option<Vec<String>> {
         disk.is_empty() || disk.starts_with("loop") || listed(&disk)
     };
     let parsed = mounts::parse(&host.read("/proc/self/mountinfo").ok()?).ok()?;
-    Some(mounts::unfrozen(&parsed.into_iter().filter(concerns).collect::<Vec<_>>()))
+    Some(mounts::unfrozen(parsed.iter().filter(|mount| concerns(mount))))
 }
 
 fn swaps(host: &dyn Host, fstab: &str) -> Vec<Filesystem> {

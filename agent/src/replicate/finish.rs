@@ -11,7 +11,7 @@ use crate::logging::Log;
 use qianyun_replication::record::{CutoverRecord, RECORD_VERSION, SignedRecord};
 use qianyun_replication_io::device::{DeviceError, DeviceNumber};
 use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, power_off_now};
-use qianyun_replication_io::mounts;
+use qianyun_replication_io::mounts::Everywhere;
 use qianyun_replication_io::source::{FinishError, Replication};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
@@ -82,8 +82,7 @@ impl Attempt<'_> {
 
     /// What on the disks is written to, and cannot be frozen. Mounts that cannot be read fail the attempt itself.
     pub(super) fn not_frozen(&self) -> Vec<String> {
-        let unfrozen = mounts::held_on(self.disks).map(|held| mounts::unfrozen(&held));
-        [unfrozen, mounts::out_of_reach(self.disks)].into_iter().flat_map(Result::unwrap_or_default).collect()
+        Everywhere::look().map(|everywhere| everywhere.not_frozen(self.disks)).unwrap_or_default()
     }
 
     /// The part in which nothing may be logged.
@@ -104,7 +103,7 @@ impl Attempt<'_> {
     async fn under_freeze(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
         // First of all: until then the follower may freeze for a moment itself, and unlock this process's memory afterwards.
         replication.prepare_final()?;
-        let mounts = mounts::held_on(self.disks).map_err(AttemptError::Mounts)?;
+        let mounts = Everywhere::look().map_err(AttemptError::Mounts)?.held_on(self.disks);
         let prepared = block_in_place(|| Freezer::new().prepare(&mounts, self.limit))?;
         let frozen_unix_ms = self.host.now_unix_ms();
         let frozen = block_in_place(|| prepared.freeze())?;

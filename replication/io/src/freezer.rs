@@ -19,8 +19,9 @@ use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 use rustix::system::{RebootCommand, reboot};
 use std::collections::HashSet;
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use watchdog::Watchdog;
 
@@ -116,13 +117,10 @@ pub enum FreezeError {
     },
 }
 
-/// The kind that `statfs` tells of a btrfs, from linux/magic.h.
-const BTRFS: rustix::fs::FsWord = 0x9123_683E;
-
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     freezes: bool,
 }
 
@@ -134,15 +132,15 @@ impl Target {
             move |source| FreezeError::Mount { action, path, source }
         };
         let options = libc::O_NOATIME | libc::O_DIRECTORY;
-        let file = File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?;
-        // Files of a btrfs bear the number of their subvolume, not that of the mount: their kind has to be enough. Were it
-        // another btrfs that covers this one, it would be frozen twice, which the kernel refuses.
-        let is_it = if mount.kind == "btrfs" {
-            rustix::fs::fstatfs(&file).map_err(|errno| failed("look at")(errno.into()))?.f_type == BTRFS
-        } else {
-            let dev = file.metadata().map_err(failed("look at"))?.dev();
-            crate::device::DeviceNumber::from_dev(dev) == mount.device
+        let file = match &mount.door {
+            Some(door) => Arc::clone(door),
+            None => Arc::new(File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?),
         };
+        let is_it = mount.is_of(&file).map_err(failed("look at"))?;
+        if mount.door.is_some() {
+            // Those that this process sees were flushed with the map of what is free. Failing here, it fails again below.
+            let _ = rustix::fs::syncfs(&*file);
+        }
         let freezes = mount.hold() == Hold::Freeze;
         if is_it { Ok(Self { path, file, freezes }) } else { Err(FreezeError::Covered { path }) }
     }
@@ -208,7 +206,7 @@ impl Freezer {
         HungTask::read()?.check(deadline)?;
         let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| FreezeError::Memory(errno.into()))?;
-        let files: Vec<&File> = targets.iter().filter(|target| target.freezes).map(|target| &target.file).collect();
+        let files: Vec<&File> = targets.iter().filter(|target| target.freezes).map(|target| &*target.file).collect();
         let watchdog = Watchdog::start(&self.program, &files, deadline)?;
         Ok(Prepared { targets, watchdog, deadline })
     }
@@ -353,12 +351,14 @@ mod tests {
     fn mount(path: &str, minor: u32) -> Mount {
         let device = DeviceNumber { major: 8, minor };
         Mount {
+            id: minor,
             path: path.into(),
             device,
             kind: "ext4".into(),
             source: String::new(),
             read_only: false,
             is_stale: false,
+            door: None,
         }
     }
 

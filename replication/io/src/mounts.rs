@@ -4,8 +4,12 @@ mod elsewhere;
 
 use crate::device::{self, DeviceError, DeviceNumber};
 use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
@@ -28,9 +32,14 @@ pub enum Hold {
     Nothing,
 }
 
+/// The kind that `statfs` tells of a btrfs, from linux/magic.h.
+const BTRFS: rustix::fs::FsWord = 0x9123_683E;
+
 /// One mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Mount {
+    /// The kernel's number of it.
+    pub id: u32,
     /// Where.
     pub path: PathBuf,
     /// Device of the filesystem, as `st_dev` has it; virtual filesystems have one too.
@@ -43,6 +52,8 @@ pub struct Mount {
     pub read_only: bool,
     /// Whether its disk is not what its memory is: mounted without replaying its journal, or given up.
     pub is_stale: bool,
+    /// A folder or file of it, open, where that cannot be left for later: in another namespace, by way of a process that may end.
+    pub door: Option<Arc<File>>,
 }
 
 /// Options of a filesystem whose journal was not replayed.
@@ -70,32 +81,84 @@ impl Mount {
         self.hold() == Hold::Freeze
     }
 
+    /// Whether `file` is of this filesystem, and not of one that covers it. Of a btrfs only the kind can be compared: its files
+    /// bear the number of their subvolume, not that of the mount. Were it another btrfs, it would be frozen twice, which the
+    /// kernel refuses.
+    pub(crate) fn is_of(&self, file: &File) -> std::io::Result<bool> {
+        if self.kind == "btrfs" {
+            return Ok(rustix::fs::fstatfs(file)?.f_type == BTRFS);
+        }
+        Ok(DeviceNumber::from_dev(file.metadata()?.dev()) == self.device)
+    }
+
     /// Whether it is not known to lie on other disks alone.
     pub fn may_lie_on(&self, disks: &[DeviceNumber]) -> bool {
-        device::leaves(self.device).is_none_or(|leaves| disks.iter().any(|disk| leaves.contains(disk)))
+        may_lie_on(self.device, disks)
+    }
+
+    /// Whether its device was taken away.
+    fn is_gone(&self) -> bool {
+        self.device.major != 0 && device::place(self.device).ok().flatten().is_none()
     }
 }
 
-/// The filesystems that have to be held still for a copy of `disks`, in the order in which they were mounted, those of other
-/// namespaces last.
-pub fn held_on(disks: &[DeviceNumber]) -> Result<Vec<Mount>, DeviceError> {
-    Ok(everywhere()?.into_iter().filter(|mount| mount.hold() != Hold::Nothing && mount.may_lie_on(disks)).collect())
+/// Every filesystem in use on this machine.
+#[derive(Debug)]
+pub struct Everywhere {
+    /// The mounts that this process sees, in the order in which they were made, and then one of each filesystem that is mounted in
+    /// other namespaces alone: what these write to is held still as well.
+    pub mounts: Vec<Mount>,
+    out_of_reach: Vec<(DeviceNumber, String)>,
 }
 
-/// Those that cannot be frozen, each once, as `/boot/efi (vfat)`: who writes there is to be stopped by other means.
-pub fn unfrozen(mounts: &[Mount]) -> Vec<String> {
+impl Everywhere {
+    /// As it is now.
+    pub fn look() -> Result<Self, DeviceError> {
+        let mut mounts = mounted()?;
+        let elsewhere = elsewhere::mounts(&mounts)?;
+        let unmounted = elsewhere::without_mount(mounts.iter().chain(&elsewhere)).into_iter();
+        let unmounted = unmounted.map(|(device, name, kind)| (device, format!("{name} ({kind}, mounted nowhere")));
+        let (reached, unreached): (Vec<_>, Vec<_>) = elsewhere.into_iter().partition(|mount| mount.door.is_some());
+        let unreached = unreached.into_iter().filter(|mount| mount.hold() != Hold::Nothing && !mount.is_gone());
+        let unreached =
+            unreached.map(|mount| (mount.device, format!("{} ({}, mounted out of reach", mount.source, mount.kind)));
+        let all = unreached.chain(unmounted);
+        let out_of_reach = all.map(|(device, name)| (device, format!("{name}: not flushed either)"))).collect();
+        mounts.extend(reached);
+        Ok(Self { mounts, out_of_reach })
+    }
+
+    /// The filesystems that have to be held still for a copy of `disks`, in the order of [`Self::mounts`].
+    pub fn held_on(self, disks: &[DeviceNumber]) -> Vec<Mount> {
+        self.mounts.into_iter().filter(|mount| mount.hold() != Hold::Nothing && mount.may_lie_on(disks)).collect()
+    }
+
+    /// What on `disks` nobody can freeze, each filesystem once: who writes there is to be stopped by other means. After
+    /// [`unfrozen`] as `sdb1 (xfs, mounted nowhere: not flushed either)` those that no path leads to, as after an unmount that
+    /// left open files behind.
+    pub fn not_frozen(&self, disks: &[DeviceNumber]) -> Vec<String> {
+        let mut names = unfrozen(self.mounts.iter().filter(|mount| mount.may_lie_on(disks)));
+        let hidden = self.out_of_reach.iter().filter(|(device, _)| may_lie_on(*device, disks));
+        names.extend(hidden.map(|(_, name)| name.clone()));
+        names
+    }
+}
+
+/// Whether a device is not known to lie on other disks alone.
+fn may_lie_on(device: DeviceNumber, disks: &[DeviceNumber]) -> bool {
+    device::leaves(device).is_none_or(|leaves| disks.iter().any(|disk| leaves.contains(disk)))
+}
+
+/// Where in `/proc` an open file is.
+fn descriptor(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Those that cannot be frozen, each once, as `/boot/efi (vfat)`.
+pub fn unfrozen<'a>(mounts: impl IntoIterator<Item = &'a Mount>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let flushed = mounts.iter().filter(|mount| mount.hold() == Hold::Flush && seen.insert(mount.device));
+    let flushed = mounts.into_iter().filter(|mount| mount.hold() == Hold::Flush && seen.insert(mount.device));
     flushed.map(|mount| format!("{} ({})", mount.path.display(), mount.kind)).collect()
-}
-
-/// The filesystems on `disks` that are in use and mounted nowhere, so that they cannot even be flushed: by what has a file of
-/// theirs open since before they were unmounted lazily. Each once, as `sdb1 (xfs, mounted nowhere: not flushed either)`.
-pub fn out_of_reach(disks: &[DeviceNumber]) -> Result<Vec<String>, DeviceError> {
-    let hidden = elsewhere::without_mount(&everywhere()?).into_iter();
-    let on_disks = |number| device::leaves(number).is_some_and(|leaves| disks.iter().any(|disk| leaves.contains(disk)));
-    let hidden = hidden.filter(|(number, ..)| on_disks(*number));
-    Ok(hidden.map(|(_, name, kind)| format!("{name} ({kind}, mounted nowhere: not flushed either)")).collect())
 }
 
 /// Undoes the octal escapes of the kernel: space, tab, newline, backslash.
@@ -119,8 +182,9 @@ fn unescape_bytes(text: &[u8]) -> Vec<u8> {
 fn parse_line(line: &[u8]) -> Option<Mount> {
     const BETWEEN: &[u8] = b" - ";
     let between = line.windows(BETWEEN.len()).position(|window| window == BETWEEN)?;
-    let mut columns = line[..between].split(|byte| *byte == b' ').skip(2);
-    let device = DeviceNumber::parse(std::str::from_utf8(columns.next()?).ok()?)?;
+    let mut columns = line[..between].split(|byte| *byte == b' ');
+    let mut number = |skipped| std::str::from_utf8(columns.nth(skipped)?).ok();
+    let (id, device) = (number(0)?.parse().ok()?, DeviceNumber::parse(number(1)?)?);
     let path = PathBuf::from(std::ffi::OsString::from_vec(unescape_bytes(columns.nth(1)?)));
     let filesystem = String::from_utf8_lossy(&line[between + BETWEEN.len()..]);
     let mut columns = filesystem.split(' ');
@@ -129,7 +193,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let given_up = any(|option| GIVEN_UP.contains(&option));
     let read_only = given_up || any(|option| option == "ro");
     let is_stale = given_up || any(|option| UNREPLAYED.contains(&option) || option.starts_with("rescue="));
-    Some(Mount { path, device, kind: kind.to_owned(), source: unescape(source), read_only, is_stale })
+    Some(Mount { id, path, device, kind: kind.to_owned(), source: unescape(source), read_only, is_stale, door: None })
 }
 
 /// All mounts of a text as `/proc/self/mountinfo` has it, in the order in which they were made.
@@ -147,14 +211,6 @@ pub fn parse(mountinfo: &[u8]) -> Result<Vec<Mount>, DeviceError> {
 pub fn mounted() -> Result<Vec<Mount>, DeviceError> {
     let path = Path::new(MOUNTINFO);
     parse(&std::fs::read(path).map_err(crate::device::io_error("read", path))?)
-}
-
-/// The mounts that this process sees, and one of each filesystem that is mounted in other namespaces alone: what these write to
-/// is held still as well.
-pub fn everywhere() -> Result<Vec<Mount>, DeviceError> {
-    let mut mounts = mounted()?;
-    mounts.extend(elsewhere::in_other_namespaces(&mounts)?);
-    Ok(mounts)
 }
 
 #[cfg(test)]

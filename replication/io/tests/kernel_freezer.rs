@@ -7,7 +7,7 @@ mod rig;
 
 use qianyun_replication_io::freemap::{Free, FreeMap, Reading, Unmapped, Ways};
 use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
-use qianyun_replication_io::mounts::{Mount, held_on, mounted, out_of_reach};
+use qianyun_replication_io::mounts::{Everywhere, Mount, mounted};
 use qianyun_replication_io::tracker::Tracker;
 use rig::{LoopDisk, Mounted};
 use std::io::{Read as _, Write as _};
@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 17] = [
+    let tests: [(&str, fn()); 18] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("what_can_only_be_flushed_is_on_the_disk_and_goes_on", what_can_only_be_flushed_is_on_the_disk_and_goes_on),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
@@ -47,7 +47,11 @@ fn run_all() {
         ),
         ("a_filesystem_in_a_file_of_a_btrfs_is_held_with_its_disk", a_filesystem_in_a_file_of_a_btrfs_is_held),
         ("what_only_another_namespace_has_mounted_is_frozen", what_only_another_namespace_has_mounted_is_frozen),
-        ("what_is_in_use_and_mounted_nowhere_is_named", what_is_in_use_and_mounted_nowhere_is_named),
+        (
+            "what_a_process_has_mounted_that_ends_is_frozen_all_the_same",
+            what_a_process_has_mounted_that_ends_is_frozen_all_the_same,
+        ),
+        ("what_no_path_leads_to_is_named", what_no_path_leads_to_is_named),
         ("what_was_not_written_yet_is_on_the_disk_once_frozen", what_was_not_written_yet_is_on_the_disk_once_frozen),
         ("an_own_reader_finds_the_disk_up_to_date", an_own_reader_finds_the_disk_up_to_date),
         ("what_cannot_be_frozen_is_copied_whole", what_cannot_be_frozen_is_copied_whole),
@@ -80,10 +84,13 @@ fn freeze(path: &Path, deadline: Duration) -> Frozen {
 
 /// Writes a file in another thread; tells when it is done.
 fn write_in(path: &Path) -> std::sync::mpsc::Receiver<()> {
+    write_to(path.join("file"))
+}
+
+fn write_to(file: PathBuf) -> std::sync::mpsc::Receiver<()> {
     let (done, told) = std::sync::mpsc::channel();
-    let path = path.join("file");
     std::thread::spawn(move || {
-        std::fs::write(path, "x").unwrap();
+        std::fs::write(file, "x").unwrap();
         let _ = done.send(());
     });
     told
@@ -153,21 +160,22 @@ fn a_filesystem_in_a_file_of_a_btrfs_is_held() {
     let outer = Mounted::existing(&disk.node);
     let image = Inner::new(&outer.path().join("image"));
     let inner = Mounted::ext4(&image.node);
-    let held = held_on(&[disk.leaf().number()]).unwrap();
+    let held = Everywhere::look().unwrap().held_on(&[disk.leaf().number()]);
     assert!(held.iter().any(|mount| mount.path == inner.path()), "{held:?}");
 }
 
-/// A process that has a filesystem mounted which nobody else sees, as a container's does.
+/// A process that has made mounts which nobody else sees, as a container's.
 struct Hermit {
     process: Child,
     place: tempfile::TempDir,
 }
 
 impl Hermit {
-    fn with(device: &Path) -> Self {
+    /// `script` finds the place as `$2` and `device` as `$1`.
+    fn with(device: &Path, script: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut process = Command::new("unshare")
-            .args(["--mount", "sh", "-c", "mount \"$1\" \"$2\" && echo mounted && read end", "sh"])
+            .args(["--mount", "sh", "-ec", &format!("{script}; echo mounted; read end"), "sh"])
             .args([device, place.path()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -175,6 +183,12 @@ impl Hermit {
             .unwrap();
         process.stdout.take().unwrap().read_exact(&mut [0; 7]).unwrap();
         Self { process, place }
+    }
+
+    /// The way from outside.
+    fn way(&self) -> PathBuf {
+        let inside = self.place.path().strip_prefix("/").unwrap();
+        PathBuf::from(format!("/proc/{}/root", self.process.id())).join(inside)
     }
 }
 
@@ -185,41 +199,83 @@ impl Drop for Hermit {
     }
 }
 
+fn made(kind: &str) -> LoopDisk {
+    let disk = LoopDisk::new(320 * MIB);
+    rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
+    disk
+}
+
+/// What is held still of a disk, and what is named because it cannot be.
+fn found_on(disk: &LoopDisk) -> (Vec<Mount>, Vec<String>) {
+    let (all, number) = (Everywhere::look().unwrap(), [disk.leaf().number()]);
+    let named = all.not_frozen(&number);
+    // Of what runs beside this test, nobody can say that it does not lie on the disk: a btrfs, a file of one.
+    let held = all.held_on(&number).into_iter();
+    (held.filter(|mount| Path::new(&mount.source) == disk.node).collect(), named)
+}
+
+/// What is named of a disk of which nothing can be held.
+fn named_on(disk: &LoopDisk) -> Vec<String> {
+    let (held, named) = found_on(disk);
+    assert!(held.is_empty(), "{held:?}");
+    named
+}
+
 fn what_only_another_namespace_has_mounted_is_frozen() {
-    for kind in ["ext4", "btrfs"] {
-        let disk = LoopDisk::new(128 * MIB);
-        rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
-        let hermit = Hermit::with(&disk.node);
-        let number = disk.leaf().number();
-        let held: Vec<_> = held_on(&[number]).unwrap();
-        let inside = Path::new("proc").join(hermit.process.id().to_string()).join("root");
-        let inside = Path::new("/").join(inside).join(hermit.place.path().strip_prefix("/").unwrap());
-        let held: Vec<_> = held.into_iter().filter(|mount| mount.path == inside).collect();
-        assert_eq!(held.len(), 1, "{kind}");
-        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}");
+    for (kind, script, below) in [
+        ("ext4", "mount \"$1\" \"$2\"", ""),
+        ("btrfs", "mount \"$1\" \"$2\"", ""),
+        // The first place that is listed is covered, and of the second a single file is all that there is.
+        (
+            "btrfs",
+            "mkdir $2/a; mount $1 $2/a; touch $2/a/f $2/f; mount --bind $2/a/f $2/f; mount -t tmpfs none $2/a",
+            "f",
+        ),
+    ] {
+        let disk = made(kind);
+        let hermit = Hermit::with(&disk.node, script);
+        let (held, named) = found_on(&disk);
+        let way = hermit.way().join(below);
+        assert_eq!(held.iter().map(|mount| &mount.path).collect::<Vec<_>>(), [&way], "{kind}");
+        assert!(named.is_empty(), "{kind}: {named:?}");
         let frozen = Freezer::new().prepare(&held, Duration::from_secs(20)).unwrap().freeze().unwrap();
-        let written = write_in(&inside);
+        let written = write_to(if below.is_empty() { way.join("file") } else { way });
         assert!(written.recv_timeout(Duration::from_millis(300)).is_err(), "{kind}: written while frozen");
         frozen.thaw().unwrap();
         written.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }
 
-fn what_is_in_use_and_mounted_nowhere_is_named() {
+/// The process ends between the list and the freeze: the filesystem does not.
+fn what_a_process_has_mounted_that_ends_is_frozen_all_the_same() {
+    let disk = made("ext4");
+    let hermit = Hermit::with(&disk.node, "mount \"$1\" \"$2\"");
+    let (held, _) = found_on(&disk);
+    drop(hermit);
+    let frozen = Freezer::new().prepare(&held, Duration::from_secs(20)).unwrap().freeze().unwrap();
+    frozen.check().unwrap();
+    frozen.thaw().unwrap();
+}
+
+fn what_no_path_leads_to_is_named() {
     for kind in ["ext4", "xfs", "btrfs"] {
-        let disk = LoopDisk::new(320 * MIB);
-        rig::run(&format!("mkfs.{kind}"), &["-q", disk.node_text()]);
+        let disk = made(kind);
         let mounted = Mounted::existing(&disk.node);
-        let number = disk.leaf().number();
-        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}: it is mounted");
+        assert_eq!(found_on(&disk).1, [""; 0], "{kind}: it is mounted");
         let open = std::fs::File::create(mounted.path().join("open")).unwrap();
         rig::run("umount", &["--lazy", mounted.path().to_str().unwrap()]);
         let name = disk.node.file_name().unwrap().to_str().unwrap();
         let named = format!("{name} ({kind}, mounted nowhere: not flushed either)");
-        assert_eq!(out_of_reach(&[number]).unwrap(), [named], "{kind}");
+        assert_eq!(named_on(&disk), [named], "{kind}");
         drop(open);
-        assert_eq!(out_of_reach(&[number]).unwrap(), [""; 0], "{kind}: its last file is closed");
+        assert_eq!(named_on(&disk), [""; 0], "{kind}: its last file is closed");
+        let _covered = Hermit::with(&disk.node, "mount \"$1\" \"$2\"; mount -t tmpfs none \"$2\"");
+        let named = format!("{} ({kind}, mounted out of reach: not flushed either)", disk.node_text());
+        assert_eq!(named_on(&disk), [named], "{kind}");
     }
+    let disk = made("ext4");
+    let _reader = Hermit::with(&disk.node, "mount -o ro \"$1\" \"$2\"");
+    assert_eq!(named_on(&disk), [""; 0], "nobody writes there");
 }
 
 fn what_was_not_written_yet_is_on_the_disk_once_frozen() {
