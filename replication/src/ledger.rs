@@ -107,8 +107,9 @@ impl Ledger {
         Ok(Self { generation, session, epoch, volumes })
     }
 
-    /// The newer of two slots. A slot that cannot be read is passed over while the other can: it was being written when
-    /// the power went. `None` if neither was ever written.
+    /// The newer of two slots. A slot that is damaged is passed over while the other can be read: it was being written when the
+    /// power went. `None` if neither was ever written whole: the second is the first that is written, and before its end nobody
+    /// was told anything.
     pub fn newest(slots: [Option<&[u8]>; 2]) -> Result<Option<Self>, LedgerError> {
         let mut newest: Option<Self> = None;
         let mut trouble = None;
@@ -123,7 +124,7 @@ impl Ledger {
             }
         }
         match (newest, trouble) {
-            (None, Some(e)) => Err(e),
+            (None, Some(e)) if slots[0].is_some() => Err(e),
             (newest, _) => Ok(newest),
         }
     }
@@ -218,6 +219,8 @@ mod tests {
         }
         assert_eq!(Ledger::newest([None, None]), Ok(None));
         assert_eq!(Ledger::newest([Some(&new[..5]), None]), Err(LedgerError::Damaged));
+        assert_eq!(Ledger::newest([None, Some(&new[..5])]), Ok(None), "the very first writing was cut off");
+        assert_eq!(Ledger::newest([Some(&[]), Some(&[])]), Err(LedgerError::Damaged));
     }
 
     #[test]

@@ -274,9 +274,10 @@ impl Receiver {
             return Err(Refusal::Session { expected: self.config.session, found: session });
         }
         if lane == 0 {
-            let previous = self.epoch;
-            self.epoch =
-                previous.max(epoch).checked_add(1).ok_or(Refusal::Fenced { present: previous, found: epoch })?;
+            // Whoever has not seen the present link, because its welcome was lost, has not heard either what was known before.
+            let previous = if epoch < self.epoch { self.link.previous } else { self.epoch };
+            let fenced = Refusal::Fenced { present: self.epoch, found: epoch };
+            self.epoch = self.epoch.max(epoch).checked_add(1).ok_or(fenced)?;
             self.link = Link { lanes, previous, ..Link::default() };
             self.connections.clear();
             self.root_waiters.clear();
@@ -302,7 +303,7 @@ impl Receiver {
         self.config.window_bytes
     }
 
-    /// The highest epoch that was known here before the present link.
+    /// The highest epoch that was known here before the present link, and before any that the sender has not seen.
     pub fn previous_epoch(&self) -> u32 {
         self.link.previous
     }
@@ -313,8 +314,8 @@ impl Receiver {
     }
 
     /// Whether the connection belongs to the present link.
-    pub fn is_current(&self, connection: ConnectionId) -> bool {
-        self.connections.contains_key(&connection)
+    pub fn ensure_current(&self, connection: ConnectionId) -> Result<(), Refusal> {
+        self.connection(connection).map(drop)
     }
 
     /// What was acknowledged last, again, with what is left to read back now: a sender that has nothing to send would not

@@ -100,10 +100,15 @@ fn device_of(path: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// Whether a place that was chosen before is still the same one, and what it is called: after a reboot, `/dev/vdb` may be another
-/// disk. A file, and where nothing is, is for the receiver to open.
-pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<Option<String>, String> {
-    let Entry { path, identity, device, .. } = entry;
+/// Whether a place that was chosen before is still the one that is wished and the same one, and what it is called: after a reboot,
+/// `/dev/vdb` may be another disk. A file in the receiver's folder, and where nothing is, is for the receiver to open.
+pub(super) fn check_again(entry: &Entry, wishes: &Wishes) -> Result<Option<String>, String> {
+    let Entry { name, path, identity, device } = entry;
+    if let Some(wish) = wishes.named.get(name).filter(|wish| *wish != path) {
+        return Err(format!(
+            "the copy of {name} was begun at {path}, and is to go to {wish} now; leave that out, or begin anew in an empty folder"
+        ));
+    }
     let found = device_of(path)?;
     let Ok(metadata) = std::fs::metadata(path) else { return Ok(device.clone()) };
     let is_device = metadata.file_type().is_block_device();
@@ -119,10 +124,12 @@ pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<Option<Strin
             device.as_deref().unwrap_or_default(),
         ));
     }
-    if !is_device || device.is_some() || overwrite {
+    let is_known = if is_device { device.is_some() } else { Path::new(path).starts_with(&wishes.dir) };
+    if is_known || wishes.overwrite || (!is_device && identity.table_id.is_empty()) {
         return Ok(found);
     }
-    // Nothing was noted of it, or it has nothing to note: what lies on it has to tell.
+    // Nothing was noted of it, or it has nothing to note: what lies on it has to tell. Of a file on a disk that is attached
+    // by hand it has to tell as well.
     let failed = |error: &dyn std::fmt::Display| format!("{path}: {error}");
     let (_, start) = length_and_start(path).map_err(|error| failed(&error))?;
     let table_id = table_id_at(Path::new(path)).map_err(|error| failed(&error))?;
@@ -130,8 +137,8 @@ pub(super) fn check_again(entry: &Entry, overwrite: bool) -> Result<Option<Strin
         return Ok(found);
     }
     Err(format!(
-        "{path} cannot be told from another disk: no name of it was noted that would be the same after a reboot, and what lies on \
-         it is not the begun copy; if it is the right one all the same, start the receiver once with --overwrite"
+        "{path} cannot be told from another: no name of it was noted that would be the same after a reboot, and what lies on it \
+         is not the begun copy; if it is the right one all the same, start the receiver once with --overwrite"
     ))
 }
 
@@ -193,11 +200,28 @@ mod tests {
         let wishes = Wishes { dir: dir.path().to_str().unwrap().into(), ..Wishes::default() };
         let entry = choose(&wishes, &coming(&["sda"])).unwrap().remove(0);
         assert_eq!(entry.device, None);
-        assert_eq!(check_again(&entry, false), Ok(None));
+        assert_eq!(check_again(&entry, &wishes), Ok(None));
         std::fs::write(&entry.path, [1; 4096]).unwrap();
-        assert_eq!(check_again(&entry, false), Ok(None));
+        assert_eq!(check_again(&entry, &wishes), Ok(None));
         let device = Entry { device: Some("disk 5".to_owned()), ..entry };
-        assert!(check_again(&device, true).unwrap_err().contains("which was disk 5; this one is a file"));
+        assert!(check_again(&device, &wishes).unwrap_err().contains("which was disk 5; this one is a file"));
+    }
+
+    #[test]
+    fn a_file_elsewhere_has_to_hold_the_begun_copy_or_nothing_and_be_the_one_that_is_wished() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = elsewhere.path().join("a.raw").to_str().unwrap().to_owned();
+        let mut wishes = Wishes { dir: dir.path().to_str().unwrap().into(), ..Wishes::default() };
+        wishes.named = [("sda".to_owned(), path.clone())].into();
+        let mut entry = choose(&wishes, &coming(&["sda"])).unwrap().remove(0);
+        entry.identity.table_id = "0x5155414e".to_owned();
+        std::fs::write(&path, [0; 4096]).unwrap();
+        assert_eq!(check_again(&entry, &wishes), Ok(None));
+        std::fs::write(&path, [1; 4096]).unwrap();
+        assert!(check_again(&entry, &wishes).unwrap_err().contains("--overwrite"));
+        assert_eq!(check_again(&entry, &Wishes { overwrite: true, ..wishes.clone() }), Ok(None));
+        wishes.named = [("sda".to_owned(), "/dev/vdb".to_owned())].into();
+        assert!(check_again(&entry, &wishes).unwrap_err().contains("is to go to /dev/vdb now"));
     }
 
     #[test]

@@ -39,20 +39,20 @@ pub(crate) async fn run(
     let wishes = wishes(args)?;
     if !host.exists(&file) {
         let listener = TcpListener::bind(args.listen).await.map_err(AnnounceError::Listen)?;
-        let mut chosen: Vec<Entry> = Vec::new();
-        let judge = |announcement: &_| places::choose(&wishes, announcement).map(|entries| chosen = entries);
+        // Noted before it is agreed to: the sender announces its disks only until it hears that.
+        let judge =
+            |announcement: &_| note(host, &file, &places::choose(&wishes, announcement)?).map_err(|e| e.to_string());
         announce::await_announcement(&listener, &identity, judge).await?;
-        host.write(&file, &serde_json::to_vec_pretty(&chosen).map_err(AnnounceError::Words)?, 0o644)?;
     }
     let mut entries = receive::entries(&file, &host.read(&file)?)?;
     let noted = entries.clone();
     for entry in &mut entries {
-        let name = places::check_again(entry, wishes.overwrite);
+        let name = places::check_again(entry, &wishes);
         entry.device = name.map_err(|words| ReplicateError::Place { words })?;
     }
     if entries != noted {
         // From now on it is known by its name: an earlier release noted none.
-        host.write(&file, &serde_json::to_vec_pretty(&entries).map_err(AnnounceError::Words)?, 0o644)?;
+        note(host, &file, &entries)?;
     }
     let volumes = receive::volumes(entries);
     for volume in &volumes {
@@ -72,6 +72,11 @@ pub(crate) async fn run(
         told = tell_of_records(host, &args.dir, language, out) => told,
         _signal = super::ended() => Ok(()),
     }
+}
+
+/// Keeps where the disks go.
+fn note(host: &dyn Host, file: &str, entries: &[Entry]) -> Result<(), ReplicateError> {
+    Ok(host.write(file, &serde_json::to_vec_pretty(entries).map_err(AnnounceError::Words)?, 0o644)?)
 }
 
 /// Only root may look into it: the code lies there.

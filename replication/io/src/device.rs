@@ -87,6 +87,12 @@ pub enum DeviceError {
         /// The volume.
         path: PathBuf,
     },
+    /// What lies at the path of a volume is another file or device than the one that is written to, or was cut.
+    #[error("volume {} was moved, replaced or cut while it was written to; put it back, and start the receiver again", path.display())]
+    Moved {
+        /// The volume.
+        path: PathBuf,
+    },
     /// An access that is not within the device or not aligned to its sectors.
     #[error("access to {len} bytes at {offset} of {}, expected whole sectors within {size} bytes", path.display())]
     Bounds {

@@ -13,10 +13,11 @@
 mod connection;
 mod holes;
 mod ledger_file;
+mod record;
 
+use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
 use crate::device::volume::{Volume, folder_of};
-use crate::device::{DeviceError, io_error};
 use crate::lane;
 use crate::signer::Signer;
 use ledger_file::LedgerFile;
@@ -27,12 +28,13 @@ use qianyun_replication::ledger::Ledger;
 use qianyun_replication::message::Message;
 use qianyun_replication::receiver::{ConnectionId, Outbox, ReadBack, Receiver, ReceiverConfig, VolumeSpec};
 use qianyun_replication::subtree::KEPT_CHUNKS;
+use record::RecordFile;
 use rustls_pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -166,12 +168,10 @@ struct Shared {
     engine: Mutex<Receiver>,
     volumes: Vec<(TargetVolume, Volume)>,
     ledger: Mutex<LedgerFile>,
-    ledger_dir: PathBuf,
+    record: RecordFile,
     session: u64,
     authorize: Authorize,
     signer: Arc<dyn Signer>,
-    /// Whether there may be a record of what the volumes hold.
-    has_record: AtomicBool,
     outboxes: Mutex<HashMap<ConnectionId, mpsc::Sender<Message<'static>>>>,
     /// Counts what happened to the engine; whoever waits for it looks again.
     changed: watch::Sender<u64>,
@@ -269,8 +269,7 @@ impl Shared {
             engine: Mutex::new(engine),
             volumes: opened,
             ledger: Mutex::new(file),
-            has_record: AtomicBool::new(ledger_dir.join("record.json").exists()),
-            ledger_dir,
+            record: RecordFile::in_dir(&ledger_dir),
             session,
             authorize,
             signer,
@@ -281,29 +280,9 @@ impl Shared {
         })
     }
 
-    /// Where the record is, with both signatures, of what the volumes hold.
-    fn record(&self) -> PathBuf {
-        self.ledger_dir.join("record.json")
-    }
-
-    /// The volumes are about to hold something else: the source went on, or found after we signed that it must not be. What was
-    /// signed stays, under another name.
-    fn withdraw_record(&self) -> Result<(), DeviceError> {
-        if !self.has_record.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let (record, withdrawn) = (self.record(), self.ledger_dir.join("record.withdrawn.json"));
-        match std::fs::rename(&record, withdrawn) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(io_error("withdraw", &record)(error));
-            }
-            // On another connection.
-            Ok(()) | Err(_) => {}
-        }
-        let folder = std::fs::File::open(&self.ledger_dir).and_then(|folder| folder.sync_all());
-        folder.map_err(io_error("flush", &self.ledger_dir))?;
-        self.has_record.store(false, Ordering::Release);
-        Ok(())
+    /// That the volumes are what lies at their paths: bytes in a file without a name are gone with this process.
+    fn still_there(&self) -> Result<(), DeviceError> {
+        self.volumes.iter().try_for_each(|(_, open)| open.check_place())
     }
 
     fn engine(&self) -> MutexGuard<'_, Receiver> {

@@ -76,7 +76,10 @@ fn only_the_right_session_and_the_present_link_may_join() {
     assert!(matches!(receiver.hello(ConnectionId(3), 7, 5, (1, 2)), Err(Refusal::Lane { lane: 1, .. })));
     assert_eq!(receiver.hello(ConnectionId(4), 7, 0, (0, 2)), Ok(6));
     assert_eq!(receiver.hello(ConnectionId(5), 7, 5, (1, 2)), Err(Refusal::Fenced { present: 6, found: 5 }));
-    assert!(!receiver.is_current(FIRST) && receiver.is_current(ConnectionId(4)));
+    assert_eq!(
+        (receiver.ensure_current(FIRST), receiver.ensure_current(ConnectionId(4))),
+        (Err(Refusal::NotGreeted), Ok(()))
+    );
 }
 
 #[test]
@@ -334,19 +337,22 @@ fn a_link_has_each_of_its_lanes_once_and_no_other() {
 #[test]
 fn a_new_link_is_above_every_epoch_that_either_end_knows() {
     let mut receiver = receiver(vec![]);
-    assert_eq!((receiver.hello(FIRST, 7, 0, (0, 2)), receiver.previous_epoch()), (Ok(5), 4));
-    // The sender has seen 9: the ledger of it is lost.
-    assert_eq!((receiver.hello(FIRST, 7, 9, (0, 2)), receiver.previous_epoch()), (Ok(10), 5));
+    assert_eq!((receiver.hello(FIRST, 7, 4, (0, 2)), receiver.previous_epoch()), (Ok(5), 4));
+    // The sender has seen 9: the ledger of it is lost, and stays so until the sender has heard it.
+    for epoch in [10, 11] {
+        assert_eq!((receiver.hello(FIRST, 7, 9, (0, 2)), receiver.previous_epoch()), (Ok(epoch), 5));
+    }
+    assert_eq!((receiver.hello(FIRST, 7, 11, (0, 2)), receiver.previous_epoch()), (Ok(12), 11));
     let full = receiver.hello(FIRST, 7, u32::MAX, (0, 2));
-    assert_eq!(full, Err(Refusal::Fenced { present: 10, found: u32::MAX }));
-    assert_eq!(receiver.epoch(), 10);
+    assert_eq!(full, Err(Refusal::Fenced { present: 12, found: u32::MAX }));
+    assert_eq!(receiver.epoch(), 12);
 }
 
 #[test]
 fn a_lane_that_broke_does_not_come_back_to_its_link() {
     let mut receiver = linked();
     receiver.disconnected(FIRST);
-    assert!(!receiver.is_current(FIRST));
+    assert!(receiver.ensure_current(FIRST).is_err());
     assert_eq!(receiver.hello(ConnectionId(2), 7, 0, (0, 1)), Ok(6));
     let refusal = receiver.admit(ConnectionId(2), Incoming { epoch: 6, ..extent(0, false) }, 0).unwrap_err();
     assert_eq!(refusal, Refusal::NotOpen { found: 3 }, "what the old link opened is not open on the new one");

@@ -8,7 +8,7 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flo
 use rustix::io::Errno;
 use std::fs::File;
 use std::num::NonZeroU64;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Direct accesses are whole blocks of this size: enough for any disk below.
@@ -82,6 +82,19 @@ impl Volume {
             Err(error) => return Err(io_error("open for direct access", path)(error)),
         };
         Ok(Self { path: path.to_owned(), size, buffered, direct })
+    }
+
+    /// That it is still what lies at its path, whole. The open file alone would go on without a name, until it is closed.
+    pub fn check_place(&self) -> Result<(), DeviceError> {
+        let ours = self.buffered.metadata().map_err(io_error("look at", &self.path))?;
+        let is_ours = |there: &std::fs::Metadata| match ours.file_type().is_block_device() {
+            true => there.file_type().is_block_device() && there.rdev() == ours.rdev(),
+            false => (there.dev(), there.ino()) == (ours.dev(), ours.ino()) && there.len() == self.size,
+        };
+        match std::fs::metadata(&self.path) {
+            Ok(there) if is_ours(&there) => Ok(()),
+            _ => Err(DeviceError::Moved { path: self.path.clone() }),
+        }
     }
 
     /// Size in bytes.
@@ -160,10 +173,12 @@ impl Volume {
             direct.read_exact_at(head, offset).map_err(io_error("read", &self.path))?;
         }
         let from = offset + head.len() as u64;
-        if let Some(len) = NonZeroU64::new(tail.len() as u64) {
+        if !tail.is_empty() {
+            let end = from + tail.len() as u64;
             // Clean pages leave the cache, so that the read comes from the medium; a dirty one would stay, but there is
-            // none after a sync.
-            fadvise(&self.buffered, from, Some(len), Advice::DontNeed)
+            // none after a sync. A page of which only a part is named would stay as well: the last one is named to its end.
+            let len = NonZeroU64::new(end - from).filter(|_| end < self.size);
+            fadvise(&self.buffered, from, len, Advice::DontNeed)
                 .map_err(|error| io_error("drop the cache of", &self.path)(error.into()))?;
             self.buffered.read_exact_at(tail, from).map_err(io_error("read", &self.path))?;
         }
@@ -213,6 +228,23 @@ mod tests {
         volume.sync().unwrap();
         volume.read_back(3 * DIRECT_BLOCK, &mut back).unwrap();
         assert!(back.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_volume_that_was_moved_replaced_or_cut_is_not_at_its_place() {
+        let dir = dir();
+        let (path, other) = (dir.path().join("v"), dir.path().join("other"));
+        let volume = Volume::create(&path, SIZE).unwrap();
+        volume.check_place().unwrap();
+        let is_moved = || matches!(volume.check_place(), Err(DeviceError::Moved { .. }));
+        std::fs::rename(&path, &other).unwrap();
+        assert!(is_moved());
+        std::fs::write(&path, vec![0; usize::try_from(SIZE).unwrap()]).unwrap();
+        assert!(is_moved());
+        std::fs::rename(&other, &path).unwrap();
+        volume.check_place().unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(SIZE - 512).unwrap();
+        assert!(is_moved());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A write and its report to the engine happen in one piece that cannot be cancelled: a permit that was lost would hold up
 //! every later link. Never here: when to sync, what to read back.
 
-use super::{Shared, ledger_file};
+use super::Shared;
 use crate::device::DeviceError;
 use crate::device::buffer::AlignedBuffer;
 use crate::lane::{self, LaneError, LaneReader, LaneWriter, SETUP_LIMIT, SILENCE_LIMIT};
@@ -14,7 +14,6 @@ use qianyun_replication::message::{ErrorCode, Message};
 use qianyun_replication::receiver::{Admission, ConnectionId, Incoming, Outbox, Refusal};
 use qianyun_replication::record::{CutoverRecord, RecordError, Signature, SignedRecord};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -43,7 +42,7 @@ pub(super) enum ConnectionError {
     #[error("the record cannot be signed: {words}")]
     Signing { words: String },
     #[error("the record cannot be stored")]
-    RecordStore(#[source] DeviceError),
+    RecordStore(#[from] DeviceError),
     #[error("the other end does not read what it is told")]
     NotReading,
 }
@@ -142,8 +141,13 @@ async fn greet<S: AsyncRead + AsyncWrite>(
     let mut changed = shared.changed.subscribe();
     loop {
         changed.mark_unchanged();
-        if shared.engine().may_welcome(epoch) {
-            break;
+        {
+            let engine = shared.engine();
+            // A newer link may have taken its place while an old write hangs.
+            engine.ensure_current(id)?;
+            if engine.may_welcome(epoch) {
+                break;
+            }
         }
         // The sender of this signal lives in `shared`, which we hold.
         let _never_closed = changed.changed().await;
@@ -218,7 +222,7 @@ impl Frames<'_> {
             }
             Message::RecordProposal { record, signature, certificate_pem } => {
                 let proposal = Signature { certificate_pem, signature: hex::encode(signature) };
-                out.push((id, block_in_place(|| sign(shared, record, proposal))?));
+                out.push((id, block_in_place(|| sign(shared, id, record, proposal))?));
             }
             Message::Ping { seq } => {
                 out.push((id, Message::Pong { seq }));
@@ -300,7 +304,7 @@ fn write(
         Admission::Write(permit) => {
             let (_, volume) = &shared.volumes[permit.volume];
             // Before the first byte: a record is of what was there when it was signed.
-            let written = shared.withdraw_record().and_then(|()| match raw {
+            let written = shared.record.withdraw().and_then(|()| match raw {
                 Some(raw) => volume.write(offset, raw),
                 None => volume.zero(offset, u64::from(raw_len)),
             });
@@ -318,15 +322,27 @@ fn write(
 }
 
 /// Checks the record against what this end knows by itself, signs it, and keeps it with both signatures.
-fn sign(shared: &Shared, text: String, source: Signature) -> Result<Message<'static>, ConnectionError> {
+fn sign(
+    shared: &Shared,
+    id: ConnectionId,
+    text: String,
+    source: Signature,
+) -> Result<Message<'static>, ConnectionError> {
     let record = CutoverRecord::from_canonical(&text)?;
-    record.check_own(shared.session, &shared.engine().own_volumes())?;
-    let signature = shared.signer.sign(text.as_bytes()).map_err(|words| ConnectionError::Signing { words })?;
     let certificate_pem = shared.signer.certificate_pem();
-    let target = Signature { certificate_pem: certificate_pem.clone(), signature: hex::encode(&signature) };
-    let signed = SignedRecord { record: text, source, target };
-    let bytes = serde_json::to_vec_pretty(&signed).expect("a signed record holds texts only");
-    shared.has_record.store(true, Ordering::Release);
-    ledger_file::replace(&shared.record(), &bytes).map_err(ConnectionError::RecordStore)?;
-    Ok(Message::RecordAnswer { signature, certificate_pem })
+    let mut answer = Vec::new();
+    shared.record.keep(|| {
+        shared.still_there()?;
+        {
+            let engine = shared.engine();
+            // Whoever asked has asked again on a newer link.
+            engine.ensure_current(id)?;
+            record.check_own(shared.session, &engine.own_volumes())?;
+        }
+        answer = shared.signer.sign(text.as_bytes()).map_err(|words| ConnectionError::Signing { words })?;
+        let target = Signature { certificate_pem: certificate_pem.clone(), signature: hex::encode(&answer) };
+        let signed = SignedRecord { record: text, source, target };
+        Ok::<_, ConnectionError>(serde_json::to_vec_pretty(&signed).expect("a signed record holds texts only"))
+    })?;
+    Ok(Message::RecordAnswer { signature: answer, certificate_pem })
 }
