@@ -103,9 +103,21 @@ pub enum FreezeError {
         #[source]
         source: std::io::Error,
     },
+    /// A btrfs is at work on itself: its freeze would wait for the end of that, uninterruptibly, and all its writers with it.
+    #[error("a btrfs {work} is under way on {}, which cannot be frozen before its end; btrfs {work} {end} {}", path.display(), path.display())]
+    AtWork {
+        /// The mount.
+        path: PathBuf,
+        /// What it does.
+        work: &'static str,
+        /// The command's word that ends it.
+        end: &'static str,
+    },
     /// Freezing took longer than the whole freeze may; everything is thawed again.
-    #[error("filesystems did not come to rest within {} s", deadline.as_secs())]
+    #[error("filesystems did not come to rest within {} s, {} was the last", deadline.as_secs(), path.display())]
     Deadline {
+        /// The mount that came to rest too late.
+        path: PathBuf,
         /// The deadline.
         deadline: Duration,
     },
@@ -137,12 +149,20 @@ impl Target {
             None => Arc::new(File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?),
         };
         let is_it = mount.is_of(&file).map_err(failed("look at"))?;
-        if mount.door.is_some() {
-            // Those that this process sees were flushed with the map of what is free. Failing here, it fails again below.
-            let _ = rustix::fs::syncfs(&*file);
-        }
         let freezes = mount.hold() == Hold::Freeze;
         if is_it { Ok(Self { path, file, freezes }) } else { Err(FreezeError::Covered { path }) }
+    }
+
+    /// That it does nothing by itself that a freeze waits for: a scrub or a balance takes hours, is a writer all the time, and
+    /// holds up the freeze and with it all other writers. Neither can be interrupted from here.
+    fn check_idle(&self) -> Result<(), FreezeError> {
+        if !self.freezes {
+            return Ok(());
+        }
+        match ioctl::btrfs_work(&*self.file) {
+            Some((work, end)) => Err(FreezeError::AtWork { path: self.path.clone(), work, end }),
+            None => Ok(()),
+        }
     }
 
     /// Freezes it, or brings to its device what was written. After that a write to what cannot be frozen is not held up: once
@@ -179,6 +199,19 @@ fn in_freeze_order(mounts: &[Mount]) -> Vec<&Mount> {
     rest.into_iter().rev().chain(root).collect()
 }
 
+fn opened(mounts: &[Mount]) -> Result<Vec<Target>, FreezeError> {
+    let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
+    targets.iter().try_for_each(Target::check_idle)?;
+    Ok(targets)
+}
+
+/// Whether filesystems could be frozen now, as far as can be told without doing it: to be asked before anything is stopped
+/// for a freeze.
+pub fn check(mounts: &[Mount], deadline: Duration) -> Result<(), FreezeError> {
+    HungTask::read()?.check(deadline)?;
+    opened(mounts).map(drop)
+}
+
 /// Makes freezes ready.
 #[derive(Debug, Clone)]
 pub struct Freezer {
@@ -204,7 +237,11 @@ impl Freezer {
     /// refused: [`HungTask::check`].
     pub fn prepare(&self, mounts: &[Mount], deadline: Duration) -> Result<Prepared, FreezeError> {
         HungTask::read()?.check(deadline)?;
-        let targets = in_freeze_order(mounts).into_iter().map(Target::open).collect::<Result<Vec<_>, _>>()?;
+        let targets = opened(mounts)?;
+        for target in targets.iter().filter(|target| target.freezes) {
+            // The less there is to be written under the freeze, the shorter it is. What fails here fails there again.
+            let _ = rustix::fs::syncfs(&*target.file);
+        }
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| FreezeError::Memory(errno.into()))?;
         let files: Vec<&File> = targets.iter().filter(|target| target.freezes).map(|target| &*target.file).collect();
         let watchdog = Watchdog::start(&self.program, &files, deadline)?;
@@ -244,10 +281,18 @@ impl Prepared {
         // From here on dropping thaws, also what was frozen by a call that reported a failure afterwards.
         let mut frozen = Frozen { prepared: self, started, count: 0 };
         for index in 0..frozen.prepared.targets.len() {
-            frozen.prepared.targets[index].hold()?;
+            if let Err(error) = frozen.prepared.targets[index].hold() {
+                // That one is held by somebody else, who goes on.
+                if matches!(&error, FreezeError::Mount { source, .. } if Errno::from_io_error(source) == Some(Errno::BUSY))
+                {
+                    frozen.thaw()?;
+                }
+                return Err(error);
+            }
             frozen.count = index + 1;
             if frozen.remaining().is_zero() {
-                return Err(FreezeError::Deadline { deadline: frozen.prepared.deadline });
+                let path = frozen.prepared.targets[index].path.clone();
+                return Err(FreezeError::Deadline { path, deadline: frozen.prepared.deadline });
             }
         }
         Ok(frozen)
@@ -296,16 +341,19 @@ impl Frozen {
                 }
             }
         }
-        if self.remaining().is_zero() {
-            return Err(FreezeError::Deadline { deadline: self.prepared.deadline });
+        match self.targets().last() {
+            Some(last) if self.remaining().is_zero() => {
+                Err(FreezeError::Deadline { path: last.path.clone(), deadline: self.prepared.deadline })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Lets the filesystems go.
     pub fn thaw(mut self) -> Result<Thawed, FreezeError> {
         let expired = self.remaining().is_zero();
         self.thaw_all()?;
+        self.prepared.watchdog.done();
         Ok(Thawed { frozen_for: self.started.elapsed(), expired })
     }
 

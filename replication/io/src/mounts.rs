@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,13 +82,24 @@ impl Mount {
     }
 
     /// Whether `file` is of this filesystem, and not of one that covers it. Of a btrfs only the kind can be compared: its files
-    /// bear the number of their subvolume, not that of the mount. Were it another btrfs, it would be frozen twice, which the
-    /// kernel refuses.
+    /// bear the number of their subvolume, not that of the mount.
     pub(crate) fn is_of(&self, file: &File) -> std::io::Result<bool> {
         if self.kind == "btrfs" {
             return Ok(rustix::fs::fstatfs(file)?.f_type == BTRFS);
         }
         Ok(DeviceNumber::from_dev(file.metadata()?.dev()) == self.device)
+    }
+
+    /// Whether `file` was opened through this very mount.
+    fn is_led_to(&self, file: &File) -> bool {
+        self.is_of(file).unwrap_or(false) && mount_id(file).is_none_or(|id| id == self.id)
+    }
+
+    /// Whether its path leads to it: it does not where another mount covers it, or it was given up.
+    fn is_open(&self) -> bool {
+        let options = libc::O_NOATIME | libc::O_DIRECTORY;
+        let file = File::options().read(true).custom_flags(options).open(&self.path);
+        file.is_ok_and(|file| self.is_led_to(&file))
     }
 
     /// Whether it is not known to lie on other disks alone.
@@ -114,17 +125,23 @@ pub struct Everywhere {
 impl Everywhere {
     /// As it is now.
     pub fn look() -> Result<Self, DeviceError> {
-        let mut mounts = mounted()?;
-        let elsewhere = elsewhere::mounts(&mounts)?;
-        let unmounted = elsewhere::without_mount(mounts.iter().chain(&elsewhere)).into_iter();
+        let own = mounted()?;
+        let elsewhere = elsewhere::mounts(&own)?;
+        let unmounted = elsewhere::without_mount(own.iter().chain(&elsewhere)).into_iter();
         let unmounted = unmounted.map(|(device, name, kind)| (device, format!("{name} ({kind}, mounted nowhere")));
+        let (mut mounts, closed): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|mount| mount.hold() == Hold::Nothing || mount.is_open());
         let (reached, unreached): (Vec<_>, Vec<_>) = elsewhere.into_iter().partition(|mount| mount.door.is_some());
-        let unreached = unreached.into_iter().filter(|mount| mount.hold() != Hold::Nothing && !mount.is_gone());
+        mounts.extend(reached);
+        let mut seen: HashSet<_> = mounts.iter().map(|mount| mount.device).collect();
+        let unreached = closed
+            .into_iter()
+            .chain(unreached)
+            .filter(|mount| mount.hold() != Hold::Nothing && !mount.is_gone() && seen.insert(mount.device));
         let unreached =
             unreached.map(|mount| (mount.device, format!("{} ({}, mounted out of reach", mount.source, mount.kind)));
         let all = unreached.chain(unmounted);
         let out_of_reach = all.map(|(device, name)| (device, format!("{name}: not flushed either)"))).collect();
-        mounts.extend(reached);
         Ok(Self { mounts, out_of_reach })
     }
 
@@ -147,6 +164,12 @@ impl Everywhere {
 /// Whether a device is not known to lie on other disks alone.
 fn may_lie_on(device: DeviceNumber, disks: &[DeviceNumber]) -> bool {
     device::leaves(device).is_none_or(|leaves| disks.iter().any(|disk| leaves.contains(disk)))
+}
+
+/// The number of the mount through which a file was opened; `None` on kernels that do not tell (before 3.15).
+fn mount_id(file: &File) -> Option<u32> {
+    let told = std::fs::read_to_string(descriptor(file).replace("/fd/", "/fdinfo/")).ok()?;
+    told.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
 /// Where in `/proc` an open file is.

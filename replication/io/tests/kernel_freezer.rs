@@ -6,7 +6,7 @@
 mod rig;
 
 use qianyun_replication_io::freemap::{Free, FreeMap, Reading, Unmapped, Ways};
-use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, thaw_left_frozen, watchdog};
+use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, check, thaw_left_frozen, watchdog};
 use qianyun_replication_io::mounts::{Everywhere, Mount, mounted};
 use qianyun_replication_io::tracker::Tracker;
 use rig::{LoopDisk, Mounted};
@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn run_all() {
-    let tests: [(&str, fn()); 18] = [
+    let tests: [(&str, fn()); 20] = [
         ("writes_wait_until_the_thaw", writes_wait_until_the_thaw),
         ("what_can_only_be_flushed_is_on_the_disk_and_goes_on", what_can_only_be_flushed_is_on_the_disk_and_goes_on),
         ("dropping_thaws_and_the_watchdog_ends", dropping_thaws_and_the_watchdog_ends),
@@ -41,6 +41,11 @@ fn run_all() {
         ("a_freeze_that_takes_too_long_leaves_nothing_frozen", a_freeze_that_takes_too_long_leaves_nothing_frozen),
         ("what_lost_its_watchdog_too_is_thawed", what_lost_its_watchdog_too_is_thawed),
         ("a_btrfs_is_frozen_too", a_btrfs_is_frozen_too),
+        ("a_btrfs_that_is_scrubbed_is_refused", a_btrfs_that_is_scrubbed_is_refused),
+        (
+            "what_is_covered_by_another_mount_is_named_and_holds_nothing_up",
+            what_is_covered_by_another_mount_is_named_and_holds_nothing_up,
+        ),
         (
             "a_filesystem_in_a_file_of_another_is_frozen_before_it",
             a_filesystem_in_a_file_of_another_is_frozen_before_it,
@@ -373,22 +378,57 @@ fn a_freeze_that_fails_leaves_nothing_frozen() {
     let result = Freezer::new().prepare(&mounts, Duration::from_secs(20)).unwrap().freeze();
     assert!(matches!(result, Err(FreezeError::Mount { action: "freeze", .. })), "{result:?}");
     write_in(&mounts[1].path).recv_timeout(Duration::from_secs(10)).unwrap();
-    // `--unfreeze` fails if the watchdog has undone the foreign freeze as well, which is the safe side.
-    let _ = Command::new("fsfreeze").args(["--unfreeze", &foreign]).output();
+    // It would fail if the watchdog had undone the foreign freeze as well.
+    rig::run("fsfreeze", &["--unfreeze", &foreign]);
 }
 
 fn a_freeze_that_takes_too_long_leaves_nothing_frozen() {
     let ((first, _first_disk), (second, _second_disk)) = (new_filesystem(), new_filesystem());
     let mounts = mounts_at(&[first.path(), second.path()]);
+    let prepared = Freezer::new().prepare(&mounts, Duration::from_millis(1)).unwrap();
     for mount in &mounts {
         // What has to be flushed takes longer than there is.
         std::fs::write(mount.path.join("dirty"), vec![7; 16 << 20]).unwrap();
     }
-    let result = Freezer::new().prepare(&mounts, Duration::from_millis(1)).unwrap().freeze();
+    let result = prepared.freeze();
     assert!(matches!(result, Err(FreezeError::Deadline { .. })), "{result:?}");
     for mount in &mounts {
         write_in(&mount.path).recv_timeout(Duration::from_secs(10)).unwrap();
     }
+}
+
+/// It would be frozen only at its end, and nobody could write until then.
+fn a_btrfs_that_is_scrubbed_is_refused() {
+    let disk = LoopDisk::new(2048 * MIB);
+    rig::run("mkfs.btrfs", &["-q", disk.node_text()]);
+    let mounted = Mounted::existing(&disk.node);
+    let place = mounted.path().to_str().unwrap();
+    let mounts = mounts_at(&[mounted.path()]);
+    check(&mounts, Duration::from_secs(20)).unwrap();
+    std::fs::write(mounted.path().join("much"), vec![7; 1 << 30]).unwrap();
+    rig::run("sync", &["--file-system", place]);
+    let mut scrub = Command::new("btrfs").args(["scrub", "start", "-B", place]).stdout(Stdio::null()).spawn().unwrap();
+    let refused = loop {
+        match check(&mounts, Duration::from_secs(20)) {
+            Ok(()) => assert!(scrub.try_wait().unwrap().is_none(), "it ended before it was seen"),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, FreezeError::AtWork { work: "scrub", .. }), "{refused}");
+    assert!(refused.to_string().ends_with(&format!("btrfs scrub cancel {place}")), "{refused}");
+    let _ = Command::new("btrfs").args(["scrub", "cancel", place]).output();
+    scrub.wait().unwrap();
+    check(&mounts, Duration::from_secs(20)).unwrap();
+}
+
+fn what_is_covered_by_another_mount_is_named_and_holds_nothing_up() {
+    let disk = made("ext4");
+    let mounted = Mounted::existing(&disk.node);
+    rig::run("mount", &["-t", "tmpfs", "none", mounted.path().to_str().unwrap()]);
+    let named = format!("{} (ext4, mounted out of reach: not flushed either)", disk.node_text());
+    assert_eq!(named_on(&disk), [named]);
+    rig::run("umount", &[mounted.path().to_str().unwrap()]);
+    assert_eq!(found_on(&disk).0.len(), 1);
 }
 
 fn a_btrfs_is_frozen_too() {

@@ -19,7 +19,9 @@ impl Arrays {
     /// Those that lie on `disks`. One that cannot be asked is left out: what it writes late costs an attempt, not the copy.
     pub(crate) fn on(disks: &[DeviceNumber]) -> Self {
         let names = sysfs::disk_names().unwrap_or_default();
-        let above = names.into_iter().filter(|name| {
+        // Arrays first: what a loop device lies on is asked of its file, which may be on a server that does not answer.
+        let arrays = names.into_iter().filter(|name| sysfs::block_dir(name).join("md").exists());
+        let above = arrays.filter(|name| {
             let below = sysfs::number(name).ok().and_then(leaves).unwrap_or_default();
             below.iter().any(|disk| disks.contains(disk))
         });

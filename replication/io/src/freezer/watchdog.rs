@@ -4,7 +4,7 @@
 //! says that it is ready, so that afterwards it needs nothing but `poll` and `ioctl`. It never freezes.
 //!
 //! ```text
-//! parent --- stdin ---> watchdog     'F' the freeze begins: the deadline runs; end of file: thaw and end
+//! parent --- stdin ---> watchdog     'F' the freeze begins: the deadline runs; 'D' all is thawed: end; end of file: thaw and end
 //! parent <-- stdout --- watchdog     'R' ready
 //! ```
 
@@ -25,6 +25,7 @@ pub const ROLE: &str = "thaw-watchdog";
 
 const READY: u8 = b'R';
 const BEGIN: u8 = b'F';
+const DONE: u8 = b'D';
 /// After the deadline the parent may still be inside a freeze that began before it: thaw again until the parent is gone or done.
 const AGAIN: Duration = Duration::from_millis(100);
 /// No machine in scope has more filesystems.
@@ -64,9 +65,20 @@ impl Watchdog {
 
     /// From now on the deadline runs.
     pub(super) fn begin(&mut self) -> Result<(), FreezeError> {
-        let control = self.control.as_mut().ok_or(io::ErrorKind::BrokenPipe.into());
-        let written = control.and_then(|pipe| pipe.write_all(&[BEGIN]).and_then(|()| pipe.flush()));
-        written.map_err(|source| FreezeError::Watchdog { action: "tell it that the freeze begins", source })
+        let told = self.tell(BEGIN);
+        told.map_err(|source| FreezeError::Watchdog { action: "tell it that the freeze begins", source })
+    }
+
+    /// All that we froze is thawed: what is frozen now, somebody else froze.
+    pub(super) fn done(&mut self) {
+        // One that does not hear it thaws, which is the safe end.
+        let _ = self.tell(DONE);
+    }
+
+    fn tell(&mut self, word: u8) -> io::Result<()> {
+        let control = self.control.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        control.write_all(&[word])?;
+        control.flush()
     }
 }
 
@@ -115,6 +127,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> Result<(), FreezeError> 
 /// What ended a wait for the parent.
 enum Heard {
     Begin,
+    Done,
     End,
     Nothing,
 }
@@ -130,6 +143,7 @@ fn listen(control: &io::Stdin, timeout: Option<Duration>) -> Result<Heard, Errno
     }
     let mut byte = [0];
     match rustix::io::read(control, &mut byte) {
+        Ok(1..) if byte[0] == DONE => Ok(Heard::Done),
         Ok(1..) => Ok(Heard::Begin),
         Ok(0) => Ok(Heard::End),
         Err(Errno::INTR) => Ok(Heard::Nothing),
@@ -146,13 +160,17 @@ fn watch(control: &io::Stdin, files: &[File], deadline: Duration) -> Result<(), 
             remaining => remaining,
         });
         let heard = listen(control, timeout);
-        // Whatever is wrong here, thawing is the safe end.
-        if !matches!(heard, Ok(Heard::Begin | Heard::Nothing)) {
-            thaw(files);
-            return heard.map(|_| ());
-        }
-        if matches!(heard, Ok(Heard::Begin)) {
-            ends.get_or_insert_with(|| Instant::now() + deadline);
+        match heard {
+            Ok(Heard::Begin) => drop(ends.get_or_insert_with(|| Instant::now() + deadline)),
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Done) => return Ok(()),
+            // Nothing of ours is frozen yet.
+            Ok(Heard::End) if ends.is_none() => return Ok(()),
+            // Whatever is wrong here, thawing is the safe end.
+            Ok(Heard::End) | Err(_) => {
+                thaw(files);
+                return heard.map(|_| ());
+            }
         }
         if ends.is_some_and(|ends| Instant::now() >= ends) {
             thaw(files);

@@ -79,9 +79,8 @@ fn entered(process: &Path, mount: &Mount) -> Option<Mount> {
     }
     let inside = mount.path.strip_prefix("/").ok()?;
     let file = open_below(&process.join("root"), inside).ok()?;
-    let leads_there = mount.is_of(&file).ok()? && mount_id(&file).is_none_or(|id| id == mount.id);
     let path = process.join("root").join(inside);
-    leads_there.then(|| Mount { path, door: Some(Arc::new(file)), ..mount.clone() })
+    mount.is_led_to(&file).then(|| Mount { path, door: Some(Arc::new(file)), ..mount.clone() })
 }
 
 /// Opens a folder or a file below `root`. Whoever is at home there has a say in what lies on the way: a link would lead into our
@@ -103,12 +102,6 @@ fn open_below(root: &Path, path: &Path) -> Result<File, Errno> {
     }
     let door = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
     Ok(File::from(openat(rustix::fs::CWD, super::descriptor(&place), door, Mode::empty())?))
-}
-
-/// The number of the mount through which a file was opened; `None` on kernels that do not tell (before 3.15).
-fn mount_id(file: &File) -> Option<u32> {
-    let told = std::fs::read_to_string(super::descriptor(file).replace("/fd/", "/fdinfo/")).ok()?;
-    told.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
 /// The filesystems in use that `seen` has no mount of, each as its device's number, its name and its kind. Empty on kernels

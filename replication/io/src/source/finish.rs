@@ -199,15 +199,17 @@ async fn arrays_at_rest(shared: &Shared, deadline: Instant) -> Result<(), Finish
 
 /// What is used now and was never sent is to be sent.
 fn join_used(shared: &Shared) -> Result<(), FinishError> {
-    let maps = lock(&shared.free_maps);
-    for (disk, map) in shared.disks.iter().zip(maps.iter()) {
-        let used = follow::used_blocks(disk.size, &block_in_place(|| map.read())?);
+    // The follower takes the tracker's lock before that of the maps.
+    let mut used = Vec::new();
+    for (disk, map) in shared.disks.iter().zip(lock(&shared.free_maps).iter()) {
+        used.push(follow::used_blocks(disk.size, &block_in_place(|| map.read())?));
+    }
+    for (disk, used) in shared.disks.iter().zip(&used) {
         let mut joins = used.clone();
         shared.engine().domain(disk.id).into_iter().for_each(|domain| joins.subtract(domain));
         with_tracking(shared, |tracking| tracking.note(disk.id.0, &joins))?;
-        shared.engine().join_used(disk.id, &used);
+        shared.engine().join_used(disk.id, used);
     }
-    drop(maps);
     shared.touch();
     Ok(())
 }

@@ -12,6 +12,9 @@ const FITHAW: Opcode = opcode::read_write::<c_int>(b'X', 120);
 const FS_IOC_GETFSMAP: Opcode = opcode::read_write::<FsmapHead>(b'X', 59);
 const FS_IOC_FIEMAP: Opcode = opcode::read_write::<FiemapHead>(b'f', 11);
 const BTRFS_IOC_TREE_SEARCH: Opcode = opcode::read_write::<BtrfsSearch>(0x94, 17);
+const BTRFS_IOC_SCRUB_PROGRESS: Opcode = opcode::read_write::<BtrfsWords>(0x94, 29);
+const BTRFS_IOC_FS_INFO: Opcode = opcode::read::<BtrfsWords>(0x94, 31);
+const BTRFS_IOC_BALANCE_PROGRESS: Opcode = opcode::read::<BtrfsWords>(0x94, 34);
 const BTRFS_IOC_DEV_INFO: Opcode = opcode::read_write::<BtrfsDevice>(0x94, 30);
 const PERF_EVENT_IOC_ENABLE: Opcode = opcode::none(b'$', 0);
 const PERF_EVENT_IOC_DISABLE: Opcode = opcode::none(b'$', 1);
@@ -163,6 +166,35 @@ pub(crate) fn btrfs_device(fd: impl AsFd, number: u64) -> Result<Box<BtrfsDevice
     // that the kernel reads and writes.
     unsafe { ioctl(fd, Updater::<BTRFS_IOC_DEV_INFO, BtrfsDevice>::new(&mut *device)) }?;
     Ok(device)
+}
+
+/// `struct btrfs_ioctl_scrub_args`, `btrfs_ioctl_fs_info_args` and `btrfs_ioctl_balance_args`: they have one length, and what is
+/// looked at are their first words.
+type BtrfsWords = [u64; 128];
+/// `BTRFS_BALANCE_STATE_RUNNING`.
+const BALANCE_RUNS: u64 = 1;
+/// More devices than any btrfs in scope has.
+const MAX_BTRFS_DEVICES: u64 = 256;
+
+fn btrfs_words<const REQUEST: Opcode>(fd: impl AsFd, first: u64) -> Result<BtrfsWords> {
+    let mut words = [0; 128];
+    words[0] = first;
+    // SAFETY: the three requests that this is used for read and write at most the 1024 bytes of their structures in
+    // linux/btrfs.h.
+    unsafe { ioctl(fd, Updater::<REQUEST, BtrfsWords>::new(&mut words)) }?;
+    Ok(words)
+}
+
+/// What the btrfs that `fd` is on does with itself for hours, and the word that ends it; `None` if nothing, or if it is no btrfs.
+pub(crate) fn btrfs_work(fd: impl AsFd) -> Option<(&'static str, &'static str)> {
+    // The number of its last device.
+    let last = btrfs_words::<BTRFS_IOC_FS_INFO>(&fd, 0).ok()?[0].min(MAX_BTRFS_DEVICES);
+    // `ENOTCONN` where none is under way.
+    if (1..=last).any(|device| btrfs_words::<BTRFS_IOC_SCRUB_PROGRESS>(&fd, device).is_ok()) {
+        return Some(("scrub", "cancel"));
+    }
+    let balance = btrfs_words::<BTRFS_IOC_BALANCE_PROGRESS>(&fd, 0).ok()?;
+    (balance[1] & BALANCE_RUNS != 0).then_some(("balance", "pause"))
 }
 
 /// Which items of a btrfs are asked for: those of one kind and object in one tree, from an offset on.
