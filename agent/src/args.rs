@@ -110,10 +110,10 @@ pub(crate) struct ReplicateSendArgs {
     /// The longest freeze, seconds; at its end everything is thawed, whatever has become of the copy.
     #[arg(long, default_value_t = 30)]
     pub(crate) freeze_seconds: u64,
-    /// A program to run before the freeze, for instance to stop a database.
+    /// A program to run before the freeze, for instance to stop a database; with the standard PATH and no other variables.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) before_freeze: Option<String>,
-    /// A program to run after the thaw, also if the copy was not finished.
+    /// A program to run after the thaw, also if the copy was not finished. If it fails, the copy is complete all the same.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) after_thaw: Option<String>,
     /// What to do once the copy is proved: go on, or switch this machine off at once so that only the copy goes on.

@@ -168,14 +168,15 @@ impl Action {
     /// What follows from its failure.
     pub(crate) fn failure(self) -> Failure {
         match self {
-            Self::Arm
-            | Self::RunHooks(HookMoment::BeforeStop | HookMoment::BeforeFreeze)
+            Self::RunHooks(HookMoment::BeforeStop | HookMoment::BeforeFreeze)
             | Self::Quiesce
             | Self::Freeze
             | Self::FinalPass
             | Self::Vote => Failure::EndsAttempt,
             Self::RunHooks(HookMoment::AfterResume) => Failure::IsShown,
-            Self::PrepareBoot
+            // An attempt that is not armed is none yet.
+            Self::Arm
+            | Self::PrepareBoot
             | Self::StartReplication
             | Self::StopReplication
             | Self::Thaw

@@ -77,6 +77,9 @@ pub(crate) enum ReplicateError {
         #[source]
         source: finish::AttemptError,
     },
+    /// The copy is proved all the same.
+    #[error("the copy is complete, but what was to run after the thaw failed")]
+    AfterThaw(#[source] finish::AttemptError),
     /// A freeze of that length is not safe here.
     #[error("the longest freeze, --freeze-seconds, has to be another")]
     Freeze(#[from] FreezeError),

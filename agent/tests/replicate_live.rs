@@ -363,6 +363,24 @@ fn what_a_program_stopped_before_it_failed_is_started_again_and_the_next_attempt
     assert_eq!(fs::read_to_string(dir.join("ran")).unwrap(), "before\nafter\nbefore\nafter\n");
 }
 
+/// A database that is started again keeps what it inherits open for as long as it runs.
+#[test]
+fn a_proof_outlives_a_program_that_leaves_a_daemon_behind_and_fails() {
+    let disk = LoopDisk::new(16 * MIB);
+    let _mounted = Mounted::ext4(&disk.node);
+    let receiver = Receiver::new(&[]);
+    let dir = receiver.dir.path();
+    let after = program(dir, "after", "{ sleep 600 & } && echo $! > daemon && exit 3");
+    let errors = dir.join("errors");
+    let mut send = receiver.send(&disk.node, &["--after-thaw", &after]);
+    let status = send.stdout(Stdio::null()).stderr(File::create(&errors).unwrap()).status().unwrap();
+    let daemon = fs::read_to_string(dir.join("daemon")).unwrap();
+    assert!(Command::new("kill").arg(daemon.trim()).status().unwrap().success(), "it was not waited for");
+    let errors = fs::read_to_string(errors).unwrap();
+    assert!(!status.success() && errors.contains("--after-thaw ended with status 3"), "{errors}");
+    assert!(receiver.record().exists(), "{errors}");
+}
+
 #[test]
 fn no_program_is_run_for_an_attempt_that_a_lost_place_of_the_disk_makes_vain() {
     let disk = LoopDisk::noisy(16 * MIB, 1);
@@ -489,7 +507,7 @@ fn a_receiver_that_is_started_again_does_not_write_to_another_disk_of_the_same_n
     fs::write(&file, volumes.to_string()).unwrap();
     receiver.more.pop();
     receiver.start();
-    wait("its refusal", || receiver.log().contains("cannot be told from another disk"));
+    wait("its refusal", || receiver.log().contains("cannot be told from another:"));
     assert!(!receiver.process.as_mut().unwrap().wait().unwrap().success());
     receiver.more.push("--overwrite".to_owned());
     receiver.start();

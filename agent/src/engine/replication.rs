@@ -17,7 +17,7 @@ use qianyun_replication::progress::ReplicationState as EngineState;
 use qianyun_replication::record::{self as engine_record, CutoverRecord, RECORD_VERSION};
 use qianyun_replication_io::device::LeafDisk;
 use qianyun_replication_io::freezer::{self, Freezer, power_off_now};
-use qianyun_replication_io::mounts::{Everywhere, Hold, Mount};
+use qianyun_replication_io::mounts::{Everywhere, Mount};
 use qianyun_replication_io::source::{self, Replication, SourceConfig};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +45,8 @@ struct Session {
 struct Held {
     since: Instant,
     freeze: freezer::Frozen,
+    /// Who signs what is proved.
+    identity: Arc<Identity>,
 }
 
 fn held<T>(lock: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
@@ -136,6 +138,10 @@ impl Disks {
         Ok(Instant::now() + remaining)
     }
 
+    fn everywhere(&self) -> Result<Everywhere, EngineError> {
+        Everywhere::look().map_err(|error| sentence(&error))
+    }
+
     /// Whether the kernel still holds every filesystem: asked before anything is built on it.
     fn still_frozen(&self) -> Result<(), EngineError> {
         match held(&self.frozen).as_ref() {
@@ -194,26 +200,26 @@ impl Engine for Disks {
 
     fn unfit(&self) -> Option<String> {
         let replication = self.replication().ok()?;
-        replication.check_all_read().err().map(|error| sentence(&error).to_string())
+        let lost = replication.check_all_read().map_err(|error| sentence(&error));
+        let held = lost.and_then(|()| Ok(self.everywhere()?.held_on(&replication.disks())));
+        let fit = held.and_then(|mounts| freezer::check(&mounts).map_err(|error| sentence(&error)));
+        fit.err().map(|error| error.to_string())
     }
 
     fn freeze(&self, limit: Duration) -> Result<String, EngineError> {
         let replication = self.replication()?;
         replication.prepare_final().map_err(|error| sentence(&error))?;
         let disks = replication.disks();
-        let everywhere = Everywhere::look().map_err(|error| sentence(&error))?;
+        // Read now: under the freeze an open may wait for whoever watches it and writes a log.
+        let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
+        let identity = Arc::new(identity);
+        let everywhere = self.everywhere()?;
         let unfrozen = not_frozen(&everywhere.not_frozen(&disks));
-        let mut mounts = everywhere.mounts;
-        mounts.retain(|mount| match mount.hold() {
-            // All that is the server's own, on whatever disk; others may have mounted what is gone, or nobody's any more.
-            Hold::Freeze => mount.door.is_none() || mount.may_lie_on(&disks),
-            Hold::Flush => mount.may_lie_on(&disks),
-            Hold::Nothing => false,
-        });
+        let mounts = everywhere.held_on(&disks);
         let prepared = Freezer::new().prepare(&mounts, limit).map_err(|error| sentence(&error))?;
         let since = Instant::now();
         let freeze = prepared.freeze().map_err(|error| sentence(&error))?;
-        *held(&self.frozen) = Some(Held { since, freeze });
+        *held(&self.frozen) = Some(Held { since, freeze, identity });
         Ok(unfrozen)
     }
 
@@ -228,8 +234,9 @@ impl Engine for Disks {
 
     fn finalise(&self, context: &RecordContext) -> Result<SignedRecord, EngineError> {
         let replication = self.replication()?;
-        let identity = Identity::load(self.host.as_ref(), &self.paths).map_err(|error| sentence(&error))?;
         let deadline = self.deadline()?;
+        let identity = held(&self.frozen).as_ref().map(|held| Arc::clone(&held.identity));
+        let identity = identity.ok_or_else(|| EngineError("the filesystems are not frozen".into()))?;
         let disks = self.runtime.block_on(replication.finalise(deadline)).map_err(|error| sentence(&error))?;
         let record = CutoverRecord {
             attempt: context.attempt,
@@ -242,7 +249,7 @@ impl Engine for Disks {
             verified_unix_ms: self.host.now_unix_ms(),
             version: RECORD_VERSION,
         };
-        let signing = replication.sign_record(&record, &identity, deadline);
+        let signing = replication.sign_record(&record, identity.as_ref(), deadline);
         let record = self.runtime.block_on(signing).map_err(|error| sentence(&error))?;
         // What was read is what is on the disk only if nothing could write in between.
         self.still_frozen()?;
@@ -257,7 +264,7 @@ impl Engine for Disks {
     }
 
     fn thaw_left_frozen(&self) -> Result<(), EngineError> {
-        let mut mounts = Everywhere::look().map_err(|error| sentence(&error))?.mounts;
+        let mut mounts = self.everywhere()?.mounts;
         mounts.retain(Mount::is_freezable);
         freezer::thaw_left_frozen(&mounts).map_err(|error| sentence(&error))
     }

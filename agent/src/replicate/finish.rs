@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::logging::Log;
 use qianyun_replication::record::{CutoverRecord, RECORD_VERSION, SignedRecord};
 use qianyun_replication_io::device::{DeviceError, DeviceNumber};
-use qianyun_replication_io::freezer::{FreezeError, Freezer, Frozen, power_off_now};
+use qianyun_replication_io::freezer::{self, FreezeError, Freezer, Frozen, power_off_now};
 use qianyun_replication_io::mounts::Everywhere;
 use qianyun_replication_io::source::{FinishError, Replication};
 use std::time::{Duration, Instant};
@@ -42,6 +42,9 @@ pub(crate) enum AttemptError {
         #[source]
         source: HostError,
     },
+    /// A program of the admin's said that it failed.
+    #[error("the program of --{hook} ended with status {status}")]
+    HookFailed { hook: &'static str, status: i32 },
     /// What is mounted cannot be read.
     #[error("what is mounted cannot be read")]
     Mounts(#[source] DeviceError),
@@ -62,6 +65,8 @@ pub(super) struct Finished {
     pub(super) record: SignedRecord,
     pub(super) text: CutoverRecord,
     pub(super) frozen_for: Duration,
+    /// Why the admin's program failed that was to run afterwards: the proof stands all the same.
+    pub(super) after_failed: Option<AttemptError>,
 }
 
 impl Attempt<'_> {
@@ -69,20 +74,31 @@ impl Attempt<'_> {
     pub(super) async fn make(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
         // Nothing is stopped for an attempt that cannot come to its end.
         replication.check_all_read()?;
+        block_in_place(|| freezer::check(&self.mounts()?.held_on(self.disks)).map_err(AttemptError::Freeze))?;
         let result = match self.hook("before-freeze", self.before_freeze) {
             Ok(()) => self.held(replication, number).await,
             Err(error) => Err(error),
         };
         // Whatever the outcome: what the first program stopped, also one that failed halfway, must run again.
         let after = self.hook("after-thaw", self.after_thaw);
-        let finished = result?;
-        after?;
-        Ok(finished)
+        match (result, after) {
+            (Ok(finished), after) => Ok(Finished { after_failed: after.err(), ..finished }),
+            (Err(failed), after) => {
+                if let Err(error) = after {
+                    tracing::error!(error = &error as &dyn std::error::Error, "what was to run after the thaw");
+                }
+                Err(failed)
+            }
+        }
     }
 
     /// What on the disks is written to, and cannot be frozen. Mounts that cannot be read fail the attempt itself.
     pub(super) fn not_frozen(&self) -> Vec<String> {
-        Everywhere::look().map(|everywhere| everywhere.not_frozen(self.disks)).unwrap_or_default()
+        self.mounts().map(|everywhere| everywhere.not_frozen(self.disks)).unwrap_or_default()
+    }
+
+    fn mounts(&self) -> Result<Everywhere, AttemptError> {
+        Everywhere::look().map_err(AttemptError::Mounts)
     }
 
     /// The part in which nothing may be logged.
@@ -96,14 +112,18 @@ impl Attempt<'_> {
 
     fn hook(&self, hook: &'static str, program: Option<&str>) -> Result<(), AttemptError> {
         let Some(program) = program else { return Ok(()) };
-        let told = block_in_place(|| self.host.ask(program, &[], HOOK_LIMIT));
-        told.map(drop).map_err(|source| AttemptError::Hook { hook, source })
+        // Waited for is the program alone: a database that it starts keeps what it inherits open for as long as it runs.
+        match block_in_place(|| self.host.run_alone(program, &[], HOOK_LIMIT)) {
+            Ok(0) => Ok(()),
+            Ok(status) => Err(AttemptError::HookFailed { hook, status }),
+            Err(source) => Err(AttemptError::Hook { hook, source }),
+        }
     }
 
     async fn under_freeze(&self, replication: &Replication, number: u32) -> Result<Finished, AttemptError> {
         // First of all: until then the follower may freeze for a moment itself, and unlock this process's memory afterwards.
         replication.prepare_final()?;
-        let mounts = Everywhere::look().map_err(AttemptError::Mounts)?.held_on(self.disks);
+        let mounts = self.mounts()?.held_on(self.disks);
         let prepared = block_in_place(|| Freezer::new().prepare(&mounts, self.limit))?;
         let frozen_unix_ms = self.host.now_unix_ms();
         let frozen = block_in_place(|| prepared.freeze())?;
@@ -112,7 +132,7 @@ impl Attempt<'_> {
             return Err(AttemptError::PowerOff(power_off_now()));
         }
         let frozen_for = block_in_place(|| frozen.thaw())?.frozen_for;
-        Ok(Finished { record, text, frozen_for })
+        Ok(Finished { record, text, frozen_for, after_failed: None })
     }
 
     async fn prove(

@@ -79,7 +79,9 @@ pub(crate) async fn run(
         Ok(_) => replication.end().await,
         Err(_) => replication.stop().await,
     }
-    tell(host, args, language, &progress, &identity, &ended?)
+    let finished = ended?;
+    tell(host, args, language, &progress, &identity, &finished)?;
+    finished.after_failed.map_or(Ok(()), |error| Err(ReplicateError::AfterThaw(error)))
 }
 
 /// A receiver that cannot be reached may not be started yet, or be on its way back: that is told, and waited for.

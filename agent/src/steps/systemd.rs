@@ -3,9 +3,16 @@
 use crate::host::{Host, HostError, LOOK_LIMIT};
 use std::time::Duration;
 
+/// A property of a unit; empty if systemd does not know it. Before 230 systemd cannot leave out the property's name.
+fn property(host: &dyn Host, unit: &str, name: &str) -> Result<String, HostError> {
+    let told = host.ask("systemctl", &["show", &format!("--property={name}"), "--", unit], LOOK_LIMIT)?;
+    let value = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    Ok(value.unwrap_or_default().trim().to_owned())
+}
+
 /// Active state of a unit, as `active`; `inactive` for one that does not exist.
 pub(super) fn active_state(host: &dyn Host, unit: &str) -> Result<String, HostError> {
-    Ok(host.ask("systemctl", &["show", "--property=ActiveState", "--value", "--", unit], LOOK_LIMIT)?.trim().to_owned())
+    property(host, unit, "ActiveState")
 }
 
 /// Whether a unit serves now or is about to, so that it has to run again after an attempt. A job that runs once and ends is
@@ -13,10 +20,7 @@ pub(super) fn active_state(host: &dyn Host, unit: &str) -> Result<String, HostEr
 pub(super) fn serves(host: &dyn Host, unit: &str) -> Result<bool, HostError> {
     Ok(match active_state(host, unit)?.as_str() {
         "active" | "reloading" => true,
-        "activating" => {
-            let kind = host.ask("systemctl", &["show", "--property=Type", "--value", "--", unit], LOOK_LIMIT)?;
-            kind.trim() != "oneshot"
-        }
+        "activating" => property(host, unit, "Type")? != "oneshot",
         _ => false,
     })
 }
@@ -29,7 +33,7 @@ pub(super) fn is_down(state: &str) -> bool {
 /// A unit with those that are part of it: `postgresql.service` is only the umbrella over its clusters, and stopping it
 /// returns before they are down.
 pub(super) fn with_parts(host: &dyn Host, unit: &str) -> Result<Vec<String>, HostError> {
-    let parts = host.ask("systemctl", &["show", "--property=ConsistsOf", "--value", "--", unit], LOOK_LIMIT)?;
+    let parts = property(host, unit, "ConsistsOf")?;
     let mut units = vec![unit.to_owned()];
     units.extend(parts.split_whitespace().map(str::to_owned));
     Ok(units)

@@ -179,8 +179,10 @@ pub(crate) fn systemd(host: Fake) -> Fake {
         let path = format!("/units/{}", args.last().unwrap());
         let say = |stdout: &str| Output { stdout: format!("{stdout}\n"), ..Output::default() };
         match args {
-            ["show", "--property=ActiveState", ..] => say(&host.text(&path).unwrap_or_else(|| "inactive".into())),
-            ["show", "--property=ConsistsOf", .., "postgresql.service"] => say("postgresql@15-main.service"),
+            ["show", "--property=ActiveState", ..] => {
+                say(&format!("ActiveState={}", host.text(&path).unwrap_or_else(|| "inactive".into())))
+            }
+            ["show", "--property=ConsistsOf", .., "postgresql.service"] => say("ConsistsOf=postgresql@15-main.service"),
             ["stop", ..] => {
                 host.put(&path, "inactive");
                 Output::default()
@@ -214,9 +216,9 @@ fn what_runs_is_noted_with_its_parts_and_what_does_not_is_left_out() {
 fn a_job_that_runs_once_is_not_run_again_after_an_attempt() {
     let host = Fake::default().program("systemctl", |_, args| {
         let text = match (args.get(1), args.last()) {
-            (Some(&"--property=ActiveState"), Some(_)) => "activating",
-            (Some(&"--property=Type"), Some(&"batch.service")) => "oneshot",
-            (Some(&"--property=Type"), _) => "simple",
+            (Some(&"--property=ActiveState"), Some(_)) => "ActiveState=activating",
+            (Some(&"--property=Type"), Some(&"batch.service")) => "Type=oneshot",
+            (Some(&"--property=Type"), _) => "Type=simple",
             _ => "",
         };
         Output { stdout: format!("{text}\n"), ..Output::default() }
@@ -238,7 +240,8 @@ fn a_service_that_does_not_come_up_keeps_no_other_down() {
             Output::default()
         }
         ["show", "--property=ActiveState", .., unit] => {
-            Output { stdout: host.text(&format!("/units/{unit}")).unwrap_or_default(), ..Output::default() }
+            let state = host.text(&format!("/units/{unit}")).unwrap_or_default();
+            Output { stdout: format!("ActiveState={state}\n"), ..Output::default() }
         }
         _ => Output::default(),
     });
@@ -284,7 +287,7 @@ fn a_stopped_service_cannot_be_started_by_anyone_until_the_gate_is_gone() {
 #[test]
 fn a_service_that_does_not_stop_is_an_error() {
     let host = with_systemd().program("systemctl", |_, args| match args {
-        ["show", "--property=ActiveState", ..] => Output { stdout: "active\n".into(), ..Output::default() },
+        ["show", "--property=ActiveState", ..] => Output { stdout: "ActiveState=active\n".into(), ..Output::default() },
         _ => Output::default(),
     });
     let units = [unit("stubborn.service")];
@@ -348,7 +351,7 @@ fn network_down(unit: &'static str) -> Fake {
             host.put("/sys/class/net/eno1/flags", "0x1003\n");
         }
         let state = if of_unit { "failed" } else { "inactive" };
-        Output { stdout: format!("{state}\n"), ..Output::default() }
+        Output { stdout: format!("ActiveState={state}\n"), ..Output::default() }
     })
 }
 
@@ -369,7 +372,7 @@ fn a_network_that_fails_for_a_card_of_the_old_machine_is_started_again_only_once
     let plan = plan("52:54:00:00:00:01", "eno1");
     let host = network_down("networking.service").program("systemctl", |host, args| {
         host.put("/sys/class/net/eno1/flags", "0x1003\n");
-        Output { status: i32::from(args[0] == "restart"), stdout: "failed\n".into(), ..Output::default() }
+        Output { status: i32::from(args[0] == "restart"), stdout: "ActiveState=failed\n".into(), ..Output::default() }
     });
     mark_late(&host).unwrap();
     perform(&StartNetwork { plan: &plan }, &host).unwrap();
