@@ -12,6 +12,7 @@ mod work;
 
 use crate::config::{self, Config};
 use crate::decision::{self, Action, Failure, Waiting};
+use crate::engine::replication::sentence;
 use crate::engine::{Bounds, Engine};
 use crate::gateway::{Gateway, GatewayError};
 use crate::host::Host;
@@ -248,7 +249,23 @@ impl Agent {
             && role::role(self.host.as_ref(), &self.ledger.ledger) == Role::Arrival
     }
 
+    /// Takes in what happened. A ledger that cannot be written, on a full disk as a rule, ends nobody: services that are down can
+    /// be started all the same, and what could not be kept is tried again.
     fn apply(&mut self, event: Event) -> Result<(), AgentError> {
+        match self.take_in(event) {
+            Err(AgentError::Ledger(error @ LedgerError::Host(_))) => {
+                let words = sentence(&error).to_string();
+                if self.status.last_error != words {
+                    tracing::warn!("{words}");
+                }
+                self.status.last_error = words;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn take_in(&mut self, event: Event) -> Result<(), AgentError> {
         match event {
             Event::Desired(desired) => self.accept(desired)?,
             Event::PollFailed(error) => self.failed_call(error),
@@ -534,7 +551,13 @@ impl Agent {
             self.steps.end(step, result.as_ref().map(Done::words).map_err(String::as_str), now);
         }
         match result {
-            Ok(done) => self.succeeded(action, done, now),
+            Ok(done) => {
+                let kept = self.succeeded(action, done, now);
+                if kept.is_err() {
+                    self.retry_at = Some(Instant::now() + RETRY);
+                }
+                kept
+            }
             Err(error) => {
                 tracing::warn!(?action, %error, "failed");
                 match action.failure() {

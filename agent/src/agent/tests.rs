@@ -233,6 +233,22 @@ async fn an_abort_brings_the_services_back() {
 }
 
 #[tokio::test]
+async fn on_a_full_disk_the_services_come_back_and_the_attempt_ends_once_there_is_room() {
+    let mut bench = voted().await;
+    bench.host.is_full(&Paths::default().state);
+    let intent = resume(&bench.host);
+    bench.ask(2, intent);
+    bench.until("services run", |agent, _| agent.attempt.services_run && agent.busy.is_none()).await;
+    bench.until("the end was tried", |agent, _| agent.retry_at.is_some()).await;
+    assert!(bench.runs("writer.service") && bench.agent.ledger.ledger.armed.is_some());
+    assert!(bench.agent.status.last_error.contains("the ledger cannot be kept: cannot write"), "it is said why");
+    bench.host.is_full("");
+    bench.agent.retry_at = None;
+    bench.rest(Waiting::Nothing).await;
+    assert_eq!(bench.state(), Some(CutoverState::Resumed));
+}
+
+#[tokio::test]
 async fn a_kill_after_the_vote_keeps_the_services_down_until_the_decision() {
     let mut bench = voted().await.restart();
     let intent = cutover(&bench.host);

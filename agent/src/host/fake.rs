@@ -30,6 +30,7 @@ struct State {
     entries: BTreeMap<String, Entry>,
     changes: Vec<String>,
     fail_at: Option<usize>,
+    full: String,
 }
 
 fn absent(path: &str) -> HostError {
@@ -73,6 +74,11 @@ impl Fake {
         let mut state = self.state.lock().unwrap();
         let done = state.changes.len();
         state.fail_at = n.map(|n| done + n);
+    }
+
+    /// Nothing more can be written below `folder`; empty, there is room everywhere.
+    pub(crate) fn is_full(&self, folder: &str) {
+        self.state.lock().unwrap().full = folder.to_owned();
     }
 
     /// Everything that was changed, in order.
@@ -137,6 +143,10 @@ impl Host for Fake {
     }
 
     fn write(&self, path: &str, bytes: &[u8], _mode: u32) -> Result<(), HostError> {
+        let full = self.state.lock().unwrap().full.clone();
+        if !full.is_empty() && path.starts_with(&full) {
+            return Err(HostError::Write { path: path.to_owned(), source: std::io::ErrorKind::StorageFull.into() });
+        }
         self.change(format!("write {path}"))?.files.insert(path.to_owned(), bytes.to_vec());
         Ok(())
     }
