@@ -20,8 +20,9 @@ use tls::Authority;
 const MIB: u64 = 1 << 20;
 /// So that a read of a MiB takes 80 ms, and a probe behind one for each of two lanes twice that.
 const QUEUED_BYTES_PER_SECOND: u64 = 12 * MIB;
-/// At that rate more than the ten seconds in which the governor has rested, judged twice and halved.
-const DISK_BYTES: u64 = 192 * MIB;
+/// At that rate three times the ten seconds in which the governor has rested, judged twice and halved: beside other tests it takes
+/// longer. What is left then is copied without a queue.
+const DISK_BYTES: u64 = 384 * MIB;
 
 /// Reads of a device that wait in a queue; as before when dropped.
 struct Queued {
