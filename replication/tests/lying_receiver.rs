@@ -137,22 +137,17 @@ impl Source {
             Event::Root { is_right } => self.proved_only_if_equal(is_right),
             Event::Job(lane) => self.out.extend(sender.next_job(lane, 0)),
             Event::Well(jobs) => (0..jobs).for_each(|_| self.one_well()),
-            Event::Done(which) => {
-                if !self.out.is_empty() {
-                    let job = self.out.remove(which.index(self.out.len()));
-                    self.done(&job);
-                }
-            }
-            Event::Failed(which) => {
-                if !self.out.is_empty() {
-                    let job = self.out.remove(which.index(self.out.len()));
-                    self.sender.failed(&job);
-                }
-            }
+            Event::Done(which) => self.taken(which).iter().for_each(|job| self.done(job)),
+            Event::Failed(which) => self.taken(which).iter().for_each(|job| self.sender.failed(job)),
             Event::Changed(blocks) => self.change(&blocks),
             Event::Final(true) => sender.begin_final(),
             Event::Final(false) => sender.end_final(),
         }
+    }
+
+    /// One of the jobs that are out.
+    fn taken(&mut self, which: Index) -> Option<Job> {
+        (!self.out.is_empty()).then(|| self.out.remove(which.index(self.out.len())))
     }
 
     fn one_well(&mut self) {

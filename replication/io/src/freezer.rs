@@ -19,7 +19,6 @@ use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 use rustix::system::{RebootCommand, reboot};
 use std::collections::HashSet;
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -143,10 +142,9 @@ impl Target {
             let path = path.clone();
             move |source| FreezeError::Mount { action, path, source }
         };
-        let options = libc::O_NOATIME | libc::O_DIRECTORY;
         let file = match &mount.door {
             Some(door) => Arc::clone(door),
-            None => Arc::new(File::options().read(true).custom_flags(options).open(&path).map_err(failed("open"))?),
+            None => Arc::new(mount.open().map_err(failed("open"))?),
         };
         let is_it = mount.is_of(&file).map_err(failed("look at"))?;
         let freezes = mount.hold() == Hold::Freeze;

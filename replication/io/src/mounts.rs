@@ -95,11 +95,14 @@ impl Mount {
         self.is_of(file).unwrap_or(false) && mount_id(file).is_none_or(|id| id == self.id)
     }
 
+    /// Opens the folder at its path, which is of another filesystem where that covers it.
+    pub(crate) fn open(&self) -> std::io::Result<File> {
+        File::options().read(true).custom_flags(libc::O_NOATIME | libc::O_DIRECTORY).open(&self.path)
+    }
+
     /// Whether its path leads to it: it does not where another mount covers it, or it was given up.
     fn is_open(&self) -> bool {
-        let options = libc::O_NOATIME | libc::O_DIRECTORY;
-        let file = File::options().read(true).custom_flags(options).open(&self.path);
-        file.is_ok_and(|file| self.is_led_to(&file))
+        self.open().is_ok_and(|file| self.is_led_to(&file))
     }
 
     /// Whether it is not known to lie on other disks alone.

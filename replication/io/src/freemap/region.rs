@@ -9,7 +9,6 @@ use crate::mounts::Mount;
 use rustix::io::Errno;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,7 +55,7 @@ pub(super) struct Region {
 /// Opens a mount, if it can be reached; another may cover it.
 fn open(mount: &Mount) -> Option<File> {
     let file = File::open(&mount.path).ok()?;
-    (DeviceNumber::from_dev(file.metadata().ok()?.dev()) == mount.device).then_some(file)
+    mount.is_of(&file).ok()?.then_some(file)
 }
 
 fn flush(mount: &Mount, file: &File) -> Result<(), DeviceError> {
